@@ -1,0 +1,1 @@
+//! The heyun CLI, also kubectl heyun.

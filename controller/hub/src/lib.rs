@@ -1,0 +1,1 @@
+//! The operator: watches, reconcilers, scheduling loop, serving.

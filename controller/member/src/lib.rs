@@ -1,0 +1,1 @@
+//! All that touches one member cluster: client, watches, sketch, executor.

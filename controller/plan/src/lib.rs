@@ -1,0 +1,1 @@
+//! Pure plans: manifests to requests, hub objects to snapshots, decisions to Works.

@@ -1,0 +1,92 @@
+//! Small types that several kinds share.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::quantity::Quantity;
+
+/// Amounts by resource name, such as `{cpu: "2", memory: 4Gi}`.
+pub type ResourceMap = BTreeMap<String, Quantity>;
+
+/// A set of labels that must all be equal; Kubernetes' `matchLabels`, and nothing else, so that
+/// what matches can be counted ahead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelEquals {
+    /// Labels and their values, all of which must be equal. Example: `{kubernetes.io/arch: arm64}`.
+    #[serde(default)]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// How a taint acts on what does not tolerate it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum TaintEffect {
+    /// No new work; what runs there stays.
+    NoSchedule,
+    /// Chosen only when nothing else is left.
+    PreferNoSchedule,
+    /// No new work, and what runs there leaves.
+    NoExecute,
+}
+
+/// A taint of a member.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Taint {
+    /// Key. Example: `maintenance`.
+    pub key: String,
+    /// Value. Default: empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// What it does to work that does not tolerate it.
+    pub effect: TaintEffect,
+}
+
+/// How a toleration compares.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum TolerationOperator {
+    /// Key and value are equal (the default).
+    #[default]
+    Equal,
+    /// The key exists; the value does not matter.
+    Exists,
+}
+
+/// What lets work go where a taint keeps other work away; as in Kubernetes.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Toleration {
+    /// Key of the taint; empty with `operator: Exists` tolerates every taint.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// `Equal` (default) or `Exists`.
+    #[serde(default)]
+    pub operator: TolerationOperator,
+    /// Value of the taint, for `Equal`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// Effect it tolerates; absent: every effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<TaintEffect>,
+}
+
+/// An amount of one resource of one flavor.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FlavorAmount {
+    /// Name of the Flavor; `-` for what is not on nodes.
+    pub flavor: String,
+    /// Name of the resource. Example: `cpu`.
+    pub resource: String,
+    /// How much. Example: `"8"`.
+    pub amount: Quantity,
+}

@@ -1,0 +1,51 @@
+//! API types of Heyun: group `heyun.dev`, version `v1alpha1`, category `heyun`.
+//!
+//! This crate knows the shape of objects and nothing else: no client, no clock, no scheduling.
+//! [`all_crds`] yields the definitions that `crdgen` writes and the sandbox installs.
+
+pub mod common;
+pub mod conditions;
+pub mod flavor;
+pub mod labels;
+pub mod member_cluster;
+pub mod placement;
+pub mod quantity;
+pub mod query;
+pub mod quota;
+pub mod sketch;
+pub mod tenant;
+pub mod work;
+pub mod workload;
+
+pub use flavor::Flavor;
+pub use member_cluster::MemberCluster;
+pub use placement::Placement;
+pub use quota::Quota;
+pub use sketch::Sketch;
+pub use tenant::Tenant;
+pub use work::Work;
+pub use workload::Workload;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube_core::CustomResourceExt;
+
+/// API group of every kind of this crate.
+pub const GROUP: &str = "heyun.dev";
+/// The served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every kind of this crate.
+pub const API_VERSION: &str = "heyun.dev/v1alpha1";
+
+/// Every CustomResourceDefinition, in a fixed order (by kind).
+pub fn all_crds() -> Vec<CustomResourceDefinition> {
+    vec![
+        Flavor::crd(),
+        MemberCluster::crd(),
+        Placement::crd(),
+        Quota::crd(),
+        Sketch::crd(),
+        Tenant::crd(),
+        Work::crd(),
+        Workload::crd(),
+    ]
+}

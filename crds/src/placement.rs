@@ -1,0 +1,251 @@
+//! Placement: where and how a Workload may be spread.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube_derive::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::common::Toleration;
+use crate::member_cluster::NetworkZone;
+
+/// Where and how a Workload may be spread; inline in a Workload or an object of its own.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "heyun.dev",
+    version = "v1alpha1",
+    kind = "Placement",
+    namespaced,
+    shortname = "pl",
+    category = "heyun",
+    status = "PlacementStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "Where and how Workloads may be spread; a Workload names it by placementRef.",
+    crates(kube_core = "::kube_core"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Division", type_ = "string", json_path = ".spec.division.type"),
+    printcolumn(name = "Workloads", type_ = "integer", json_path = ".status.workloads"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementSpec {
+    /// Terms in order: the first whose members hold everything wins. Empty: every member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub affinity: Vec<AffinityTerm>,
+    /// Members that are never chosen, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub exclude: Vec<String>,
+    /// Flavors in order of preference; one left out is forbidden. Empty: every flavor that the
+    /// tenant has quota for, by precedence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub flavors: Vec<String>,
+    /// Hard requirements; they add to the tenant's guardrails and never weaken them.
+    #[serde(default)]
+    pub requirements: Requirements,
+    /// Taints of members that are tolerated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub tolerations: Vec<Toleration>,
+    /// How replicas are divided over the chosen members.
+    #[serde(default)]
+    pub division: Division,
+    /// Spread over topology keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topologyKey"]))]
+    pub spread: Vec<SpreadConstraint>,
+    /// What becomes of volume claims when work moves; absent: work with claims does not move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataPolicy>,
+    /// Weights of the scores, 0 to 100 each; absent: the platform's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<ScoreWeights>,
+}
+
+/// Members that a term selects; what is given must all hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AffinityTerm {
+    /// Name of the term, shown as the tier. Example: `home`.
+    pub name: String,
+    /// Members by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub members: Vec<String>,
+    /// Members by label, all equal. Example: `{tier: city}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Members whose owner is one of these tenants. Example: `[guangzhou]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub owners: Vec<String>,
+    /// Members that stand in one of these Region tenants or below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub regions: Vec<String>,
+    /// Members of one of these providers. Example: `[huawei]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub providers: Vec<String>,
+    /// Members of one of these operators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub operators: Vec<String>,
+    /// Members in one of these zones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<NetworkZone>,
+}
+
+/// Hard requirements on members and nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Requirements {
+    /// Architectures that the images exist for; empty: what the manifests' node selectors say.
+    /// Example: `[amd64, arm64]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arch: Vec<String>,
+    /// Network zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<NetworkZone>,
+    /// Least MLPS level of the platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 5))]
+    pub mlps_level: Option<u8>,
+    /// Region tenants, by containment in the tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residency: Vec<String>,
+}
+
+/// How replicas are divided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Division {
+    /// `Aggregated` (as few members as hold it; the default), `ByCapacity` (in proportion to what
+    /// fits), `Weighted` (in proportion to `weights`) or `Duplicated` (all replicas on every member).
+    #[serde(default, rename = "type")]
+    pub type_: DivisionType,
+    /// For `Weighted`: weight by member name; a member without one gets nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, u32>,
+    /// Least replicas on a member that is chosen. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub min_per_member: Option<u32>,
+    /// Most replicas on one member. Default: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_per_member: Option<u32>,
+}
+
+/// Ways to divide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DivisionType {
+    /// All replicas on every chosen member.
+    Duplicated,
+    /// In proportion to given weights, by largest remainder.
+    Weighted,
+    /// In proportion to what fits.
+    ByCapacity,
+    /// As few members as hold it.
+    #[default]
+    Aggregated,
+}
+
+/// Spread over one topology key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpreadConstraint {
+    /// `member`, `provider`, `operator`, `zone`, `mlps`, `region`, or `label:KEY` for a label of
+    /// the MemberCluster. Example: `provider`.
+    pub topology_key: String,
+    /// Largest difference of replicas between chosen groups; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_skew: Option<u32>,
+    /// Least number of groups. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub min_groups: Option<u32>,
+    /// Most groups; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_groups: Option<u32>,
+    /// `DoNotSchedule` (the default) or `ScheduleAnyway` (as near as it goes).
+    #[serde(default)]
+    pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+/// What happens when a spread cannot be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhenUnsatisfiable {
+    /// The Workload is not placed.
+    #[default]
+    DoNotSchedule,
+    /// It is placed as near to the wish as it goes.
+    ScheduleAnyway,
+}
+
+/// What becomes of volume claims when work moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DataPolicy {
+    /// The data may be lost.
+    Ephemeral,
+    /// The application replicates it itself.
+    Replicated,
+    /// It is restored from a backup.
+    RestoreFrom,
+}
+
+/// Weights of the scores, 0 to 100 each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoreWeights {
+    /// Even use of members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub balance: Option<u32>,
+    /// Staying where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub stability: Option<u32>,
+    /// Low price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub cost: Option<u32>,
+    /// The order of flavors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub preference: Option<u32>,
+}
+
+/// Who uses a Placement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// `Ready`: the placement contradicts nothing.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Number of Workloads that name it.
+    #[serde(default)]
+    pub workloads: u32,
+}

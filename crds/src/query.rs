@@ -1,0 +1,146 @@
+//! Types of the aggregated API `query.heyun.dev`: what is computed rather than stored.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// API group of the aggregated API.
+pub const QUERY_GROUP: &str = "query.heyun.dev";
+/// Its version.
+pub const QUERY_VERSION: &str = "v1alpha1";
+
+/// Why a Workload is where it is: the answer of `heyun why`, `heyun simulate` and the hub.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// Always `query.heyun.dev/v1alpha1`.
+    pub api_version: String,
+    /// Always `Why`.
+    pub kind: String,
+    /// Namespace of the Workload.
+    pub namespace: String,
+    /// Name of the Workload.
+    pub name: String,
+    /// Tenant it belongs to.
+    #[serde(default)]
+    pub tenant: String,
+    /// Generation that was looked at.
+    pub generation: i64,
+    /// Id of the decision in force, if there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decision: String,
+    /// SHA-256 over the scheduler's inputs, in hexadecimal.
+    #[serde(default)]
+    pub inputs_hash: String,
+    /// `Placed`, `Rejected` or `Waiting`.
+    pub outcome: String,
+    /// Reason code of the Workload as a whole. Example: `QuotaExceeded`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The same as a sentence, with the fix.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Every member, the chosen first.
+    pub members: Vec<WhyMember>,
+}
+
+/// How one member fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyMember {
+    /// Name of the member.
+    pub member: String,
+    /// `chosen`, `feasible` or `filtered`.
+    pub verdict: String,
+    /// Replicas per component there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<WhyReplicas>,
+    /// Total score, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<u32>,
+    /// The parts of the score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<WhyScore>,
+    /// Affinity term that selected the member.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tier: String,
+    /// Every hard refusal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<WhyRefusal>,
+    /// What node shapes cannot judge and was therefore not checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
+}
+
+/// Replicas of a component on a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyReplicas {
+    /// Component. Example: `Deployment/web`.
+    pub component: String,
+    /// Flavor that its nodes have.
+    pub flavor: String,
+    /// Replicas.
+    pub replicas: u32,
+}
+
+/// One part of a score.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyScore {
+    /// Name of the score. Example: `balance`.
+    pub name: String,
+    /// Points before weighting, 0 to 100.
+    pub points: u32,
+    /// Weight.
+    pub weight: u32,
+}
+
+/// One hard refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyRefusal {
+    /// Filter that refused. Example: `Residency`.
+    pub filter: String,
+    /// Reason code.
+    pub reason: String,
+    /// The same as a sentence with the numbers.
+    pub message: String,
+    /// What would unblock it. Example: `1 cpu free on one node`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unblocked_by: String,
+    /// Who may decide, where that is not the owner of the Workload.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decided_by: String,
+}
+
+/// Requested amounts by tenant, flavor and member: the answer of `heyun report usage`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageReport {
+    /// Always `query.heyun.dev/v1alpha1`.
+    pub api_version: String,
+    /// Always `UsageReport`.
+    pub kind: String,
+    /// First moment, RFC 3339, inclusive.
+    pub from: String,
+    /// Last moment, RFC 3339, exclusive.
+    pub until: String,
+    /// The rows, by tenant, flavor, member, resource.
+    pub rows: Vec<UsageRow>,
+}
+
+/// One row of a usage report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageRow {
+    /// Tenant.
+    pub tenant: String,
+    /// Flavor.
+    pub flavor: String,
+    /// Member.
+    pub member: String,
+    /// Resource.
+    pub resource: String,
+    /// Amount times hours as a decimal number: core-hours for `cpu`, byte-hours for memory.
+    pub amount_hours: String,
+}

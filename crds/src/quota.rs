@@ -1,0 +1,140 @@
+//! Quota: what a tenant may use, per flavor and resource.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube_derive::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Quantity;
+
+/// What a tenant may use, per flavor and resource; a share of its parent's, not an addition to it.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "heyun.dev",
+    version = "v1alpha1",
+    kind = "Quota",
+    shortname = "qt",
+    category = "heyun",
+    status = "QuotaStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "What a tenant may use, per flavor and resource: guaranteed <= nominal <= ceiling; a share of its parent's.",
+    crates(kube_core = "::kube_core"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenant"),
+    printcolumn(name = "Used", type_ = "string", json_path = ".status.summary"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaSpec {
+    /// The Tenant; equal to the Quota's own name, so that there is one.
+    pub tenant: String,
+    /// One line per flavor and resource; an absent line is 0.
+    #[serde(default)]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor", "resource"]))]
+    pub resources: Vec<QuotaLine>,
+    /// Part of the nominal that only failover may use, as a percentage. Example: `10%`. Default: `0%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(100|[0-9]{1,2})%$"))]
+    pub failover_reserve: Option<String>,
+    /// How far the nominals of the children may exceed this nominal, in percent (100 to 1000).
+    /// Default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 1000))]
+    pub overcommit_percent: Option<u32>,
+}
+
+/// What a tenant may use of one resource of one flavor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaLine {
+    /// Name of the Flavor; `-` for what is not on nodes. Example: `xinchuang-arm64`.
+    pub flavor: String,
+    /// Name of the resource. Example: `cpu`.
+    pub resource: String,
+    /// 保底: never lent. Default: 0.
+    #[serde(default)]
+    pub guaranteed: Quantity,
+    /// 核定额度: entitled; lent while idle, taken back on demand.
+    pub nominal: Quantity,
+    /// 上限: the most it may reach by borrowing. Default: the nominal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Quantity>,
+}
+
+/// What counts and what is used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// `Accepted` (the numbers are sound) and `Ready` (all of the spec is effective).
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// What counts: written only by the scheduling loop, in one order with its commits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<EffectiveQuota>,
+    /// Use per line, as of the last change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor", "resource"]))]
+    pub resources: Vec<QuotaUse>,
+    /// The fullest line in words, for columns. Example: `31 of 40 cpu (xinchuang-arm64)`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+}
+
+/// The numbers that admission of work counts with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveQuota {
+    /// Generation of the spec they come from.
+    pub generation: i64,
+    /// Epoch of the leader that wrote them (fence).
+    pub epoch: i64,
+    /// Parent in the quota tree; absent: a root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// One line per flavor and resource.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor", "resource"]))]
+    pub resources: Vec<QuotaLine>,
+}
+
+/// Use of one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaUse {
+    /// Name of the Flavor.
+    pub flavor: String,
+    /// Name of the resource.
+    pub resource: String,
+    /// What is decided for the tenant and those below it.
+    pub used: Quantity,
+    /// What counts against its own limits: own use, and per child its use or its guarantee.
+    pub charged: Quantity,
+    /// Charge above the nominal.
+    pub borrowed: Quantity,
+    /// Nominal that others use now.
+    pub lent: Quantity,
+    /// What one more request may ask at most.
+    pub available: Quantity,
+    /// Charge above the ceiling, after a shrink.
+    pub debt: Quantity,
+    /// Part of a raised guarantee that the parent does not cover yet.
+    pub pending: Quantity,
+}

@@ -1,0 +1,364 @@
+//! Workload: what an agency deploys.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube_derive::CustomResource;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::common::{FlavorAmount, ResourceMap};
+use crate::placement::PlacementSpec;
+
+/// Most manifests in a Workload.
+pub const MANIFESTS_MAX: usize = 200;
+/// Most bytes of `spec.manifests` as JSON: 512 KiB, so that object and status fit into etcd's 1.5 MB.
+pub const MANIFEST_BYTES_MAX: usize = 512 * 1024;
+/// Most entries of `status.members`.
+pub const STATUS_MEMBERS_MAX: usize = 100;
+/// Most bytes of `status.explanation` as JSON.
+pub const EXPLANATION_BYTES_MAX: usize = 8 * 1024;
+
+/// What an agency deploys: plain Kubernetes manifests and where they may run; the unit of
+/// scheduling, quota and price.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "heyun.dev",
+    version = "v1alpha1",
+    kind = "Workload",
+    namespaced,
+    shortname = "wl",
+    category = "heyun",
+    status = "WorkloadStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "What an agency deploys: plain Kubernetes manifests and where they may run.",
+    crates(kube_core = "::kube_core"),
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Replicas",
+        type_ = "string",
+        json_path = ".status.summary.replicas"
+    ),
+    printcolumn(
+        name = "Members",
+        type_ = "string",
+        json_path = ".status.summary.members"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.summary.reason"
+    ),
+    printcolumn(
+        name = "Decision",
+        type_ = "string",
+        json_path = ".status.decision.id",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadSpec {
+    /// Plain Kubernetes manifests of any namespaced kind but Secret, unmodified. At most 200 and
+    /// 512 KiB as JSON. An atomic list: `heyun deploy -f` writes it as a whole.
+    #[schemars(length(min = 1, max = 200), extend("x-kubernetes-list-type" = "atomic"))]
+    pub manifests: Vec<Manifest>,
+    /// Native Secrets of this namespace that travel with the work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub secrets: Vec<SecretUse>,
+    /// Where and how it may be spread; not together with `placementRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementSpec>,
+    /// Name of a Placement in the same namespace; not together with `placement`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement_ref: Option<PlacementRef>,
+    /// Overrides the replicas of the one scalable component, or of the one `scaleTarget` names;
+    /// this is what `kubectl scale` writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub replicas: Option<i32>,
+    /// The component that `replicas` means. Example: `Deployment/web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_target: Option<String>,
+    /// What a component says beyond its manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub components: Vec<ComponentSpec>,
+    /// PriorityClass on the hub. Example: `business`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+    /// True keeps the Workload from being scheduled anew; what runs stays. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// What becomes of the applied objects when the Workload is deleted. Default: `Delete`.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// What happens with an object of the same name that is there already. Default: `Never`.
+    #[serde(default)]
+    pub adoption: AdoptionPolicy,
+    /// What happens when a field that Kubernetes keeps immutable changes. Default: `Refuse`.
+    #[serde(default)]
+    pub on_immutable: ImmutablePolicy,
+}
+
+/// One plain Kubernetes manifest, kept as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Manifest(pub Value);
+
+impl JsonSchema for Manifest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Manifest".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A plain Kubernetes object.",
+            "x-kubernetes-preserve-unknown-fields": true,
+            "required": ["apiVersion", "kind", "metadata"],
+            "properties": {
+                "apiVersion": {"type": "string", "maxLength": 128, "description": "Group and version. Example: apps/v1."},
+                "kind": {"type": "string", "maxLength": 63, "description": "Kind, namespaced. Example: Deployment."},
+                "metadata": {
+                    "type": "object",
+                    "description": "Name, labels and annotations.",
+                    "x-kubernetes-preserve-unknown-fields": true,
+                    "required": ["name"],
+                    "properties": {
+                        "name": {"type": "string", "maxLength": 253, "description": "Name of the object."},
+                        "namespace": {"type": "string", "maxLength": 63, "description": "Empty, or the Workload's own namespace."}
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// A Secret of the Workload's namespace.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretUse {
+    /// Name of the Secret. Example: `db-password`.
+    pub name: String,
+}
+
+/// A Placement of the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementRef {
+    /// Name of the Placement. Example: `two-cities`.
+    pub name: String,
+}
+
+/// What a component says beyond its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentSpec {
+    /// The component. Example: `StatefulSet/db`.
+    pub name: String,
+    /// Overrides its replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub replicas: Option<i32>,
+    /// Whether it may be divided over members; absent: by its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divisible: Option<bool>,
+}
+
+/// What becomes of applied objects when a Workload is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They are deleted.
+    #[default]
+    Delete,
+    /// They stay; a Workload created again from the same YAML adopts them.
+    Orphan,
+}
+
+/// What happens with an object of the same name that is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AdoptionPolicy {
+    /// It is refused, with a condition.
+    #[default]
+    Never,
+    /// It is adopted when what we would assert is there already.
+    IfNoDiff,
+    /// It is adopted and changed.
+    Always,
+}
+
+/// What happens when an immutable field changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImmutablePolicy {
+    /// A condition names field, member and fix.
+    #[default]
+    Refuse,
+    /// The object is deleted and created again.
+    Recreate,
+}
+
+/// Where a Workload is and how it fares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// `Accepted`, `QuotaReserved`, `Scheduled`, `Applied`, `Healthy`, `Ready`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The decision: what is assigned and thereby reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Why: counts per reason, the chosen, the nearest of the rest; the whole table is `heyun why`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+    /// State per member, worst first, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub members: Vec<MemberState>,
+    /// Replicas that exist, for the scale subresource.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Label selector of the pods, for the scale subresource.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub selector: String,
+    /// The same in few words, for columns.
+    #[serde(default)]
+    pub summary: Summary,
+}
+
+/// What `kubectl get workloads` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Ready and desired replicas. Example: `12/12`.
+    #[serde(default)]
+    pub replicas: String,
+    /// Members with their replicas. Example: `guangzhou-1:8,province-a:4`.
+    #[serde(default)]
+    pub members: String,
+    /// Reason and message of what stands in the way, or `Healthy`.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The scheduler's answer for one generation: it is the reservation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// Id, from the inputs and the assignments. Example: `7f3a9c21d0`.
+    pub id: String,
+    /// Generation of the spec that was decided.
+    pub generation: i64,
+    /// Epoch of the leader that decided (fence).
+    pub epoch: i64,
+    /// SHA-256 over the scheduler's inputs, in hexadecimal.
+    pub inputs_hash: String,
+    /// When it was decided, RFC 3339.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decided_at: String,
+    /// What goes where.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub assignments: Vec<Assignment>,
+    /// Members that get the objects without replicas, when no component goes anywhere else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried_to: Vec<String>,
+    /// Sum of the charges per flavor and resource.
+    #[serde(default)]
+    pub reserved: Vec<FlavorAmount>,
+    /// What was assigned before and is not yet confirmed as gone: still charged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub releasing: Vec<Assignment>,
+}
+
+/// Replicas of one component on one member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// Name of the member.
+    pub member: String,
+    /// Name of the Flavor; `-` when the component asks for no node.
+    pub flavor: String,
+    /// Component. Example: `Deployment/web`.
+    pub component: String,
+    /// Replicas.
+    pub replicas: i32,
+    /// Requests of one replica.
+    #[serde(default)]
+    pub requests: ResourceMap,
+    /// What is charged for all of them, with surge.
+    #[serde(default)]
+    pub charge: ResourceMap,
+}
+
+/// Why a Workload is where it is, or nowhere; at most 8 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// `Placed`, `Rejected` or `Waiting`.
+    #[serde(default)]
+    pub outcome: String,
+    /// Reason code of the Workload as a whole. Example: `QuotaExceeded`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The same as a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Members that were looked at.
+    #[serde(default)]
+    pub evaluated: u32,
+    /// Members that could have taken it.
+    #[serde(default)]
+    pub feasible: u32,
+    /// How often each filter refused. Example: `{Residency: 12, Capacity: 3}`.
+    #[serde(default)]
+    pub refused: std::collections::BTreeMap<String, u32>,
+    /// The chosen, and the ten nearest of the rest.
+    #[serde(default)]
+    pub members: Vec<crate::query::WhyMember>,
+}
+
+/// State of a Workload on one member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberState {
+    /// Name of the member.
+    pub name: String,
+    /// Replicas that are wanted there.
+    pub desired: i32,
+    /// Replicas that are ready there.
+    pub ready: i32,
+    /// True when every object is applied as decided.
+    pub applied: bool,
+    /// True when every object is healthy.
+    pub healthy: bool,
+    /// Reason code of what stands in the way.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The same as a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
