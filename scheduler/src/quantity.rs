@@ -17,6 +17,11 @@ mod decimal;
 mod scan;
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong here fails, as it should"
+)]
 mod tests;
 
 use std::cmp::Ordering;

@@ -22,8 +22,25 @@ mod tree;
 mod valid;
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong here fails, as it should"
+)]
 mod oracle;
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong here fails, as it should"
+)]
+mod properties;
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test that goes wrong here fails, as it should"
+)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -249,9 +249,9 @@ fn placed<'a>(
             }
         };
         if reaches_root {
-            placed.extend(way)
+            placed.extend(way);
         } else {
-            left_out.extend(way)
+            left_out.extend(way);
         }
     }
     for name in left_out {

@@ -1,13 +1,16 @@
 //! The tree itself: cells per (node, key), kept incrementally, with an undo journal.
 
+mod book;
+mod left;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Amounts, Binding, ChargeError, Key, Limit, Line, Problem, Purpose, QuotaNode, Shortfall,
-};
+use super::{Key, Line, Problem, QuotaNode};
+
+pub use book::Mark;
 
 /// A node of one [`QuotaTree`]; stays valid for the life of that tree and its clones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,14 +19,6 @@ pub struct NodeId(pub(super) u32);
 /// A key of one tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyId(u32);
-
-/// A point to go back to; see [`QuotaTree::begin`].
-#[derive(Debug)]
-#[must_use = "a mark must be given to rollback or keep"]
-pub struct Mark {
-    journal: usize,
-    depth: usize,
-}
 
 /// What a node holds of a key.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,6 +85,10 @@ enum Undo {
     Parent {
         node: NodeId,
         parent: Option<NodeId>,
+    },
+    Reserve {
+        node: NodeId,
+        permille: u32,
     },
 }
 
@@ -237,271 +236,7 @@ impl TryFrom<Vec<QuotaNode>> for QuotaTree {
     }
 }
 
-/// What is left.
-impl QuotaTree {
-    /// How much more of `key` the node may be charged; negative in debt.
-    ///
-    /// Saturates at the bounds of 64 bits. Zero or less where the node has no line.
-    pub fn avail(&self, node: NodeId, key: &Key, purpose: Purpose) -> i64 {
-        match self.key_id(key) {
-            Some(key) => clamp(self.avail_wide(node, key, purpose).0),
-            None => 0,
-        }
-    }
-
-    /// Whether a change of charges fits: each increase is within [`QuotaTree::avail`].
-    ///
-    /// The error is the first shortfall by key; [`QuotaTree::shortfalls`] gives them all.
-    pub fn fits(&self, node: NodeId, delta: &Amounts, purpose: Purpose) -> Result<(), Shortfall> {
-        let mut increases = delta.iter().filter(|(_, added)| **added > 0);
-        match increases.find_map(|(key, added)| self.shortfall(node, key, *added, purpose)) {
-            Some(shortfall) => Err(shortfall),
-            None => Ok(()),
-        }
-    }
-
-    /// Every key of which more is needed than is left, by key.
-    pub fn shortfalls(&self, node: NodeId, delta: &Amounts, purpose: Purpose) -> Vec<Shortfall> {
-        let increases = delta.iter().filter(|(_, added)| **added > 0);
-        increases
-            .filter_map(|(key, added)| self.shortfall(node, key, *added, purpose))
-            .collect()
-    }
-
-    /// How many times `each` fits: the replicas that quota allows, at most `i64::MAX`.
-    pub fn times(&self, node: NodeId, each: &Amounts, purpose: Purpose) -> i64 {
-        let increases = each.iter().filter(|(_, amount)| **amount > 0);
-        increases
-            .map(|(key, amount)| {
-                self.avail(node, key, purpose)
-                    .max(0)
-                    .checked_div(*amount)
-                    .unwrap_or(i64::MAX)
-            })
-            .min()
-            .unwrap_or(i64::MAX)
-    }
-
-    fn shortfall(
-        &self,
-        node: NodeId,
-        key: &Key,
-        needed: i64,
-        purpose: Purpose,
-    ) -> Option<Shortfall> {
-        let (available, bound) = match self.key_id(key) {
-            Some(id) => self.avail_wide(node, id, purpose),
-            None => (0, node),
-        };
-        if i128::from(needed) <= available {
-            return None;
-        }
-        let limit = self.binding_limit(bound, key, purpose);
-        Some(Shortfall {
-            node: self.name(node).to_owned(),
-            key: key.clone(),
-            needed,
-            available: clamp(available.max(0)),
-            binding: Binding {
-                node: self.name(bound).to_owned(),
-                limit,
-            },
-        })
-    }
-
-    fn binding_limit(&self, node: NodeId, key: &Key, purpose: Purpose) -> Limit {
-        let line = self.line(node, key);
-        if line == Line::default() {
-            Limit::NoLine
-        } else if purpose == Purpose::Ordinary && self.reserve(node, line) > 0 {
-            Limit::FailoverReserve
-        } else if self.parent(node).is_some() {
-            Limit::Ceiling
-        } else {
-            Limit::Nominal
-        }
-    }
-
-    /// What is left, and the node whose limit decides it.
-    ///
-    /// With top(n) = limit - charge and spare(n) = max(0, G - charge), what is left at n is the
-    /// least, over n and its ancestors a, of spare of all below a on the way + top(a) (an
-    /// ancestor's not below zero): one walk upwards instead of a recursion from the root.
-    pub(super) fn avail_wide(&self, node: NodeId, key: KeyId, purpose: Purpose) -> (i128, NodeId) {
-        let cell = self.cell(node, key);
-        let mut least = self.top(node, &cell, purpose);
-        let mut bound = node;
-        let mut spare = cell.spare();
-        let mut at = node;
-        while let Some(parent) = self.parent(at) {
-            let cell = self.cell(parent, key);
-            let reach = spare.saturating_add(self.top(parent, &cell, purpose).max(0));
-            if reach < least {
-                least = reach;
-                bound = parent;
-            }
-            spare = spare.saturating_add(cell.spare());
-            at = parent;
-        }
-        (least, bound)
-    }
-
-    fn top(&self, node: NodeId, cell: &Cell, purpose: Purpose) -> i128 {
-        let limit = i128::from(self.limit(node, cell.line));
-        let reserve = match purpose {
-            Purpose::Ordinary => self.reserve(node, cell.line),
-            Purpose::Failover => 0,
-        };
-        limit.saturating_sub(reserve).saturating_sub(cell.charge())
-    }
-
-    /// The most the node may be charged: its ceiling, at a root its nominal.
-    pub(super) fn limit(&self, node: NodeId, line: Line) -> i64 {
-        if self.parent(node).is_some() {
-            line.ceiling
-        } else {
-            line.nominal
-        }
-    }
-
-    fn reserve(&self, node: NodeId, line: Line) -> i128 {
-        reserve_of(line.nominal, self.reserve_permille(node))
-    }
-}
-
-/// Charging and undoing.
-impl QuotaTree {
-    /// Adds `delta` (negative parts release) to the node's own charges, whether or not it fits.
-    ///
-    /// For what is already committed. All or nothing: on an error nothing is changed.
-    pub fn charge(&mut self, node: NodeId, delta: &Amounts) -> Result<(), ChargeError> {
-        if self.place(node).is_none() {
-            return Err(ChargeError::NoSuchNode);
-        }
-        for (key, added) in delta {
-            self.own_after(node, key, *added)?;
-        }
-        for (key, added) in delta.iter().filter(|(_, added)| **added != 0) {
-            let own = self.own_after(node, key, *added)?;
-            let key = self.intern(key);
-            let cell = self.cell(node, key);
-            self.write(node, key, cell.line, cell.pending, own);
-        }
-        Ok(())
-    }
-
-    /// Takes `amounts` off the node's own charges. All or nothing.
-    pub fn release(&mut self, node: NodeId, amounts: &Amounts) -> Result<(), ChargeError> {
-        let delta: Amounts = amounts
-            .iter()
-            .map(|(key, amount)| (key.clone(), amount.saturating_neg()))
-            .collect();
-        self.charge(node, &delta)
-    }
-
-    /// [`QuotaTree::fits`] and then [`QuotaTree::charge`].
-    ///
-    /// The inner result is the answer of `fits`; the outer one a mistake of the caller.
-    pub fn try_charge(
-        &mut self,
-        node: NodeId,
-        delta: &Amounts,
-        purpose: Purpose,
-    ) -> Result<Result<(), Shortfall>, ChargeError> {
-        match self.fits(node, delta, purpose) {
-            Ok(()) => self.charge(node, delta).map(Ok),
-            Err(shortfall) => Ok(Err(shortfall)),
-        }
-    }
-
-    /// Runs `work` on the tree; what it changed stays if it succeeds and is undone if it fails.
-    pub fn attempt<T, E>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        let mark = self.begin();
-        let result = work(self);
-        if result.is_ok() {
-            self.keep(mark)
-        } else {
-            self.rollback(mark)
-        }
-        result
-    }
-
-    /// Runs `work` on the tree and undoes what it changed.
-    pub fn tentatively<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let mark = self.begin();
-        let result = work(self);
-        self.rollback(mark);
-        result
-    }
-
-    /// Opens a journal. Marks nest: the last one opened is rolled back or kept first; ending an
-    /// outer one ends those inside it.
-    pub fn begin(&mut self) -> Mark {
-        self.open = self.open.saturating_add(1);
-        Mark {
-            journal: self.journal.len(),
-            depth: self.open,
-        }
-    }
-
-    /// Undoes everything since `mark`.
-    pub fn rollback(&mut self, mark: Mark) {
-        self.open = 0;
-        while self.journal.len() > mark.journal {
-            match self.journal.pop() {
-                Some(Undo::Cell {
-                    node,
-                    key,
-                    line,
-                    pending,
-                    own,
-                }) => {
-                    self.write(node, key, line, pending, own);
-                }
-                Some(Undo::Parent { node, parent }) => self.link(node, parent),
-                None => break,
-            }
-        }
-        self.close(&mark);
-    }
-
-    /// Keeps everything since `mark`; an outer mark can still undo it.
-    pub fn keep(&mut self, mark: Mark) {
-        self.close(&mark);
-    }
-
-    fn close(&mut self, mark: &Mark) {
-        self.open = mark.depth.saturating_sub(1);
-        if self.open == 0 {
-            self.journal.clear();
-        }
-    }
-
-    fn own_after(&self, node: NodeId, key: &Key, added: i64) -> Result<i64, ChargeError> {
-        let charged = self.own_charge(node, key);
-        let node = || self.name(node).to_owned();
-        let Some(own) = charged.checked_add(added) else {
-            return Err(ChargeError::Overflow {
-                node: node(),
-                key: key.clone(),
-                charged,
-                added,
-            });
-        };
-        if own < 0 && added < 0 {
-            let released = added.saturating_neg();
-            return Err(ChargeError::Underflow {
-                node: node(),
-                key: key.clone(),
-                charged,
-                released,
-            });
-        }
-        Ok(own)
-    }
-}
-
-/// The two primitives through which every change goes.
+/// The primitives through which every change goes.
 impl QuotaTree {
     /// Sets a cell and carries what the node takes from its parent upwards.
     pub(super) fn write(&mut self, node: NodeId, key: KeyId, line: Line, pending: i64, own: i64) {
@@ -527,6 +262,26 @@ impl QuotaTree {
         cell.own = own;
         let grown = cell.held().saturating_sub(before);
         self.carry(self.parent(node), key, grown);
+    }
+
+    /// Sets the share of the nominal that is kept for failover, in thousandths; counts at once.
+    pub fn set_failover_reserve(&mut self, node: NodeId, permille: u32) {
+        let before = self.reserve_permille(node);
+        if before == permille {
+            return;
+        }
+        if self.open > 0 {
+            self.journal.push(Undo::Reserve {
+                node,
+                permille: before,
+            });
+        }
+        if let Some(place) = Arc::make_mut(&mut self.shape)
+            .nodes
+            .get_mut(node.0 as usize)
+        {
+            place.reserve_permille = permille;
+        }
     }
 
     /// Hangs the node under another parent, with what it takes from it.

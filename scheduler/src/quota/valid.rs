@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::tree::reserve_of;
+use super::tree::{clamp, reserve_of};
 use super::{Key, Line, QuotaNode};
 use crate::quantity::format_amount;
 
@@ -146,7 +146,7 @@ fn line_rules(line: Line, reserve_permille: u32, is_root: bool) -> Vec<Violation
     if nominal > ceiling {
         kinds.push(ViolationKind::NominalAboveCeiling { nominal, ceiling });
     }
-    let reserve = i64::try_from(reserve_of(nominal, reserve_permille)).unwrap_or(i64::MAX);
+    let reserve = clamp(reserve_of(nominal, reserve_permille));
     let limit = if is_root { nominal } else { ceiling };
     if reserve > 0 && guaranteed > limit.saturating_sub(reserve) && guaranteed <= nominal {
         kinds.push(ViolationKind::GuaranteedInFailoverReserve {
@@ -183,9 +183,9 @@ impl Children {
             parent.guaranteed
         }
         .max(0);
-        let sum = saturating_sum(&self.guaranteed);
-        if sum > limit {
-            let children = self.guaranteed.clone();
+        let sum = total(&self.guaranteed);
+        if sum > i128::from(limit) {
+            let (sum, children) = (clamp(sum), self.guaranteed.clone());
             kinds.push(ViolationKind::ChildrenGuaranteed {
                 sum,
                 limit,
@@ -194,10 +194,10 @@ impl Children {
             });
         }
         let share = i128::from(parent.nominal.max(0)).saturating_mul(overcommit_percent.into());
-        let limit = i64::try_from(share.checked_div(100).unwrap_or(0)).unwrap_or(i64::MAX);
-        let sum = saturating_sum(&self.nominal);
+        let limit = share.checked_div(100).unwrap_or(0);
+        let sum = total(&self.nominal);
         if sum > limit {
-            let children = self.nominal.clone();
+            let (sum, limit, children) = (clamp(sum), clamp(limit), self.nominal.clone());
             kinds.push(ViolationKind::ChildrenNominal {
                 sum,
                 limit,
@@ -208,10 +208,11 @@ impl Children {
     }
 }
 
-fn saturating_sum(parts: &BTreeMap<String, i64>) -> i64 {
+/// Wider than any sum of 64-bit amounts.
+fn total(parts: &BTreeMap<String, i64>) -> i128 {
     parts
         .values()
-        .fold(0_i64, |sum, part| sum.saturating_add(*part))
+        .fold(0_i128, |sum, part| sum.saturating_add(i128::from(*part)))
 }
 
 /// How many children a message names.
