@@ -1,0 +1,52 @@
+//! What an operator of the hub may tune; every number has a unit and a default.
+
+use serde::{Deserialize, Serialize};
+
+/// The weight of each score, 0 to 100; only their proportions count. All 0 means all equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScoreWeights {
+    /// Free capacity: a member with more room for this workload scores higher.
+    pub balance: u32,
+    /// Staying: a member that already holds replicas of this workload scores higher.
+    pub stability: u32,
+    /// Price: a cheaper member scores higher.
+    pub cost: u32,
+    /// What the placement prefers, and where the workload's data is.
+    pub preference: u32,
+}
+
+impl Default for ScoreWeights {
+    fn default() -> Self {
+        Self { balance: 40, stability: 30, cost: 20, preference: 10 }
+    }
+}
+
+/// The scheduler's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Config {
+    /// Weights of the scores, where the placement gives none.
+    pub weights: ScoreWeights,
+    /// Seconds for which a member that reports `NotReady` still gets new work. One whose state is
+    /// `Unknown` gets none at once.
+    pub tolerated_not_ready_seconds: i64,
+    /// The most replicas of one component; a larger request is refused.
+    pub max_replicas: i64,
+    /// The most components of one workload; a request with more is refused.
+    pub max_components: usize,
+    /// The most members in the summary of a verdict besides the chosen ones.
+    pub explained_members: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            weights: ScoreWeights::default(),
+            tolerated_not_ready_seconds: 30,
+            max_replicas: 1_000_000,
+            max_components: 200,
+            explained_members: 10,
+        }
+    }
+}

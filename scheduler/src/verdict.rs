@@ -1,0 +1,609 @@
+//! The scheduler's answers: codes and numbers. Text is made from them when it is read, by
+//! [`crate::text`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ScoreWeights;
+use crate::quota::{Amounts, Shortfall};
+use crate::request::WorkloadKey;
+use crate::resources::Resources;
+use crate::snapshot::TaintEffect;
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// The workload.
+    pub key: WorkloadKey,
+    /// Its uid.
+    pub uid: String,
+    /// The generation that was decided.
+    pub generation: i64,
+    /// The tenant that is charged.
+    pub tenant: String,
+    /// SHA-256 of everything the decision depended on, in hexadecimal.
+    pub inputs_hash: String,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// The name of the affinity term that was used; `None` when nothing is placed or the
+    /// placement has no terms.
+    pub tier: Option<String>,
+    /// The weights of the scores.
+    pub weights: ScoreWeights,
+    /// Every member of the snapshot, by name.
+    pub members: Vec<MemberVerdict>,
+    /// Spread constraints of `ScheduleAnyway` that are not kept, by topology key.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub relaxed: BTreeSet<String>,
+    /// What node shapes cannot judge and was not checked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unchecked: BTreeSet<String>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// All of it is placed.
+    Placed(Placed),
+    /// It cannot be placed unless someone changes the workload or a rule. What it has stays.
+    Rejected(WorkloadReason),
+    /// It cannot be placed now; an event can unblock it. What it has stays.
+    Waiting(WorkloadReason),
+}
+
+impl Outcome {
+    /// `Placed`, `Rejected` or `Waiting`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Placed(_) => "Placed",
+            Self::Rejected(_) => "Rejected",
+            Self::Waiting(_) => "Waiting",
+        }
+    }
+
+    /// The reason, unless it is placed.
+    pub fn reason(&self) -> Option<&WorkloadReason> {
+        match self {
+            Self::Placed(_) => None,
+            Self::Rejected(reason) | Self::Waiting(reason) => Some(reason),
+        }
+    }
+
+    /// The placement, if there is one.
+    pub fn placed(&self) -> Option<&Placed> {
+        match self {
+            Self::Placed(placed) => Some(placed),
+            Self::Rejected(_) | Self::Waiting(_) => None,
+        }
+    }
+}
+
+/// A placement: it is the reservation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placed {
+    /// What goes where, by component and member.
+    pub assignments: Vec<PlacedAssignment>,
+    /// Members that get what the workload carries though no component goes there; only for a
+    /// workload without components.
+    pub carried_to: Vec<String>,
+    /// The charge of these assignments per flavor and resource.
+    pub reserved: Amounts,
+    /// By how much the tenant's charge grows with it: beyond what the workload already holds.
+    pub increase: Amounts,
+}
+
+impl Placed {
+    /// The members that are used, by name.
+    pub fn members(&self) -> BTreeSet<&str> {
+        let assigned = self.assignments.iter().map(|assignment| assignment.member.as_str());
+        assigned.chain(self.carried_to.iter().map(String::as_str)).collect()
+    }
+}
+
+/// Replicas of one component on one member, with what they request and are charged.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacedAssignment {
+    /// The component.
+    pub component: String,
+    /// The member.
+    pub member: String,
+    /// The flavor.
+    pub flavor: String,
+    /// Replicas; 0 keeps the component's objects there without pods.
+    pub replicas: i64,
+    /// What one replica requests.
+    pub requests: Resources,
+    /// What is charged for all of them, with surge.
+    pub charge: Resources,
+}
+
+/// What the scheduler says of one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberVerdict {
+    /// The member.
+    pub member: String,
+    /// Chosen, feasible or filtered.
+    pub state: MemberState,
+    /// Replicas per component, when it is chosen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replicas: BTreeMap<String, i64>,
+    /// Every hard rule that refuses it. A chosen member can have some too: it keeps what it has
+    /// and gets nothing new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
+    /// The scores; `None` when it is filtered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
+    /// The first affinity term it belongs to, if the placement has terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+}
+
+/// Chosen, feasible or filtered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum MemberState {
+    /// The workload goes there.
+    Chosen,
+    /// It could have gone there.
+    Feasible,
+    /// A hard rule refuses it.
+    Filtered,
+}
+
+/// The scores of a member, each 0 to 100.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scores {
+    /// Room for this workload, as a share of what the roomiest member has.
+    pub balance: u8,
+    /// Replicas it already holds, as a share of all.
+    pub stability: u8,
+    /// 100 for the cheapest member, 0 for the dearest.
+    pub cost: u8,
+    /// The order of flavors, and soft taints.
+    pub preference: u8,
+    /// The weighted mean.
+    pub total: u8,
+}
+
+/// One hard rule that refuses a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The filter.
+    pub filter: Filter,
+    /// Why, with the numbers.
+    pub reason: Reason,
+    /// Whether replicas that are already there may stay.
+    pub keeps: bool,
+    /// What can unblock it.
+    pub unblocked_by: BTreeSet<EventKind>,
+    /// Who may decide, where that is not the owner of the workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Authority>,
+}
+
+/// The filters, in the order in which they are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Filter {
+    /// The member answers and is healthy.
+    Readiness,
+    /// The member is not cordoned.
+    Schedulable,
+    /// The member's taints are tolerated.
+    Taints,
+    /// Names, labels and fields of the placement.
+    Affinity,
+    /// The APIs of the manifests are served.
+    Apis,
+    /// Nodes of an architecture that the images run on.
+    Architecture,
+    /// The network zone.
+    Zone,
+    /// The MLPS level and the validity of its filing.
+    Mlps,
+    /// The ground on which the member stands.
+    Residency,
+    /// The providers that the tenant may use.
+    Provider,
+    /// The platform's classes that the manifests name.
+    Classes,
+    /// A flavor that the placement and the tenant allow.
+    Flavors,
+    /// Node selectors, node affinity and node taints.
+    Nodes,
+    /// Free capacity.
+    Capacity,
+    /// The groups of a spread constraint.
+    Topology,
+    /// Weights and bounds of the division.
+    Division,
+}
+
+impl Filter {
+    /// The name in PascalCase.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Readiness => "Readiness",
+            Self::Schedulable => "Schedulable",
+            Self::Taints => "Taints",
+            Self::Affinity => "Affinity",
+            Self::Apis => "Apis",
+            Self::Architecture => "Architecture",
+            Self::Zone => "Zone",
+            Self::Mlps => "Mlps",
+            Self::Residency => "Residency",
+            Self::Provider => "Provider",
+            Self::Classes => "Classes",
+            Self::Flavors => "Flavors",
+            Self::Nodes => "Nodes",
+            Self::Capacity => "Capacity",
+            Self::Topology => "Topology",
+            Self::Division => "Division",
+        }
+    }
+}
+
+/// Why a member is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// It says that it is not healthy, for longer than is tolerated.
+    NotReady {
+        /// For how many seconds.
+        seconds: i64,
+        /// How many are tolerated.
+        tolerated: i64,
+    },
+    /// It does not answer.
+    Unreachable {
+        /// For how many seconds.
+        seconds: i64,
+    },
+    /// Nothing has been heard of it yet.
+    NeverSeen,
+    /// It is cordoned.
+    Unschedulable,
+    /// It has a taint that is not tolerated.
+    Taint {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// The effect.
+        effect: TaintEffect,
+    },
+    /// No affinity term selects it.
+    NotSelected,
+    /// It is in another affinity term than the one that holds the workload, or in none that can.
+    OtherTier {
+        /// The term it is in.
+        tier: String,
+    },
+    /// The placement excludes it.
+    Excluded,
+    /// It does not serve an API that a manifest needs.
+    ApiMissing {
+        /// The API, as `group/version/Kind`.
+        api: String,
+    },
+    /// The APIs it serves are not known yet.
+    ApisUnknown,
+    /// It has no node of an architecture that the images run on.
+    Architecture {
+        /// The component.
+        component: String,
+        /// What the component runs on.
+        needs: BTreeSet<String>,
+        /// What the member has.
+        has: BTreeSet<String>,
+    },
+    /// Its network zone is not allowed.
+    Zone {
+        /// Its zone.
+        zone: String,
+        /// The zones that are allowed.
+        allowed: BTreeSet<String>,
+    },
+    /// Its MLPS level is too low.
+    MlpsLevel {
+        /// Its level.
+        level: u8,
+        /// The lowest level.
+        required: u8,
+    },
+    /// It has no MLPS filing.
+    MlpsNotFiled {
+        /// The lowest level.
+        required: u8,
+    },
+    /// Its MLPS filing is no longer valid.
+    MlpsExpired {
+        /// The last second in which it was, in seconds since 1970.
+        valid_until: i64,
+    },
+    /// It stands outside the regions where the work must be.
+    Residency {
+        /// Where it stands; empty: not known.
+        region: String,
+        /// The regions that are allowed.
+        allowed: BTreeSet<String>,
+    },
+    /// Its provider is not allowed.
+    Provider {
+        /// Its provider.
+        provider: String,
+        /// The providers that are allowed.
+        allowed: BTreeSet<String>,
+    },
+    /// It lacks a class that a manifest names.
+    ClassMissing {
+        /// The class, as `kind/name`.
+        class: String,
+    },
+    /// It has no node of a flavor that is allowed.
+    FlavorMissing {
+        /// The flavors that are allowed.
+        allowed: Vec<String>,
+        /// The flavors it has.
+        has: BTreeSet<String>,
+    },
+    /// It has reported no capacity yet, which is unknown and not zero.
+    NoSketch,
+    /// Its sketch does not tell nodes apart by a label that the component names.
+    SketchLabel {
+        /// The component.
+        component: String,
+        /// The label key.
+        key: String,
+    },
+    /// No node matches the component's node selector, node affinity and tolerations.
+    NoNodeMatches {
+        /// The component.
+        component: String,
+    },
+    /// Too little room.
+    Capacity {
+        /// The component.
+        component: String,
+        /// The resource that is short on the best node.
+        resource: String,
+        /// What one replica requests of it.
+        needed: i64,
+        /// What the best node has free of it.
+        best_free: i64,
+        /// How many replicas fit, what is in flight counted.
+        fits: i64,
+        /// How many would have to fit.
+        wanted: i64,
+    },
+    /// It has no value for the key of a spread constraint.
+    NoTopology {
+        /// The topology key.
+        key: String,
+    },
+    /// The division gives it weight 0, or at most 0 replicas.
+    NoWeight,
+    /// It can take fewer replicas than the fewest a member may have.
+    BelowMinimum {
+        /// The component.
+        component: String,
+        /// How many fit.
+        fits: i64,
+        /// The fewest.
+        min: i64,
+    },
+}
+
+impl Reason {
+    /// The code in PascalCase, for conditions, Events, metric labels and log fields.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotReady { .. } => "NotReady",
+            Self::Unreachable { .. } => "Unreachable",
+            Self::NeverSeen => "NeverSeen",
+            Self::Unschedulable => "Unschedulable",
+            Self::Taint { .. } => "Taint",
+            Self::NotSelected => "NotSelected",
+            Self::OtherTier { .. } => "OtherTier",
+            Self::Excluded => "Excluded",
+            Self::ApiMissing { .. } => "ApiMissing",
+            Self::ApisUnknown => "ApisUnknown",
+            Self::Architecture { .. } => "Architecture",
+            Self::Zone { .. } => "Zone",
+            Self::MlpsLevel { .. } => "MlpsLevel",
+            Self::MlpsNotFiled { .. } => "MlpsNotFiled",
+            Self::MlpsExpired { .. } => "MlpsExpired",
+            Self::Residency { .. } => "Residency",
+            Self::Provider { .. } => "Provider",
+            Self::ClassMissing { .. } => "ClassMissing",
+            Self::FlavorMissing { .. } => "FlavorMissing",
+            Self::NoSketch => "NoSketch",
+            Self::SketchLabel { .. } => "SketchLabel",
+            Self::NoNodeMatches { .. } => "NoNodeMatches",
+            Self::Capacity { .. } => "Capacity",
+            Self::NoTopology { .. } => "NoTopology",
+            Self::NoWeight => "NoWeight",
+            Self::BelowMinimum { .. } => "BelowMinimum",
+        }
+    }
+}
+
+/// Why a workload as a whole is not placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkloadReason {
+    /// The request contradicts itself or exceeds a bound.
+    Invalid {
+        /// What is wrong and how to fix it, as a sentence.
+        problem: String,
+    },
+    /// The tenant does not exist or has no place in the tree.
+    TenantUnknown {
+        /// Its name.
+        tenant: String,
+    },
+    /// There is no member at all.
+    NoMembers,
+    /// Every member is refused.
+    NoMemberFits {
+        /// How many members each reason refuses, by code.
+        refused: BTreeMap<String, u32>,
+    },
+    /// The members that are left have too little room.
+    NoCapacity {
+        /// The component that does not fit.
+        component: String,
+        /// How many replicas it has to place.
+        needed: i64,
+        /// How many fit on the members that are left.
+        fits: i64,
+    },
+    /// The tenant's quota is used up.
+    QuotaExceeded(Shortfall),
+    /// A tenant above is used up by others within what they are entitled to.
+    Oversubscribed(Shortfall),
+    /// The replicas cannot be divided within the bounds per member.
+    DivisionUnsatisfiable {
+        /// The component.
+        component: String,
+        /// How many replicas it has.
+        replicas: i64,
+        /// How many members could take some.
+        members: i64,
+    },
+    /// The spread cannot be kept.
+    SpreadUnsatisfiable {
+        /// The topology key.
+        key: String,
+        /// The component.
+        component: String,
+        /// How many groups could take some.
+        groups: i64,
+        /// How many replicas it has.
+        replicas: i64,
+    },
+    /// The component holds data on a member that may not have it any more.
+    DataPinned {
+        /// The component.
+        component: String,
+        /// The member that has the data.
+        member: String,
+    },
+    /// Sketches do not tell nodes apart by a label that the workload names, yet.
+    SketchLabel {
+        /// The label key.
+        key: String,
+    },
+}
+
+impl WorkloadReason {
+    /// The code in PascalCase, for conditions, Events, metric labels and log fields.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "Invalid",
+            Self::TenantUnknown { .. } => "TenantUnknown",
+            Self::NoMembers => "NoMembers",
+            Self::NoMemberFits { .. } => "NoMemberFits",
+            Self::NoCapacity { .. } => "NoCapacity",
+            Self::QuotaExceeded(_) => "QuotaExceeded",
+            Self::Oversubscribed(_) => "Oversubscribed",
+            Self::DivisionUnsatisfiable { .. } => "DivisionUnsatisfiable",
+            Self::SpreadUnsatisfiable { .. } => "SpreadUnsatisfiable",
+            Self::DataPinned { .. } => "DataPinned",
+            Self::SketchLabel { .. } => "SketchLabel",
+        }
+    }
+
+    /// The events after which it is worth deciding again.
+    pub fn unblocked_by(&self) -> BTreeSet<EventKind> {
+        use EventKind as E;
+        let events: &[E] = match self {
+            Self::Invalid { .. } => &[E::WorkloadChanged],
+            Self::TenantUnknown { .. } => &[E::TenantChanged],
+            Self::NoMembers => &[E::MemberChanged],
+            Self::NoMemberFits { .. } => &[
+                E::MemberChanged,
+                E::MemberReady,
+                E::CapacityFreed,
+                E::SketchChanged,
+                E::TenantChanged,
+                E::WorkloadChanged,
+                E::FlavorChanged,
+            ],
+            Self::NoCapacity { .. } => &[E::CapacityFreed, E::MemberReady, E::MemberChanged],
+            Self::QuotaExceeded(_) | Self::Oversubscribed(_) => {
+                &[E::QuotaReleased, E::QuotaChanged]
+            }
+            Self::DivisionUnsatisfiable { .. } | Self::SpreadUnsatisfiable { .. } => &[
+                E::CapacityFreed,
+                E::MemberReady,
+                E::MemberChanged,
+                E::WorkloadChanged,
+            ],
+            Self::DataPinned { .. } => &[E::MemberReady, E::MemberChanged, E::WorkloadChanged],
+            Self::SketchLabel { .. } => &[E::SketchChanged],
+        };
+        events.iter().copied().collect()
+    }
+}
+
+/// What can unblock a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A member answers again or is healthy again.
+    MemberReady,
+    /// A MemberCluster is added, or its labels, taints, classes, APIs or fields change.
+    MemberChanged,
+    /// A member's sketch is reported, or tells nodes apart by more labels.
+    SketchChanged,
+    /// Capacity becomes free on a member.
+    CapacityFreed,
+    /// A charge in the tenant's tree is released.
+    QuotaReleased,
+    /// A quota changes.
+    QuotaChanged,
+    /// A tenant changes: its parent or its guardrails.
+    TenantChanged,
+    /// A Flavor changes.
+    FlavorChanged,
+    /// The workload or its placement changes.
+    WorkloadChanged,
+}
+
+impl EventKind {
+    /// The name in PascalCase.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MemberReady => "MemberReady",
+            Self::MemberChanged => "MemberChanged",
+            Self::SketchChanged => "SketchChanged",
+            Self::CapacityFreed => "CapacityFreed",
+            Self::QuotaReleased => "QuotaReleased",
+            Self::QuotaChanged => "QuotaChanged",
+            Self::TenantChanged => "TenantChanged",
+            Self::FlavorChanged => "FlavorChanged",
+            Self::WorkloadChanged => "WorkloadChanged",
+        }
+    }
+}
+
+/// Who may decide on a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Authority {
+    /// The security administrators of the tenant that has the rule.
+    SecurityAdministrators {
+        /// The tenant.
+        tenant: String,
+    },
+    /// The platform's administrators.
+    PlatformAdministrators,
+    /// Whoever runs the member.
+    MemberOperator {
+        /// The operator's name; empty: not known.
+        operator: String,
+    },
+}
