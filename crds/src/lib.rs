@@ -6,12 +6,15 @@
 pub mod common;
 pub mod conditions;
 pub mod flavor;
+pub mod generate;
+pub mod install;
 pub mod labels;
 pub mod member_cluster;
 pub mod placement;
 pub mod quantity;
 pub mod query;
 pub mod quota;
+pub mod rules;
 pub mod sketch;
 pub mod tenant;
 pub mod work;
@@ -36,9 +39,11 @@ pub const VERSION: &str = "v1alpha1";
 /// `apiVersion` of every kind of this crate.
 pub const API_VERSION: &str = "heyun.dev/v1alpha1";
 
-/// Every CustomResourceDefinition, in a fixed order (by kind).
+/// Every CustomResourceDefinition, with its bounds and CEL rules, in a fixed order (by kind).
+///
+/// Install these and not `Kind::crd()`, which knows the shape but no rule.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    vec![
+    [
         Flavor::crd(),
         MemberCluster::crd(),
         Placement::crd(),
@@ -48,4 +53,15 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
         Work::crd(),
         Workload::crd(),
     ]
+    .into_iter()
+    .map(ruled)
+    .collect()
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the tables name fields of the types: a test applies all of them"
+)]
+fn ruled(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    rules::apply(crd).expect("the tables of rules name fields of the types")
 }
