@@ -43,6 +43,12 @@ pub fn work_name(namespace: &str, name: &str) -> String {
     )
 }
 
+/// The name of the copy of a Secret beside the Work it goes along with, in the member's namespace
+/// on the hub.
+pub fn secret_copy_name(work: &str, secret: &str) -> String {
+    format!("{work}-{}", short_hash(&[secret]))
+}
+
 /// `name` as a label value: itself, or its beginning and ten digits of its hash when it is longer
 /// than the 63 characters that a label value may have.
 pub fn label_value(name: &str) -> String {

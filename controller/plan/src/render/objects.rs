@@ -1,0 +1,168 @@
+//! The objects of one Work.
+
+use heyun_crds::labels;
+use heyun_crds::member_cluster::ClassMap;
+use serde_json::{Map, Value, json};
+
+use super::{Input, Part, Parts, attach, classes, flavors};
+use crate::interpret::{
+    Component, component_label, pod_template_mut, set_hpa_bounds, set_replicas,
+};
+use crate::member_names::label_value;
+
+/// The manifests for one member, in the order in which they are applied.
+pub(super) fn manifests(
+    input: &Input<'_>,
+    parts: &Parts<'_>,
+    member: &str,
+    class_map: &ClassMap,
+    work: &str,
+) -> Vec<Value> {
+    let mut rendered: Vec<(u8, Value)> = Vec::new();
+    for (index, manifest) in input.workload.spec.manifests.iter().enumerate() {
+        let component = input
+            .interpreted
+            .components
+            .iter()
+            .find(|c| c.manifest == index);
+        let part = component.and_then(|c| parts.get(&(member, c.request.name.as_str())));
+        if component.is_some() && part.is_none() {
+            continue;
+        }
+        let mut object = manifest.0.clone();
+        if let (Some(component), Some(part)) = (component, part) {
+            place(&mut object, component, part, work);
+        } else {
+            let owners = attach::components(index, &object, input);
+            let here = owners
+                .iter()
+                .any(|owner| parts.contains_key(&(member, *owner)));
+            if !owners.is_empty() && !here {
+                continue;
+            }
+            if let Some(part) = autoscaled(input, parts, member, index) {
+                set_hpa_bounds(&mut object, part.share);
+            }
+        }
+        classes::map(&mut object, component.map(|c| c.kind), class_map);
+        mark(&mut object, input, work);
+        rendered.push((rank(&object), object));
+    }
+    rendered.sort_by_key(|(rank, _)| *rank);
+    rendered.into_iter().map(|(_, object)| object).collect()
+}
+
+/// The part of the component that this manifest scales, if it is its autoscaler.
+fn autoscaled<'a>(
+    input: &Input<'_>,
+    parts: &'a Parts<'a>,
+    member: &str,
+    index: usize,
+) -> Option<&'a Part<'a>> {
+    let scaled = |c: &&Component| c.hpa.is_some_and(|hpa| hpa.manifest == index);
+    let component = input.interpreted.components.iter().find(scaled)?;
+    parts
+        .iter()
+        .find(|((m, c), _)| *m == member && *c == component.request.name)
+        .map(|(_, p)| p)
+}
+
+/// Sets replicas, flavor and labels in the manifest of a component.
+fn place(object: &mut Value, component: &Component, part: &Part<'_>, work: &str) {
+    set_replicas(object, component.kind, part.share);
+    let name = &component.request.name;
+    if let Some(template) = pod_template_mut(object, component.kind) {
+        if let Some(labels) = metadata_map(template, "labels") {
+            labels.insert(labels::WORK.to_owned(), work.into());
+            labels.insert(labels::COMPONENT.to_owned(), component_label(name).into());
+        }
+        if let Some(terms) = &part.flavor
+            && let Some(spec) = child(template, "spec")
+        {
+            flavors::require(spec, terms);
+        }
+    }
+    if let Some(annotations) = metadata_map(object, "annotations") {
+        let assignment = part.assignment;
+        let charge = json!({
+            "flavor": assignment.flavor,
+            "replicas": assignment.replicas,
+            "requests": assignment.requests,
+            "charge": assignment.charge,
+        });
+        annotations.insert(labels::COMPONENT.to_owned(), name.as_str().into());
+        annotations.insert(labels::CHARGE.to_owned(), charge.to_string().into());
+    }
+}
+
+/// Sets what every object carries and leaves out what no one may assert.
+fn mark(object: &mut Value, input: &Input<'_>, work: &str) {
+    let metadata = &input.workload.metadata;
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(own) = child(object, "metadata") {
+        own.remove("creationTimestamp");
+        own.insert(
+            "namespace".to_owned(),
+            metadata.namespace.clone().unwrap_or_default().into(),
+        );
+    }
+    if let Some(labels) = metadata_map(object, "labels") {
+        let workload = label_value(metadata.name.as_deref().unwrap_or_default());
+        labels.insert(labels::WORK.to_owned(), work.into());
+        labels.insert(labels::WORKLOAD.to_owned(), workload.into());
+        labels
+            .entry(labels::MANAGED_BY)
+            .or_insert_with(|| labels::MANAGER.into());
+    }
+    if let Some(annotations) = metadata_map(object, "annotations") {
+        annotations.insert(
+            labels::DECISION.to_owned(),
+            input.decision.id.as_str().into(),
+        );
+        annotations.insert(labels::EPOCH.to_owned(), input.epoch.to_string().into());
+    }
+}
+
+/// A field that is an object; made where it is absent or null.
+pub(super) fn child<'v>(value: &'v mut Value, field: &str) -> Option<&'v mut Map<String, Value>> {
+    let slot = value.as_object_mut()?.entry(field).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = Value::Object(Map::new());
+    }
+    slot.as_object_mut()
+}
+
+fn metadata_map<'v>(object: &'v mut Value, field: &str) -> Option<&'v mut Map<String, Value>> {
+    child(object, "metadata")?;
+    child(object.get_mut("metadata")?, field)
+}
+
+/// In which order kinds are applied: what others need first.
+fn rank(object: &Value) -> u8 {
+    match object
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+    {
+        "ServiceAccount" => 0,
+        "Role" => 1,
+        "RoleBinding" => 2,
+        "ConfigMap" => 3,
+        "PersistentVolumeClaim" => 4,
+        "NetworkPolicy" => 5,
+        "Service" => 6,
+        "Deployment"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "ReplicaSet"
+        | "ReplicationController"
+        | "Job"
+        | "CronJob"
+        | "Pod" => 8,
+        "HorizontalPodAutoscaler" | "VerticalPodAutoscaler" | "PodDisruptionBudget" => 9,
+        "Ingress" | "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => 10,
+        _ => 7,
+    }
+}
