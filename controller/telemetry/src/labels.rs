@@ -131,9 +131,7 @@ label! {
     LedgerKind {
         /// A decision of the scheduler.
         Decision = "decision",
-        /// An amount is held from a moment on.
-        UsageOpened = "usage_opened",
-        /// An amount is no longer held.
-        UsageReleased = "usage_released",
+        /// From a moment on a Workload holds an amount.
+        Usage = "usage",
     }
 }
