@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 pub use error::{ManifestError, summarize};
 pub use hpa::Hpa;
 pub use kinds::{ComponentKind, Refusal, refusal};
-pub use object::{ObjectKey, object_key};
+pub use object::{ObjectKey, is_dns_subdomain, object_key};
 pub use pod::Unchecked;
 pub use replicas::{
     Share, label_selector, pod_template, pod_template_mut, set_hpa_bounds, set_replicas, shares,

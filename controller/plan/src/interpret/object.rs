@@ -294,7 +294,7 @@ pub(crate) fn check_secret_names(
 }
 
 /// Whether a name is one that objects with pods may have: a lowercase DNS subdomain.
-pub(crate) fn is_dns_subdomain(name: &str) -> bool {
+pub fn is_dns_subdomain(name: &str) -> bool {
     let label_ok = |label: &str| {
         let edge =
             |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
