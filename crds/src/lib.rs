@@ -3,6 +3,11 @@
 //! This crate knows the shape of objects and nothing else: no client, no clock, no scheduling.
 //! [`all_crds`] yields the definitions that `crdgen` writes and the sandbox installs.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printer column of kube-derive repeats the same keys"
+)]
+
 pub mod common;
 pub mod conditions;
 pub mod flavor;

@@ -48,7 +48,6 @@ pub struct QuotaSpec {
     pub resources: Vec<QuotaLine>,
     /// Part of the nominal that only failover may use, as a percentage. Example: `10%`. Default: `0%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^(100|[0-9]{1,2})%$"))]
     pub failover_reserve: Option<String>,
     /// How far the nominals of the children may exceed this nominal, in percent (100 to 1000).
     /// Default: 100.

@@ -22,6 +22,8 @@ pub struct Rule {
     pub message: &'static str,
     /// CEL expression that names value and fix; empty: the message is shown as it is.
     pub expression: &'static str,
+    /// Field that the error names, relative to the place, such as `.spec.tenant`; empty: the place.
+    pub field: &'static str,
 }
 
 /// Keywords of JSON schema that are set on one place.
@@ -55,6 +57,14 @@ const fn rule(
         rule,
         message,
         expression,
+        field: "",
+    }
+}
+
+impl Rule {
+    /// The same rule, whose error names a field below the place.
+    const fn on(self, field: &'static str) -> Self {
+        Self { field, ..self }
     }
 }
 
@@ -206,6 +216,9 @@ fn push(target: &mut Value, rule: Rule) {
     let mut entry = json!({"rule": rule.rule, "message": rule.message});
     if !rule.expression.is_empty() {
         entry["messageExpression"] = rule.expression.into();
+    }
+    if !rule.field.is_empty() {
+        entry["fieldPath"] = rule.field.into();
     }
     match target
         .get_mut("x-kubernetes-validations")

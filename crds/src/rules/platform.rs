@@ -19,7 +19,8 @@ pub(super) const FLAVOR_RULES: &[Rule] = &[
         LABEL_NAME,
         "metadata.name is a DNS label of at most 63 characters",
         "\"metadata.name '%s' is not a DNS label of at most 63 characters: use a-z, 0-9 and -\".format([self.metadata.name])",
-    ),
+    )
+    .on(".metadata.name"),
     rule(
         "spec.nodeSelector",
         "self == oldSelf",
@@ -86,25 +87,33 @@ pub(super) const MEMBER_RULES: &[Rule] = &[
         "self.metadata.name.size() <= 40",
         "metadata.name has at most 40 characters, for heyun-member-NAME is a namespace name",
         "\"metadata.name '%s' has %d characters: choose at most 40, for heyun-member-NAME is a namespace name\".format([self.metadata.name, self.metadata.name.size()])",
-    ),
+    )
+    .on(".metadata.name"),
     rule(
         "",
         "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
         "metadata.name is a DNS label, for heyun-member-NAME is a namespace name",
         "\"metadata.name '%s' is not a DNS label: use a-z, 0-9 and -, for heyun-member-NAME is a namespace name\".format([self.metadata.name])",
-    ),
+    )
+    .on(".metadata.name"),
     rule(
         "spec",
         "self.mode != 'Push' || (has(self.endpoint) && has(self.credentialsRef))",
         "mode Push needs endpoint and credentialsRef: run 'heyun cluster join', or set both, or choose mode Pull",
         "",
     ),
+    // A user part may hold a password: this rule stands at spec, whose value no error repeats.
     rule(
-        "spec.endpoint",
-        "isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')",
-        "endpoint is an https URL without user, query and fragment, such as https://10.1.2.3:6443",
-        // A user part may hold a password, so such a value is not repeated.
-        "self.contains('@') ? 'endpoint holds a user: the credential belongs in the Secret of credentialsRef' : \"endpoint '%s' is not an https URL of host, port and path: write it as https://10.1.2.3:6443\".format([self])",
+        "spec",
+        "!has(self.endpoint) || !self.endpoint.contains('@')",
+        "endpoint holds no user: the credential belongs in the Secret of credentialsRef",
+        "",
+    ),
+    rule(
+        "spec",
+        "!has(self.endpoint) || self.endpoint.contains('@') || (isURL(self.endpoint) && url(self.endpoint).getScheme() == 'https' && url(self.endpoint).getHostname() != '' && !self.endpoint.contains('?') && !self.endpoint.contains('#'))",
+        "endpoint is an https URL of host, port and path, such as https://10.1.2.3:6443",
+        "\"endpoint '%s' is not an https URL of host, port and path: write it as https://10.1.2.3:6443\".format([self.endpoint])",
     ),
     rule(
         "spec.mlps.validUntil",
@@ -203,7 +212,8 @@ pub(super) const QUOTA_RULES: &[Rule] = &[
         "self.metadata.name == self.spec.tenant",
         "metadata.name equals spec.tenant, so that a tenant has one Quota",
         "\"metadata.name '%s' differs from spec.tenant '%s': name the Quota as its tenant, so that there is one\".format([self.metadata.name, self.spec.tenant])",
-    ),
+    )
+    .on(".spec.tenant"),
     quantity_rule!("guaranteed"),
     quantity_rule!("nominal"),
     quantity_rule!("ceiling"),
@@ -305,31 +315,36 @@ pub(super) const TENANT_RULES: &[Rule] = &[
         LABEL_NAME,
         "metadata.name is a DNS label of at most 63 characters, for namespaces begin with it",
         "\"metadata.name '%s' is not a DNS label of at most 63 characters: use a-z, 0-9 and -, for namespaces begin with it\".format([self.metadata.name])",
-    ),
+    )
+    .on(".metadata.name"),
     rule(
         "",
         "self.metadata.name != 'default' && !self.metadata.name.startsWith('kube-') && !self.metadata.name.startsWith('heyun')",
         "metadata.name is not default, kube-* or heyun*, for namespaces begin with it",
         "\"metadata.name '%s' belongs to the platform (default, kube-*, heyun*): choose another\".format([self.metadata.name])",
-    ),
+    )
+    .on(".metadata.name"),
     rule(
         "",
         "!has(self.spec.parent) || self.spec.parent != self.metadata.name",
         "spec.parent is another Tenant",
         "\"spec.parent '%s' is the tenant itself: name the Tenant above it, or leave parent out for a root\".format([self.spec.parent])",
-    ),
+    )
+    .on(".spec.parent"),
     rule(
         "",
         "!has(self.spec.namespaces) || self.spec.namespaces.all(n, n != 'default' && !n.startsWith('kube-') && !n.startsWith('heyun'))",
         "spec.namespaces holds no default, kube-* or heyun*",
         "\"spec.namespaces: '%s' belongs to the platform (default, kube-*, heyun*): name one that begins with '%s-'\".format([self.spec.namespaces.filter(n, n == 'default' || n.startsWith('kube-') || n.startsWith('heyun'))[0], self.metadata.name])",
-    ),
+    )
+    .on(".spec.namespaces"),
     rule(
         "",
         "!has(self.spec.namespaces) || self.spec.namespaces.all(n, n == self.metadata.name || n.startsWith(self.metadata.name + '-'))",
         "each of spec.namespaces is the tenant's name or begins with it and a dash",
         "\"spec.namespaces: '%s' does not begin with the tenant's name: write it as '%s-test'\".format([self.spec.namespaces.filter(n, n != self.metadata.name && !n.startsWith(self.metadata.name + '-'))[0], self.metadata.name])",
-    ),
+    )
+    .on(".spec.namespaces"),
     rule(
         "spec.namespaces[]",
         "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
@@ -372,5 +387,6 @@ pub(super) const TENANT_RULES: &[Rule] = &[
         "!has(self.spec.delegation) || self.spec.delegation.namePrefix == '' || self.spec.delegation.namePrefix.startsWith(self.metadata.name)",
         "delegation.namePrefix begins with the tenant's name",
         "\"delegation.namePrefix '%s' does not begin with the tenant's name: write it as '%s-'\".format([self.spec.delegation.namePrefix, self.metadata.name])",
-    ),
+    )
+    .on(".spec.delegation.namePrefix"),
 ];
