@@ -14,6 +14,7 @@ mod decisions;
 mod outage;
 mod outbox;
 mod postgres;
+mod races;
 mod usage;
 
 /// Runs each check on a fresh SQLite file, and on a fresh PostgreSQL database where there is one.
@@ -51,6 +52,7 @@ on_both! {
     usage::the_largest_amounts_are_exact,
     usage::a_long_sleep_is_closed_in_portions,
     usage::two_closings_at_once_count_once,
+    usage::closing_while_steps_come_misses_none,
     usage::random_histories_equal_the_count_by_seconds,
     outbox::drained_entries_are_there_once_after_a_crash_in_between,
     outbox::an_entry_that_is_refused_holds_up_no_other,

@@ -318,6 +318,34 @@ pub(crate) async fn two_closings_at_once_count_once(bed: Bed) {
     }
 }
 
+/// A step that is committed while a closing runs is counted by that one or by the next.
+pub(crate) async fn closing_while_steps_come_misses_none(bed: Bed) {
+    let ledger = bed.fresh().await;
+    ledger
+        .record(&steps([step("a", us(NINE_S), 1)]))
+        .await
+        .unwrap();
+    let now_us = us(NINE_S + HOUR_S) + CLOSE_GRACE_US;
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..3 {
+        let ledger = ledger.clone();
+        writers.spawn(async move {
+            for n in 0..40 {
+                let late = step(&format!("{writer}-{n}"), us(NINE_S), 1);
+                ledger.record(&steps([late])).await.unwrap();
+            }
+        });
+    }
+    while !writers.is_empty() {
+        ledger.close_hours(now_us).await.unwrap();
+        while let Some(result) = writers.try_join_next() {
+            result.unwrap();
+        }
+    }
+    ledger.close_hours(now_us).await.unwrap();
+    assert_eq!(total(&ledger, us(NINE_S + HOUR_S)).await, 121 * 3_600);
+}
+
 /// What happens to a ledger in a random history.
 #[derive(Clone, Debug)]
 enum Event {
