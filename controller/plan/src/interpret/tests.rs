@@ -965,8 +965,12 @@ fn selectors_are_text() {
 }
 
 mod properties {
+    use heyun_crds::placement::PlacementSpec;
+    use heyun_scheduler::resources::Resources;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
+    use super::super::requests::{Amounts, InitAmounts, PodAmounts};
     use super::super::shares;
 
     proptest! {
@@ -988,5 +992,130 @@ mod properties {
                 }
             }
         }
+
+        /// A pod's request is the most that it ever runs at once: its start is played through.
+        #[test]
+        fn a_pod_requests_its_peak(
+            containers in prop::collection::vec(0_i64..9, 1..4),
+            init in prop::collection::vec((0_i64..9, any::<bool>()), 0..5),
+        ) {
+            let amounts = |cpu: i64| Amounts {
+                requests: Resources::new().with("cpu", cpu),
+                limits: Resources::new(),
+            };
+            let pod = PodAmounts {
+                containers: containers.iter().map(|c| amounts(*c)).collect(),
+                init_containers: init
+                    .iter()
+                    .map(|(cpu, restartable)| InitAmounts { amounts: amounts(*cpu), restartable: *restartable })
+                    .collect(),
+                ..PodAmounts::default()
+            };
+            let mut running: Vec<i64> = Vec::new();
+            let mut peak = 0;
+            for (cpu, restartable) in &init {
+                peak = peak.max(running.iter().sum::<i64>() + cpu);
+                if *restartable {
+                    running.push(*cpu);
+                }
+            }
+            running.extend(&containers);
+            peak = peak.max(running.iter().sum());
+            prop_assert_eq!(pod.requests(&Resources::new()).unwrap().get("cpu"), peak);
+        }
+
+        /// Whatever stands anywhere in a manifest: no panic, and every fault names its place.
+        #[test]
+        fn anything_anywhere_is_read_or_reported(
+            which in 0_usize..6,
+            place in any::<prop::sample::Index>(),
+            new in value(),
+        ) {
+            let mut manifest = samples().swap_remove(which);
+            let pointers = pointers(&manifest);
+            let pointer = &pointers[place.index(pointers.len())];
+            *manifest.pointer_mut(pointer).unwrap() = new;
+            let told = crate::health::assess(&manifest);
+            prop_assert!(!told.reason.is_empty());
+            if let Err(errors) = super::with(&super::spec(vec![manifest]), &PlacementSpec::default()) {
+                prop_assert!(!errors.is_empty());
+                for error in errors {
+                    prop_assert!(!error.place.is_empty() && !error.problem.is_empty());
+                }
+            }
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-zA-Z0-9.%/\u{4e00}-]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map("[a-z]{1,6}", inner, 0..3)
+                    .prop_map(|m| Value::Object(m.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn pointers(value: &Value) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let inner: Vec<(String, &Value)> = match value {
+            Value::Object(map) => map
+                .iter()
+                .map(|(k, v)| (k.replace('~', "~0").replace('/', "~1"), v))
+                .collect(),
+            Value::Array(list) => list
+                .iter()
+                .enumerate()
+                .map(|(i, v)| (i.to_string(), v))
+                .collect(),
+            _ => Vec::new(),
+        };
+        for (key, value) in inner {
+            all.extend(
+                pointers(value)
+                    .into_iter()
+                    .map(|rest| format!("/{key}{rest}")),
+            );
+        }
+        all
+    }
+
+    fn samples() -> Vec<Value> {
+        let mut rich = super::template();
+        rich["spec"]["tolerations"] =
+            json!([{"key": "a", "operator": "Exists", "effect": "NoSchedule"}]);
+        rich["spec"]["nodeSelector"] = json!({"kubernetes.io/arch": "arm64"});
+        rich["spec"]["resources"] = json!({"limits": {"cpu": "2"}});
+        rich["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}},
+            {"name": "p", "persistentVolumeClaim": {"claimName": "c"}}]);
+        rich["spec"]["affinity"] = json!({"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}]}}});
+        let deployment = json!({"replicas": 2, "template": rich, "selector": {"matchLabels": {"a": "b"}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}}});
+        let stateful = json!({"template": rich, "volumeClaimTemplates": [
+            {"metadata": {"name": "d"}, "spec": {"storageClassName": "standard"}}]});
+        let cron = json!({"concurrencyPolicy": "Allow",
+            "jobTemplate": {"spec": {"parallelism": 2, "completions": 4, "template": rich}}});
+        vec![
+            super::object("apps/v1", "Deployment", "d", deployment),
+            super::object("apps/v1", "StatefulSet", "s", stateful),
+            super::object("batch/v1", "CronJob", "c", cron),
+            super::object("v1", "Pod", "p", rich["spec"].clone()),
+            super::hpa("web", 1, 3),
+            super::object(
+                "networking.k8s.io/v1",
+                "Ingress",
+                "i",
+                json!({"ingressClassName": "default", "tls": [{"secretName": "cert"}]}),
+            ),
+        ]
     }
 }
