@@ -1,1 +1,9 @@
-//! End-to-end tests, demo and benchmarks.
+//! End-to-end tests, demo and benchmarks: what the shipped binaries do on real control planes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "test code: a failure is a panic with its reason, against the wall clock"
+)]
