@@ -126,7 +126,8 @@ pub fn same_spec(one: &WorkSpec, other: &WorkSpec) -> bool {
     without_epoch(one) == without_epoch(other)
 }
 
-fn without_epoch(spec: &WorkSpec) -> WorkSpec {
+/// The spec with no epoch in it.
+pub fn without_epoch(spec: &WorkSpec) -> WorkSpec {
     let mut spec = spec.clone();
     spec.epoch = 0;
     for manifest in &mut spec.manifests {

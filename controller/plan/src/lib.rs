@@ -1,9 +1,13 @@
 //! Pure plans: manifests to requests, hub objects to snapshots, decisions to Works.
 
+pub mod aggregate;
+pub mod decide;
 pub mod diff;
+pub mod explain;
 pub mod health;
 pub mod interpret;
 pub mod member_names;
+pub mod observe;
 pub mod render;
 pub mod secrets;
 pub mod sketch;

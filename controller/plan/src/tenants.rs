@@ -37,7 +37,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: Reason, message: String) -> Self {
+    pub(crate) fn new(reason: Reason, message: String) -> Self {
         Self { reason, message }
     }
 }
@@ -65,6 +65,8 @@ pub struct TenantNode {
     pub path: String,
     /// Direct children, by name.
     pub children: Vec<String>,
+    /// Its own part of the guardrails that counts: of the spec, or of what was last accepted.
+    pub own_guardrails: Guardrails,
     /// The intersection of the guardrails along the path.
     pub guardrails: Guardrails,
     /// Namespaces that are this tenant's.

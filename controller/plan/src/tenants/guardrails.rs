@@ -35,6 +35,7 @@ pub(super) fn settle(
     }
     if let Some(node) = tree.nodes.get_mut(name) {
         node.guardrails = effective;
+        node.own_guardrails = own;
         if node.refusal.is_none() {
             node.refusal = refusal;
         }

@@ -1,0 +1,316 @@
+//! From hub objects to what the scheduler sees.
+//!
+//! Nothing is guessed: what is not known yet is said to be unknown, and what cannot be read never
+//! makes a member look roomier than it is.
+
+pub mod amounts;
+pub mod held;
+pub mod quota;
+pub mod request;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heyun_crds::common::{Taint, TaintEffect, Toleration, TolerationOperator};
+use heyun_crds::conditions::{ConditionType, condition};
+use heyun_crds::member_cluster::{MemberMode, Mlps};
+use heyun_crds::sketch::Bound;
+use heyun_crds::tenant::TenantKind;
+use heyun_crds::{Flavor, MemberCluster, Sketch};
+use heyun_scheduler::request::{LabelOp, LabelRequirement, TolerationOp, WorkloadKey};
+use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Readiness};
+use heyun_scheduler::{Snapshot, request as scheduler_request};
+
+use crate::interpret::is_component;
+use crate::tenants::{TenantNode, TenantTree};
+
+/// What one Workload holds, with what is needed to charge it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldBy {
+    /// Tenant that is charged.
+    pub tenant: String,
+    /// Name of its Works, as pods carry it.
+    pub work: String,
+    /// What it holds: [`held::of`].
+    pub held: Held,
+}
+
+/// What a [`Snapshot`] is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// Members, each with its Sketch if it has reported one.
+    pub members: &'a [(&'a MemberCluster, Option<&'a Sketch>)],
+    /// Flavors.
+    pub flavors: &'a [&'a Flavor],
+    /// The tenant tree.
+    pub tenants: &'a TenantTree,
+    /// Quotas.
+    pub quotas: &'a [&'a heyun_crds::Quota],
+    /// What each Workload holds.
+    pub held: &'a BTreeMap<WorkloadKey, HeldBy>,
+    /// The moment, in seconds since 1970.
+    pub now: i64,
+}
+
+/// The scheduler's snapshot of the hub's objects, and what of the quotas has no place in it.
+pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::Problem>) {
+    let mut charged: BTreeMap<&str, Vec<(&str, &HeldEntry)>> = BTreeMap::new();
+    for by in inputs.held.values() {
+        for entry in &by.held.entries {
+            charged
+                .entry(&entry.member)
+                .or_default()
+                .push((&by.work, entry));
+        }
+    }
+    let charges = quota::charges(inputs.held.values());
+    let (quotas, problems) = quota::tree(inputs.quotas, inputs.tenants, &charges);
+    let members = inputs.members.iter().map(|(object, sketch)| {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let here = charged.get(name).map_or(&[][..], Vec::as_slice);
+        (name.to_owned(), member(object, *sketch, here))
+    });
+    let snapshot = Snapshot {
+        now: inputs.now,
+        members: members.collect(),
+        flavors: inputs
+            .flavors
+            .iter()
+            .map(|object| {
+                (
+                    object.metadata.name.clone().unwrap_or_default(),
+                    flavor(object),
+                )
+            })
+            .collect(),
+        tenants: inputs
+            .tenants
+            .iter()
+            .filter(|node| node.placed)
+            .map(|node| (node.name.clone(), tenant(node)))
+            .collect(),
+        quotas,
+        held: inputs
+            .held
+            .iter()
+            .map(|(key, by)| (key.clone(), by.held.clone()))
+            .collect(),
+    };
+    (snapshot, problems)
+}
+
+/// A member as the scheduler sees it. `charged` is what the hub has charged there: the name of
+/// the Work and what is held.
+pub fn member(
+    object: &MemberCluster,
+    sketch: Option<&Sketch>,
+    charged: &[(&str, &HeldEntry)],
+) -> Member {
+    let (spec, status) = (&object.spec, object.status.as_ref());
+    let sketch = sketch.and_then(|sketch| sketch.status.as_ref());
+    let apis = status.map(|s| &s.apis).filter(|apis| !apis.is_empty());
+    Member {
+        name: object.metadata.name.clone().unwrap_or_default(),
+        labels: object.metadata.labels.clone().unwrap_or_default(),
+        readiness: readiness(object),
+        unschedulable: is_closed(object),
+        taints: spec.taints.iter().map(taint).collect(),
+        provider: spec.provider.clone(),
+        operator: spec.operator.clone(),
+        zone: spec.zone.as_str().to_owned(),
+        mlps: mlps(&spec.mlps),
+        region: spec.location.region.clone(),
+        owner: spec.owner.clone(),
+        apis: apis.map(|apis| apis.iter().cloned().collect()),
+        classes: classes(object),
+        sketch: sketch.map(|status| snapshot::Sketch {
+            keys: status.label_keys.iter().cloned().collect(),
+            shapes: status.shapes.iter().map(shape).collect(),
+        }),
+        in_flight: in_flight(charged, sketch.map_or(&[], |status| &status.bound)),
+        prices: BTreeMap::new(),
+    }
+}
+
+fn readiness(object: &MemberCluster) -> Readiness {
+    let conditions = object
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.conditions);
+    let Some(ready) = condition(conditions, ConditionType::Ready) else {
+        return Readiness::NeverSeen;
+    };
+    let since = ready.last_transition_time.0.as_second();
+    match ready.status.as_str() {
+        "True" => Readiness::Ready,
+        "False" => Readiness::NotReady { since },
+        _ => Readiness::Unknown { since },
+    }
+}
+
+/// Closed for new work: by its administrator, because nothing is written there, because it is
+/// leaving, or because it is not accepted (two names for one cluster, say).
+fn is_closed(object: &MemberCluster) -> bool {
+    let conditions = object
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.conditions);
+    object.spec.unschedulable
+        || object.spec.mode == MemberMode::Observe
+        || object.metadata.deletion_timestamp.is_some()
+        || condition(conditions, ConditionType::Accepted).is_some_and(|c| c.status == "False")
+}
+
+/// The filing, where there is one. A date without a time is valid to the end of that day in
+/// China; one that cannot be read is no filing.
+fn mlps(written: &Mlps) -> Option<snapshot::Mlps> {
+    if written.level == 0 {
+        return None;
+    }
+    let valid_until = match written.valid_until.as_deref().map(last_second) {
+        None => None,
+        Some(Some(second)) => Some(second),
+        Some(None) => return None,
+    };
+    Some(snapshot::Mlps {
+        level: written.level,
+        valid_until,
+    })
+}
+
+/// The last second that `YYYY-MM-DD` or an RFC 3339 time includes.
+fn last_second(text: &str) -> Option<i64> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time.as_second());
+    }
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let china = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+    let end = date.at(23, 59, 59, 0).to_zoned(china).ok()?;
+    Some(end.timestamp().as_second())
+}
+
+fn classes(object: &MemberCluster) -> BTreeSet<String> {
+    let map = &object.spec.class_map;
+    [
+        ("storage", &map.storage),
+        ("ingress", &map.ingress),
+        ("runtime", &map.runtime),
+        ("priority", &map.priority),
+    ]
+    .into_iter()
+    .flat_map(|(sort, names)| names.keys().map(move |name| format!("{sort}/{name}")))
+    .collect()
+}
+
+fn shape(shape: &heyun_crds::sketch::Shape) -> snapshot::Shape {
+    snapshot::Shape {
+        count: i64::from(shape.count),
+        flavor: shape.flavor.clone(),
+        labels: shape.labels.clone(),
+        taints: shape.taints.iter().map(taint).collect(),
+        free: amounts::free(&shape.free),
+    }
+}
+
+fn taint(taint: &Taint) -> snapshot::Taint {
+    snapshot::Taint {
+        key: taint.key.clone(),
+        value: taint.value.clone(),
+        effect: effect(taint.effect),
+    }
+}
+
+fn effect(effect: TaintEffect) -> snapshot::TaintEffect {
+    match effect {
+        TaintEffect::NoSchedule => snapshot::TaintEffect::NoSchedule,
+        TaintEffect::PreferNoSchedule => snapshot::TaintEffect::PreferNoSchedule,
+        TaintEffect::NoExecute => snapshot::TaintEffect::NoExecute,
+    }
+}
+
+/// A toleration as the scheduler compares it.
+pub(crate) fn toleration(toleration: &Toleration) -> scheduler_request::Toleration {
+    scheduler_request::Toleration {
+        key: (!toleration.key.is_empty()).then(|| toleration.key.clone()),
+        op: match toleration.operator {
+            TolerationOperator::Equal => TolerationOp::Equal,
+            TolerationOperator::Exists => TolerationOp::Exists,
+        },
+        value: toleration.value.clone(),
+        effect: toleration.effect.map(effect),
+    }
+}
+
+/// What is charged on a member and not yet seen there on a node.
+///
+/// The sketch counts pods of a component without their flavor; where a component holds two (it
+/// is moving between them) the pods that are seen are taken to be those that were there before,
+/// so that nothing that is still to come is missed.
+fn in_flight(charged: &[(&str, &HeldEntry)], bound: &[Bound]) -> Vec<InFlight> {
+    let mut seen: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (work, entry) in charged.iter().filter(|(_, entry)| entry.replicas > 0) {
+        let left = seen.entry((work, &entry.component)).or_insert_with(|| {
+            let ours = bound.iter().filter(|b| b.work == *work);
+            let ours = ours.filter(|b| is_component(&b.component, &entry.component));
+            ours.map(|b| i64::from(b.replicas)).sum()
+        });
+        let there = entry.replicas.min(*left);
+        *left -= there;
+        if entry.replicas > there {
+            found.push(InFlight {
+                flavor: entry.flavor.clone(),
+                per_replica: entry.per_replica.clone(),
+                replicas: entry.replicas - there,
+            });
+        }
+    }
+    found
+}
+
+/// A Flavor as the scheduler sees it.
+pub fn flavor(object: &Flavor) -> snapshot::Flavor {
+    let labels = &object.spec.node_selector.match_labels;
+    snapshot::Flavor {
+        node_selector: labels
+            .iter()
+            .map(|(key, value)| equals(key, value))
+            .collect(),
+        precedence: i64::from(object.spec.precedence),
+        tolerations: object.spec.tolerations.iter().map(toleration).collect(),
+    }
+}
+
+/// The requirement that a label has one value.
+pub(crate) fn equals(key: &str, value: &str) -> LabelRequirement {
+    LabelRequirement {
+        key: key.to_owned(),
+        op: LabelOp::In,
+        values: vec![value.to_owned()],
+    }
+}
+
+/// A tenant as the scheduler sees it: its own rules, since the scheduler obeys those of the whole
+/// path and names the tenant whose rule refuses.
+pub fn tenant(node: &TenantNode) -> snapshot::Tenant {
+    let own = &node.own_guardrails;
+    let set = |list: &Vec<String>| list.iter().cloned().collect();
+    snapshot::Tenant {
+        parent: node.parent.clone(),
+        kind: match node.kind {
+            TenantKind::Region => snapshot::TenantKind::Region,
+            TenantKind::Agency => snapshot::TenantKind::Agency,
+            TenantKind::System => snapshot::TenantKind::System,
+        },
+        guardrails: snapshot::Guardrails {
+            residency: own.residency.as_ref().map(set),
+            zones: own
+                .zones
+                .as_ref()
+                .map(|zones| zones.iter().map(|zone| zone.as_str().to_owned()).collect()),
+            mlps_level: own.mlps_level,
+            ..snapshot::Guardrails::default()
+        },
+    }
+}

@@ -1,0 +1,109 @@
+//! What a Workload holds: the maximum of what its decision and its Works say.
+
+use std::collections::BTreeMap;
+
+use heyun_crds::workload::{Assignment, Decision};
+use heyun_crds::{Work, Workload};
+use heyun_scheduler::resources::Resources;
+use heyun_scheduler::snapshot::{Held, HeldEntry};
+
+use super::amounts;
+
+/// What a member, a component and a flavor name.
+pub(crate) type Place = (String, String, String);
+
+/// What is held at one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) replicas: i64,
+    pub(crate) requests: Resources,
+    pub(crate) charge: Resources,
+}
+
+/// Amounts by place.
+pub(crate) type Places = BTreeMap<Place, Amount>;
+
+/// What a Workload holds: of its decision, what is released and not yet confirmed included, and
+/// of its Works, the larger.
+pub fn of(workload: &Workload, works: &[Work]) -> Held {
+    max(&held(workload), &held_from_works(works))
+}
+
+/// What a Workload holds by its decision, with what is released and not yet confirmed as gone.
+pub fn held(workload: &Workload) -> Held {
+    let decision = workload
+        .status
+        .as_ref()
+        .and_then(|status| status.decision.as_ref());
+    decision
+        .map(|decision| to_held(places(decision)))
+        .unwrap_or_default()
+}
+
+/// What a Workload holds by its Works, those that are retired included: they are there until
+/// they are gone.
+pub fn held_from_works(works: &[Work]) -> Held {
+    let mut sum = Places::new();
+    for assignment in works.iter().flat_map(|work| &work.spec.assignments) {
+        add(&mut sum, assignment);
+    }
+    to_held(sum)
+}
+
+/// The larger of two at each place.
+pub fn max(one: &Held, other: &Held) -> Held {
+    let mut both = BTreeMap::new();
+    for entry in one.entries.iter().chain(&other.entries) {
+        let place = (
+            entry.member.as_str(),
+            entry.component.as_str(),
+            entry.flavor.as_str(),
+        );
+        both.entry(place)
+            .and_modify(|held: &mut HeldEntry| {
+                held.replicas = held.replicas.max(entry.replicas);
+                held.per_replica = Resources::max(&held.per_replica, &entry.per_replica);
+                held.charge = Resources::max(&held.charge, &entry.charge);
+            })
+            .or_insert_with(|| entry.clone());
+    }
+    Held {
+        entries: both.into_values().collect(),
+    }
+}
+
+/// A decision's amounts by place: assigned and not yet confirmed as gone, together.
+pub(crate) fn places(decision: &Decision) -> Places {
+    let mut sum = Places::new();
+    for assignment in decision.assignments.iter().chain(&decision.releasing) {
+        add(&mut sum, assignment);
+    }
+    sum
+}
+
+fn add(sum: &mut Places, assignment: &Assignment) {
+    let (member, component) = (assignment.member.clone(), assignment.component.clone());
+    let at = sum
+        .entry((member, component, assignment.flavor.clone()))
+        .or_default();
+    at.replicas = at
+        .replicas
+        .saturating_add(i64::from(assignment.replicas.max(0)));
+    at.requests = Resources::max(&at.requests, &amounts::taken(&assignment.requests));
+    at.charge
+        .saturating_add_assign(&amounts::taken(&assignment.charge));
+}
+
+fn to_held(places: Places) -> Held {
+    let entry = |((member, component, flavor), at): (Place, Amount)| HeldEntry {
+        member,
+        component,
+        flavor,
+        replicas: at.replicas,
+        per_replica: at.requests,
+        charge: at.charge,
+    };
+    Held {
+        entries: places.into_iter().map(entry).collect(),
+    }
+}

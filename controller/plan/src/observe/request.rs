@@ -1,0 +1,194 @@
+//! From a Workload to the scheduler's request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heyun_crds::Workload;
+use heyun_crds::flavor::FlavorSpec;
+use heyun_crds::placement::{
+    AffinityTerm, Division, DivisionType, PlacementSpec, Requirements, ScoreWeights,
+    SpreadConstraint, WhenUnsatisfiable,
+};
+use heyun_crds::workload::Decision;
+use heyun_scheduler::config;
+use heyun_scheduler::quota::Purpose;
+use heyun_scheduler::request as to;
+
+use crate::interpret::Interpreted;
+
+/// What [`request`] is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The Workload.
+    pub workload: &'a Workload,
+    /// What its manifests mean.
+    pub interpreted: &'a Interpreted,
+    /// The placement in effect.
+    pub placement: &'a PlacementSpec,
+    /// Name of the tenant that is charged.
+    pub tenant: &'a str,
+    /// Flavors that exist, by name.
+    pub flavors: &'a BTreeMap<String, FlavorSpec>,
+    /// Flavors that the tenant's quota has a line for.
+    pub quota_flavors: &'a BTreeSet<String>,
+    /// Value of its PriorityClass; 0 without one.
+    pub priority: i32,
+    /// The decision in force.
+    pub previous: Option<&'a Decision>,
+    /// Weights of the scores where the placement gives none.
+    pub weights: config::ScoreWeights,
+}
+
+/// The scheduler's request for a Workload.
+///
+/// The placement's requirements stand in it as they are written; the tenant's guardrails are in
+/// the snapshot. The scheduler obeys both, so the stricter counts, and it can name whose rule
+/// refuses.
+pub fn request(input: &Input<'_>) -> to::Request {
+    let metadata = &input.workload.metadata;
+    let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
+    let created = metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0.as_second());
+    to::Request {
+        key: to::WorkloadKey::new(namespace.unwrap_or_default(), name.unwrap_or_default()),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        tenant: input.tenant.to_owned(),
+        created: created.unwrap_or_default(),
+        priority: input.priority,
+        components: input.interpreted.requests(),
+        placement: placement(input),
+        required_apis: input.interpreted.required_apis.clone(),
+        required_classes: input.interpreted.required_classes.clone(),
+        previous: input.previous.map(assignments).unwrap_or_default(),
+        previous_carried: input
+            .previous
+            .map(|d| d.carried_to.clone())
+            .unwrap_or_default(),
+        unchecked: input.interpreted.unchecked().into_iter().collect(),
+        purpose: Purpose::Ordinary,
+    }
+}
+
+fn assignments(decision: &Decision) -> Vec<to::Assignment> {
+    let each = decision.assignments.iter().map(|a| to::Assignment {
+        component: a.component.clone(),
+        member: a.member.clone(),
+        flavor: a.flavor.clone(),
+        replicas: i64::from(a.replicas),
+    });
+    each.collect()
+}
+
+fn placement(input: &Input<'_>) -> to::PlacementSpec {
+    let from = input.placement;
+    to::PlacementSpec {
+        affinity: from.affinity.iter().map(term).collect(),
+        exclude: from.exclude.iter().cloned().collect(),
+        flavors: flavors(input),
+        requirements: requirements(&from.requirements),
+        tolerations: from.tolerations.iter().map(super::toleration).collect(),
+        division: division(&from.division),
+        spread: from.spread.iter().map(spread).collect(),
+        weights: from
+            .weights
+            .as_ref()
+            .map(|weights| scores(weights, input.weights)),
+    }
+}
+
+/// The flavors in order of preference. Those that exist; when none of the named does, the named,
+/// so that the refusal says so. Where none is named, those that the tenant has quota for, and
+/// all when it has none, so that the refusal is the quota's: the highest precedence first.
+fn flavors(input: &Input<'_>) -> Vec<String> {
+    let named = &input.placement.flavors;
+    if !named.is_empty() {
+        let known: Vec<String> = named
+            .iter()
+            .filter(|name| input.flavors.contains_key(*name))
+            .cloned()
+            .collect();
+        return if known.is_empty() {
+            named.clone()
+        } else {
+            known
+        };
+    }
+    let mut all: Vec<(&String, &FlavorSpec)> = input.flavors.iter().collect();
+    all.sort_by_key(|(name, flavor)| (std::cmp::Reverse(flavor.precedence), *name));
+    let all = || all.iter().map(|(name, _)| (*name).clone());
+    let with_quota: Vec<String> = all().filter(|f| input.quota_flavors.contains(f)).collect();
+    if with_quota.is_empty() {
+        all().collect()
+    } else {
+        with_quota
+    }
+}
+
+fn term(term: &AffinityTerm) -> to::AffinityTerm {
+    let set = |names: &[String]| names.iter().cloned().collect();
+    to::AffinityTerm {
+        name: term.name.clone(),
+        members: set(&term.members),
+        labels: term
+            .match_labels
+            .iter()
+            .map(|(key, value)| super::equals(key, value))
+            .collect(),
+        owners: set(&term.owners),
+        regions: set(&term.regions),
+        providers: set(&term.providers),
+        operators: set(&term.operators),
+        zones: term
+            .zones
+            .iter()
+            .map(|zone| zone.as_str().to_owned())
+            .collect(),
+    }
+}
+
+fn requirements(from: &Requirements) -> to::Requirements {
+    to::Requirements {
+        arch: from.arch.iter().cloned().collect(),
+        zone: from.zone.map(|zone| zone.as_str().to_owned()),
+        mlps_level: from.mlps_level,
+        residency: from.residency.iter().cloned().collect(),
+    }
+}
+
+fn division(from: &Division) -> to::DivisionSpec {
+    to::DivisionSpec {
+        kind: match from.type_ {
+            DivisionType::Duplicated => to::DivisionKind::Duplicated,
+            DivisionType::Weighted => to::DivisionKind::Weighted,
+            DivisionType::ByCapacity => to::DivisionKind::ByCapacity,
+            DivisionType::Aggregated => to::DivisionKind::Aggregated,
+        },
+        weights: from.weights.clone(),
+        min_per_member: from.min_per_member.map(i64::from),
+        max_per_member: from.max_per_member.map(i64::from),
+    }
+}
+
+fn spread(from: &SpreadConstraint) -> to::SpreadConstraint {
+    to::SpreadConstraint {
+        topology_key: from.topology_key.clone(),
+        max_skew: from.max_skew.map(i64::from),
+        min_groups: from.min_groups.map(i64::from),
+        max_groups: from.max_groups.map(i64::from),
+        when_unsatisfiable: match from.when_unsatisfiable {
+            WhenUnsatisfiable::DoNotSchedule => to::WhenUnsatisfiable::DoNotSchedule,
+            WhenUnsatisfiable::ScheduleAnyway => to::WhenUnsatisfiable::ScheduleAnyway,
+        },
+    }
+}
+
+fn scores(from: &ScoreWeights, platform: config::ScoreWeights) -> config::ScoreWeights {
+    config::ScoreWeights {
+        balance: from.balance.unwrap_or(platform.balance),
+        stability: from.stability.unwrap_or(platform.stability),
+        cost: from.cost.unwrap_or(platform.cost),
+        preference: from.preference.unwrap_or(platform.preference),
+    }
+}
