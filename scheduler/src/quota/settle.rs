@@ -204,8 +204,8 @@ impl QuotaTree {
                 cell.held().saturating_add(left.max(0))
             }
         };
-        let guaranteed = wished.min(clamp(reach)).max(cell.line.guaranteed);
-        let pending = wished.saturating_sub(guaranteed).max(0);
+        let guaranteed = wished.min(clamp(reach));
+        let pending = wished.saturating_sub(guaranteed);
         self.write(
             node,
             key,

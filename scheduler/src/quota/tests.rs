@@ -171,6 +171,17 @@ fn figures_are_those_of_the_sample() {
     );
     let health = tree.figures(id(&tree, "gz-health"), &cpu);
     assert_eq!((health.borrowed, health.lent, health.debt), (9_000, 0, 0));
+    let idle = built(&[
+        node("guangzhou", None, line(0, 90_000, 90_000), 0),
+        node(
+            "gz-archives",
+            Some("guangzhou"),
+            line(20_000, 40_000, 60_000),
+            5_000,
+        ),
+    ]);
+    let archives = idle.figures(id(&idle, "gz-archives"), &cpu);
+    assert_eq!(archives.lent, 20_000, "what is guaranteed is never lent");
     let root = tree.figures(id(&tree, "guangzhou"), &cpu);
     assert_eq!(
         (root.charged, root.lent, root.available),
@@ -250,6 +261,21 @@ fn a_shortfall_names_what_is_needed_what_is_left_and_what_binds() {
     assert_eq!(
         text(id(&tree, "gz-health"), &needs(6000)),
         "needs 6 cpu of general-amd64, 3500m left in gz-health; bound by the nominal of guangzhou"
+    );
+    // Where two numbers leave the same, the one nearest to the asker is named.
+    let even = built(&[
+        tenant("root", None, line(0, 10, 10), 0),
+        tenant("a", Some("root"), line(0, 10, 10), 0),
+    ]);
+    let refused = even
+        .fits(id(&even, "a"), &pods(11), Purpose::Ordinary)
+        .unwrap_err();
+    assert_eq!(
+        refused.binding,
+        Binding {
+            node: "a".to_owned(),
+            limit: Limit::Ceiling
+        }
     );
     let memory = BTreeMap::from([(Key::new("ascend-910", "memory"), 1 << 31)]);
     assert_eq!(
@@ -496,7 +522,8 @@ fn plain_form_and_keys_survive_json() {
     let accelerator = Key::new("ascend-910", "huawei.com/Ascend910");
     tree.charge(a, &BTreeMap::from([(accelerator.clone(), 2)]))
         .unwrap();
-    tree.settle(a, &BTreeMap::from([(key("pods"), line(95, 95, 95))]));
+    tree.settle(a, &BTreeMap::from([(key("pods"), line(120, 120, 120))]));
+    assert_eq!(tree.figures(a, &key("pods")).pending, 21);
     tree.set_failover_reserve(a, 50);
     let text = serde_json::to_string(&tree).unwrap();
     assert!(

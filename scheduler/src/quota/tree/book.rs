@@ -133,7 +133,7 @@ impl QuotaTree {
                 added,
             });
         };
-        if own < 0 && added < 0 {
+        if own < 0 {
             let released = added.saturating_neg();
             return Err(ChargeError::Underflow {
                 node: node(),
