@@ -227,6 +227,7 @@ fn malformed_quantities_are_refused() {
         "Ei",
         ".5a",
         "1MI",
+        "e-10",
     ];
     for text in malformed {
         let refused = Quantity::parse(text).unwrap_err();
