@@ -129,6 +129,9 @@ macro_rules! builtin {
     };
 }
 
+// What compares every manifest with every other, and what needs the Workload's own namespace, is in
+// charts/heyun/files/policies.yaml: a policy runs on writes of the spec, a rule on those of the
+// status too.
 pub(super) const WORKLOAD_RULES: &[Rule] = &[
     rule(
         "spec",
@@ -147,12 +150,6 @@ pub(super) const WORKLOAD_RULES: &[Rule] = &[
         "!has(self.replicas) || has(self.scaleTarget) || self.manifests.filter(m, m.kind in ['Deployment', 'StatefulSet', 'ReplicaSet']).size() < 2",
         "replicas with several scalable manifests needs scaleTarget",
         "'replicas %d could mean any of %d scalable manifests: name one in scaleTarget, or use components'.format([self.replicas, self.manifests.filter(m, m.kind in ['Deployment', 'StatefulSet', 'ReplicaSet']).size()])",
-    ),
-    rule(
-        "spec.manifests",
-        "self.all(a, self.exists_one(b, b.metadata.name == a.metadata.name && b.kind == a.kind && b.apiVersion == a.apiVersion))",
-        "no manifest stands there twice (equal apiVersion, kind and name): leave one out",
-        "",
     ),
     rule(
         "spec.manifests[]",
@@ -203,12 +200,6 @@ pub(super) const WORKLOAD_RULES: &[Rule] = &[
         "self.name.matches('^[A-Z][A-Za-z0-9]*/[^/]+$')",
         "a component is written as Kind/name",
         "\"component '%s' is not written as Kind/name, such as StatefulSet/db\".format([self.name])",
-    ),
-    rule(
-        "spec",
-        "!has(self.components) || self.components.all(c, self.manifests.exists(m, c.name.size() == m.kind.size() + m.metadata.name.size() + 1 && c.name.startsWith(m.kind) && c.name.endsWith(m.metadata.name)))",
-        "each of components names one of manifests, as Kind/name",
-        "",
     ),
     rule(
         "spec.priorityClassName",
