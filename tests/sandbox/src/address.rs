@@ -18,6 +18,8 @@ const CLAIM_PORT: u16 = 20_999;
 pub(crate) const API_PORT: u16 = 26_443;
 /// Of etcd, for clients.
 pub(crate) const ETCD_PORT: u16 = 22_379;
+/// Of etcd, for HTTP: on one port with gRPC, it slows gRPC down.
+pub(crate) const ETCD_HTTP_PORT: u16 = 22_381;
 /// Of etcd, for peers; it has none but must listen.
 pub(crate) const ETCD_PEER_PORT: u16 = 22_380;
 /// The first of the ports that a fleet hands out on request.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::address::API_PORT;
 use crate::component::{Component, Files};
@@ -227,7 +228,7 @@ impl Cluster {
     }
 
     fn populate(&self, member: &MemberSpec) -> Result<()> {
-        let mut list = member.node_list();
+        let mut list = member.node_list(self.ip());
         let mut classes = member.storage_class_list();
         if let (Some(items), Some(more)) = (
             list["items"].as_array_mut(),
@@ -257,20 +258,21 @@ impl Cluster {
         if member.is_none_or(|member| member.nodes.iter().all(|group| group.count == 0)) {
             return Ok(());
         }
-        self.patient(&["wait", "--for=condition=Ready", "node", "--all"])?;
-        let what = format!("the nodes of {} to lose their first taints", self.name());
+        // Not `kubectl wait`, which asks for each node by itself.
+        let what = format!("the nodes of {} to be ready", self.name());
         eventually(&what, PATIENCE, Some(&self.logs()), || {
-            let args = [
-                "get",
-                "nodes",
-                "-o",
-                "jsonpath={.items[*].spec.taints[*].key}",
-            ];
-            let taints = self.kubectl.run(&args).map_err(|error| error.to_string())?;
-            if taints.contains("node.kubernetes.io/not-ready") {
-                Err(taints)
-            } else {
+            let nodes = self
+                .kubectl
+                .json(&["get", "nodes"])
+                .map_err(|error| error.to_string())?;
+            let all = nodes["items"]
+                .as_array()
+                .map_or(&[] as &[Value], Vec::as_slice);
+            let waiting = all.iter().filter(|node| !is_ready(node)).count();
+            if waiting == 0 {
                 Ok(())
+            } else {
+                Err(format!("{waiting} of {} are not", all.len()))
             }
         })
     }
@@ -294,4 +296,19 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether a node takes pods: it is ready, and the taint that it was born with is off.
+fn is_ready(node: &Value) -> bool {
+    let has = |list: &Value, field: &str, wanted: &str, also: &str| {
+        let test = |one: &Value| one[field] == wanted && (also.is_empty() || one["status"] == also);
+        list.as_array().is_some_and(|list| list.iter().any(test))
+    };
+    has(&node["status"]["conditions"], "type", "Ready", "True")
+        && !has(
+            &node["spec"]["taints"],
+            "key",
+            "node.kubernetes.io/not-ready",
+            "",
+        )
 }

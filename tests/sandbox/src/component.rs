@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::address::{API_PORT, ETCD_PEER_PORT, ETCD_PORT};
+use crate::address::{API_PORT, ETCD_HTTP_PORT, ETCD_PEER_PORT, ETCD_PORT};
 use crate::audit::POLICY;
 use crate::error::IoContext;
 use crate::keeper::Launch;
@@ -195,13 +195,17 @@ fn etcd(files: &Files<'_>) -> Vec<String> {
     let client = format!("http://{}:{ETCD_PORT}", files.ip);
     let peer = format!("http://{}:{ETCD_PEER_PORT}", files.ip);
     vec![
-        "--name=default".into(),
+        "--name=sandbox".into(),
         format!("--data-dir={}", files.file("etcd")),
         format!("--listen-client-urls={client}"),
+        format!(
+            "--listen-client-http-urls=http://{}:{ETCD_HTTP_PORT}",
+            files.ip
+        ),
         format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),
         format!("--initial-advertise-peer-urls={peer}"),
-        format!("--initial-cluster=default={peer}"),
+        format!("--initial-cluster=sandbox={peer}"),
         // Nothing here outlives the machine.
         "--unsafe-no-fsync".into(),
         "--log-level=warn".into(),
@@ -296,5 +300,7 @@ fn kwok(files: &Files<'_>) -> Vec<String> {
         "--node-lease-duration-seconds=40".into(),
         format!("--node-ip={}", files.ip),
         "--cidr=10.64.0.0/12".into(),
+        // It would log each renewal of each node's lease.
+        "--v=WARN".into(),
     ]
 }

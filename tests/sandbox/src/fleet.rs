@@ -53,7 +53,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`Error::Preflight`], [`Error::Build`], [`Error::Spec`], and whatever keeps a component from
-    /// starting, with the end of its log. Nothing is left running then.
+    /// starting, with the end of its log. Nothing but the logs is left then.
     pub fn start(
         spec: &FleetSpec,
         dir: Option<&Path>,
@@ -90,8 +90,13 @@ impl Fleet {
         };
         fleet.write_owned(temporary)?;
         fleet.write_state()?;
-        fleet.start_clusters(spec, progress)?;
-        Ok(fleet)
+        match fleet.start_clusters(spec, progress) {
+            Ok(()) => Ok(fleet),
+            Err(error) => {
+                fleet.keep_logs();
+                Err(error)
+            }
+        }
     }
 
     /// All at once: most of a start is waiting.

@@ -47,6 +47,7 @@
 //!   an unknown kind; `--cache-dir` or ten minutes help.
 //! - **Frozen is not gone.** After SIGSTOP a server's connections stay open and its port still takes
 //!   new ones: only a timeout tells. After SIGKILL of an API server, connections are refused at once.
+//! - **`kubectl wait node --all`** asks for each node by itself, ten a second.
 //! - **Deleted pods** go at once: kwok does not wait for the grace period.
 //! - **Nodes** are played as long as kwok runs. With kwok frozen, they turn NotReady after 50 s.
 //! - **Storage** is a name: claims of a member's storage classes are bound when they are made.

@@ -1,6 +1,7 @@
 //! What a fleet is made of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -126,11 +127,11 @@ impl MemberSpec {
     }
 
     /// Its nodes as a List that kubectl creates at once.
-    pub(crate) fn node_list(&self) -> Value {
+    pub(crate) fn node_list(&self, ip: Ipv4Addr) -> Value {
         let nodes: Vec<Value> = self
             .nodes
             .iter()
-            .flat_map(|group| (0..group.count).map(|index| group.node(&self.name, index)))
+            .flat_map(|group| (0..group.count).map(|index| group.node(&self.name, ip, index)))
             .collect();
         json!({"apiVersion": "v1", "kind": "List", "items": nodes})
     }
@@ -216,7 +217,7 @@ impl NodeGroup {
         self
     }
 
-    fn node(&self, member: &str, index: u32) -> Value {
+    fn node(&self, member: &str, ip: Ipv4Addr, index: u32) -> Value {
         let name = format!("{}-{index}", self.name_prefix);
         let mut labels: BTreeMap<&str, &str> = BTreeMap::from([
             ("kubernetes.io/arch", self.arch.as_str()),
@@ -252,7 +253,16 @@ impl NodeGroup {
                 "annotations": {"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"},
             },
             "spec": {"taints": self.taints},
+            // What kwok would write as its first step: for many nodes that takes long.
             "status": {
+                "phase": "Running",
+                "conditions": [{
+                    "type": "Ready", "status": "True",
+                    "reason": "KubeletReady", "message": "kubelet is posting ready status",
+                }],
+                "addresses": [
+                    {"type": "InternalIP", "address": ip}, {"type": "Hostname", "address": name},
+                ],
                 "allocatable": resources,
                 "capacity": resources,
                 "nodeInfo": {
@@ -311,7 +321,7 @@ mod tests {
             .label("topology.kubernetes.io/zone", "z1")
             .resource("huawei.com/Ascend910", "8")
             .taint("dedicated", "ai", "NoSchedule");
-        let list = MemberSpec::new("city", vec![group]).node_list();
+        let list = MemberSpec::new("city", vec![group]).node_list(Ipv4Addr::LOCALHOST);
         let node = &list["items"][1];
         assert_eq!(node["metadata"]["name"], "ascend-1");
         assert_eq!(node["metadata"]["labels"]["kubernetes.io/arch"], "arm64");

@@ -273,8 +273,11 @@ fn watched(mut command: Command, what: &str, step: &Step) -> Result<()> {
         .flat_map(|err| BufReader::new(err).lines())
     {
         let Ok(line) = line else { break };
-        lines += 1;
-        step.detail(format!("{lines} packages, now {line}"));
+        // Go names packages, one a line; other lines are for the log.
+        if !line.contains(char::is_whitespace) {
+            lines += 1;
+            step.detail(format!("{lines} packages, now {line}"));
+        }
         let _ = writeln!(log, "{line}");
     }
     let status = child.wait().io(|| "waiting for the build".to_owned())?;

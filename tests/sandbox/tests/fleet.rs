@@ -1,5 +1,6 @@
 //! Real fleets: that they run work, stand side by side, and leave nothing behind.
 
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
 #![allow(
     clippy::unwrap_used,
     reason = "Clippy knows #[test] functions, not their helpers"
@@ -145,6 +146,11 @@ fn a_fleet_runs_work_and_ends_when_it_is_dropped() {
     assert!(server.check().unwrap_err().to_string().contains("signal 9"));
     server.start().unwrap();
     city.wait_ready().unwrap();
+    let store = city.component(Component::Etcd).unwrap();
+    store.kill().unwrap();
+    store.start().unwrap();
+    city.wait_ready().unwrap();
+    assert!(city.kubectl().run(&["get", "node", "arm-0"]).is_ok());
     server.pause().unwrap();
     assert!(
         city.kubectl()
@@ -455,4 +461,47 @@ fn postgres_is_owned_likewise() {
     let dir = postgres.process().log().parent().unwrap().to_path_buf();
     drop(postgres);
     nothing_left(&dir);
+}
+
+#[test]
+#[ignore = "a measurement: cargo test -p heyun-sandbox --test fleet -- --ignored --nocapture start_times"]
+fn start_times() {
+    let members = |count, nodes| -> Vec<MemberSpec> {
+        let nodes = vec![NodeGroup::new(nodes, "node", "arm64", "16", "64Gi")];
+        (0..count)
+            .map(|n| MemberSpec::new(format!("member-{n}"), nodes.clone()))
+            .collect()
+    };
+    for (count, nodes) in [(3, 3), (3, 100), (10, 3)] {
+        let spec = FleetSpec::with_hub(members(count, nodes));
+        let mut times: Vec<Duration> = (0..3)
+            .map(|_| {
+                let since = std::time::Instant::now();
+                let cache = Cache::locate().unwrap();
+                let fleet = Fleet::start(&spec, None, &keeper(), &cache, &Progress::silent());
+                let taken = since.elapsed();
+                drop(fleet.unwrap());
+                taken
+            })
+            .collect();
+        times.sort();
+        Progress::stderr().say(format!(
+            "hub + {count} members of {nodes} nodes: {times:.1?}"
+        ));
+    }
+}
+
+#[test]
+#[ignore = "builds for minutes when cold; the tests that use the tools cover it"]
+fn tools_are_built_and_run() {
+    use heyun_sandbox::{Tool, tool};
+    for (which, args, said) in [
+        (Tool::Helm, ["version", "--short"].as_slice(), "v4.3.1"),
+        (Tool::OtelCollector, &["components"], "otlp"),
+    ] {
+        let path = tool(&Cache::locate().unwrap(), which, &Progress::stderr()).unwrap();
+        let output = Command::new(path).args(args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains(said), "{text}");
+    }
 }
