@@ -1,0 +1,38 @@
+//! Questions to the loop that holds the world.
+
+use heyun_crds::query::Why;
+use heyun_scheduler::request::WorkloadKey;
+use tokio::sync::oneshot;
+
+/// A question, with where the answer goes.
+#[derive(Debug)]
+pub enum Question {
+    /// Why a Workload is where it is.
+    Why {
+        /// The Workload.
+        key: WorkloadKey,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Why, AskError>>,
+    },
+    /// The names of a tenant and of all below it; without a tenant, of all.
+    Subtree {
+        /// Root of the subtree.
+        tenant: Option<String>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Vec<String>, AskError>>,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No such object.
+    #[error("{0} does not exist, or the hub has not seen it yet")]
+    NotFound(String),
+    /// The hub has not read its objects yet.
+    #[error("the hub has not read its objects yet: try again in a moment")]
+    NotReady,
+    /// The loop has ended.
+    #[error("the hub is shutting down: try again in a moment")]
+    Gone,
+}

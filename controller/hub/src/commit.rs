@@ -1,0 +1,294 @@
+//! Writes of one Workload, in their order: the decision first, then its Works.
+//!
+//! A [`Chain`] is plain data; [`run`] carries it out and says what the API server now holds. The
+//! decision is written with the resourceVersion it was made from: a conflict stops the chain, and
+//! that Workload alone is looked at again. Every write carries the epoch; the fence refuses it
+//! when another leads.
+
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+use heyun_crds::labels::FINALIZER;
+use heyun_crds::workload::WorkloadStatus;
+use heyun_crds::{Work, Workload};
+use heyun_member::apply::{self, Guard};
+use heyun_plan::diff::{Existing, Step};
+use heyun_plan::render::RenderedWork;
+use heyun_scheduler::request::WorkloadKey;
+use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::ObjectMeta;
+use kube::{Api, Client};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::leader::Term;
+
+/// Works of one Workload written at once.
+const WORKS_AT_ONCE: usize = 8;
+
+/// What is to be written for one Workload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// The Workload.
+    pub key: WorkloadKey,
+    /// Its metadata as it was read: the precondition of each write on it.
+    pub meta: ObjectMeta,
+    /// Trace context of its generation.
+    pub traceparent: Option<String>,
+    /// Adds (true) or removes (false) our finalizer first.
+    pub finalizer: Option<bool>,
+    /// Status to merge, with the resourceVersion it was computed from.
+    pub status: Option<StatusWrite>,
+    /// Writes on its Works.
+    pub steps: Vec<Step>,
+}
+
+impl Chain {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.finalizer.is_none() && self.status.is_none() && self.steps.is_empty()
+    }
+}
+
+/// A status and what it was computed from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusWrite {
+    /// Status that was read.
+    pub before: WorkloadStatus,
+    /// Status that it becomes.
+    pub after: WorkloadStatus,
+}
+
+/// What a chain did.
+#[derive(Debug)]
+pub struct Finished {
+    /// The Workload.
+    pub key: WorkloadKey,
+    /// The Workload as the API server now holds it, where that is known.
+    pub workload: Option<Box<Workload>>,
+    /// Works as the API server now holds them.
+    pub works: Vec<Work>,
+    /// Requests that were sent.
+    pub requests: u32,
+    /// Why it stopped, if it did.
+    pub error: Option<CommitError>,
+}
+
+/// Why a chain stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// This process no longer leads.
+    #[error("no longer leading")]
+    NotLeading,
+    /// The API server refused or did not answer.
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+}
+
+/// What every chain shares.
+#[derive(Clone)]
+pub struct Writer {
+    /// Client of the hub, with the server-side deadline on writes.
+    pub client: Client,
+    /// The term in which this is written.
+    pub term: Term,
+    /// Bound of the writes under way.
+    pub permits: Arc<Semaphore>,
+}
+
+impl Writer {
+    fn check(&self) -> Result<(), CommitError> {
+        if self.term.may_write() { Ok(()) } else { Err(CommitError::NotLeading) }
+    }
+
+    fn workloads(&self, namespace: &str) -> Api<Workload> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn works(&self, namespace: &str) -> Api<Work> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// Carries a chain out.
+pub async fn run(writer: Writer, chain: Chain) -> Finished {
+    let mut done = Finished {
+        key: chain.key.clone(),
+        workload: None,
+        works: Vec::new(),
+        requests: 0,
+        error: None,
+    };
+    let span = tracing::info_span!(
+        heyun_telemetry::spans::DISPATCH_WORK,
+        workload = %chain.key,
+        epoch = writer.term.epoch
+    );
+    if let Some(traceparent) = &chain.traceparent {
+        heyun_telemetry::set_parent(&span, traceparent);
+    }
+    if let Err(error) = write(&writer, chain, &mut done).instrument(span).await {
+        done.error = Some(error);
+    }
+    done
+}
+
+async fn write(writer: &Writer, chain: Chain, done: &mut Finished) -> Result<(), CommitError> {
+    if let Some(add) = chain.finalizer {
+        done.requests += 1;
+        done.workload = finalize(writer, &chain, add).await?.map(Box::new);
+    }
+    if let Some(status) = &chain.status {
+        done.requests += 1;
+        let meta = done.workload.as_ref().map_or(&chain.meta, |w| &w.metadata);
+        if let Some(workload) = commit(writer, meta, status).await? {
+            done.workload = Some(Box::new(workload));
+        }
+    }
+    let results: Vec<_> = stream::iter(chain.steps)
+        .map(|step| step_one(writer, step))
+        .buffer_unordered(WORKS_AT_ONCE)
+        .collect()
+        .await;
+    let mut failed = None;
+    for result in results {
+        done.requests += 1;
+        match result {
+            Ok(work) => done.works.extend(work),
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn finalize(
+    writer: &Writer,
+    chain: &Chain,
+    add: bool,
+) -> Result<Option<Workload>, CommitError> {
+    writer.check()?;
+    let _permit = writer.permits.acquire().await;
+    let api = writer.workloads(&chain.key.namespace);
+    match apply::set_finalizer(&api, &bare(&chain.meta), FINALIZER, add).await {
+        Ok(workload) => Ok(workload),
+        Err(kube::Error::Api(status)) if !add && status.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes the status; when the outcome is unknown, a quorum read settles it.
+async fn commit(
+    writer: &Writer,
+    meta: &ObjectMeta,
+    write: &StatusWrite,
+) -> Result<Option<Workload>, CommitError> {
+    writer.check()?;
+    let _permit = writer.permits.acquire().await;
+    let api = writer.workloads(meta.namespace.as_deref().unwrap_or_default());
+    let object = bare(meta);
+    let written =
+        apply::patch_status(&api, &object, Some(&write.before), &write.after, Guard::Version).await;
+    match written {
+        Ok(workload) => Ok(workload),
+        Err(error @ kube::Error::Api(_)) => Err(error.into()),
+        Err(error) => {
+            let name = meta.name.as_deref().unwrap_or_default();
+            api.get_opt(name).await.map_err(|_| error.into())
+        }
+    }
+}
+
+/// A Workload of which only the metadata matters.
+fn bare(meta: &ObjectMeta) -> Workload {
+    Workload { metadata: meta.clone(), ..Workload::default() }
+}
+
+async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitError> {
+    writer.check()?;
+    let _permit = writer.permits.acquire().await;
+    match step {
+        Step::Create(wanted) => {
+            let api = writer.works(&wanted.namespace);
+            let work =
+                Work { metadata: metadata(&wanted), spec: wanted.spec, status: None };
+            match api.create(&PostParams::default(), &work).await {
+                Ok(work) => Ok(Some(work)),
+                // Created by a leader before us: taken in, and compared again.
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                    Ok(api.get_opt(&wanted.name).await?)
+                }
+                Err(error) => Err(error.into()),
+            }
+        }
+        Step::Update { work: wanted, uid, resource_version } => {
+            let api = writer.works(&wanted.namespace);
+            let work = Work {
+                metadata: ObjectMeta {
+                    uid: Some(uid),
+                    resource_version: Some(resource_version),
+                    ..metadata(&wanted)
+                },
+                spec: wanted.spec,
+                status: None,
+            };
+            Ok(Some(api.replace(&wanted.name, &PostParams::default(), &work).await?))
+        }
+        // Retired by a leader before us or not: the epoch in force is put there first, for the
+        // fence compares it when the object is deleted.
+        Step::Retire(existing) | Step::Delete(existing) => {
+            let api = writer.works(&existing.namespace);
+            let Some(retired) = retire(&api, &existing, writer.term.epoch).await? else {
+                return Ok(None);
+            };
+            delete(&api, &existing.name, &retired).await
+        }
+    }
+}
+
+/// Metadata of a Work as it is asserted.
+fn metadata(wanted: &RenderedWork) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(wanted.name.clone()),
+        namespace: Some(wanted.namespace.clone()),
+        labels: Some(wanted.labels.clone()),
+        annotations: Some(wanted.annotations.clone()),
+        finalizers: Some(vec![FINALIZER.to_owned()]),
+        ..ObjectMeta::default()
+    }
+}
+
+async fn retire(
+    api: &Api<Work>,
+    existing: &Existing,
+    epoch: i64,
+) -> Result<Option<ObjectMeta>, CommitError> {
+    let Some(mut work) = api.get_opt(&existing.name).await? else { return Ok(None) };
+    if work.metadata.uid.as_deref() != Some(&existing.uid) {
+        return Ok(None);
+    }
+    work.metadata.managed_fields = None;
+    work.spec.retire = Some(epoch);
+    work.spec.epoch = epoch;
+    let work = api.replace(&existing.name, &PostParams::default(), &work).await?;
+    Ok(Some(work.metadata))
+}
+
+async fn delete(
+    api: &Api<Work>,
+    name: &str,
+    retired: &ObjectMeta,
+) -> Result<Option<Work>, CommitError> {
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: retired.uid.clone(),
+            resource_version: retired.resource_version.clone(),
+        }),
+        propagation_policy: Some(PropagationPolicy::Background),
+        ..DeleteParams::default()
+    };
+    match api.delete(name, &params).await {
+        Ok(either) => Ok(either.left()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

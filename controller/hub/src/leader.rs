@@ -1,0 +1,319 @@
+//! One leader at a time, and proof that the last one is gone.
+//!
+//! ```text
+//! look ─► Create/Acquire (epoch + 1, by resourceVersion) ─► settle ─► fence is in force ─► lead
+//!  ▲                                                                                        │
+//!  └────────────── lost, released, or not renewed within the renew deadline ◄───────────────┘
+//! ```
+//!
+//! Safety does not rest on the Lease: every decision and Work carries the epoch, and a policy on
+//! the hub's API server refuses one that is not the Lease's (`semantics.md` 3). The Lease saves
+//! work, and gives the epoch.
+
+mod decide;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use heyun_crds::labels::{LEADER_LEASE, SYSTEM_NAMESPACE};
+use heyun_member::clock::Clock;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::args::LeaseTimes;
+use crate::fence;
+use decide::{LeaseView, Step};
+
+/// One stretch of leading, from an acquisition to its loss.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// The epoch that every write of this term carries.
+    pub epoch: i64,
+    /// Cancelled when the term ends.
+    pub ended: CancellationToken,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    clock: Arc<dyn Clock>,
+    /// Monotonic milliseconds of the last renewal that the API server confirmed.
+    renewed_ms: AtomicU64,
+    renew_deadline: Duration,
+}
+
+impl Term {
+    /// Whether a write may start now: the lease was renewed within the renew deadline.
+    ///
+    /// This check saves work; the fence refuses what slips through.
+    pub fn may_write(&self) -> bool {
+        if cfg!(feature = "seeded-bugs") && crate::seeded::lease_check_is_off() {
+            return true;
+        }
+        !self.ended.is_cancelled() && self.gate.fresh()
+    }
+}
+
+impl Gate {
+    fn touch(&self, at: Duration) {
+        self.renewed_ms.store(millis(at), Ordering::Release);
+    }
+
+    fn fresh(&self) -> bool {
+        let since = millis(self.clock.monotonic())
+            .saturating_sub(self.renewed_ms.load(Ordering::Acquire));
+        since < millis(self.renew_deadline)
+    }
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether this process leads.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// Another leads, or nobody yet.
+    Following,
+    /// This process leads, in this term.
+    Leading(Term),
+}
+
+/// What the election needs.
+pub struct Election {
+    /// Client of the hub, with the server-side deadline on writes.
+    pub client: Client,
+    /// Fresh for each start of the process.
+    pub identity: String,
+    /// The times.
+    pub times: LeaseTimes,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// Highest epoch seen in any decision or Work; kept by the world.
+    pub highest: Arc<AtomicI64>,
+}
+
+/// The Lease as last seen, and since when it looks so.
+#[derive(Default)]
+struct Observed {
+    view: Option<LeaseView>,
+    since: Duration,
+}
+
+impl Election {
+    /// Runs until `stop`; then releases the Lease if it is ours.
+    pub async fn run(self, standing: watch::Sender<Standing>, stop: CancellationToken) {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
+        let mut observed = Observed { view: None, since: self.clock.monotonic() };
+        let mut term: Option<Term> = None;
+        while !stop.is_cancelled() {
+            let asked = self.clock.monotonic();
+            match tokio::time::timeout(self.times.retry.max(Duration::from_secs(1)), self.turn(&api, &mut observed, &mut term, asked)).await {
+                Ok(Ok(Some(new))) => {
+                    info!(epoch = new.epoch, "leading");
+                    standing.send_replace(Standing::Leading(new.clone()));
+                    term = Some(new);
+                }
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => warn!(%error, "lease"),
+                Err(_) => warn!("lease: the API server did not answer in time"),
+            }
+            if let Some(t) = &term
+                && !t.gate.fresh()
+                && !(cfg!(feature = "seeded-bugs") && crate::seeded::lease_check_is_off())
+            {
+                warn!(epoch = t.epoch, "lease not renewed in time: no longer leading");
+                t.ended.cancel();
+                standing.send_replace(Standing::Following);
+                term = None;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(self.times.retry) => {}
+            }
+        }
+        if let Some(t) = term {
+            t.ended.cancel();
+            standing.send_replace(Standing::Following);
+            self.release(&api, &t).await;
+        }
+    }
+
+    /// One look at the Lease and what follows from it; a new term when one begins.
+    async fn turn(
+        &self,
+        api: &Api<Lease>,
+        observed: &mut Observed,
+        term: &mut Option<Term>,
+        asked: Duration,
+    ) -> Result<Option<Term>, kube::Error> {
+        let lease = api.get_opt(LEADER_LEASE).await?;
+        let view = lease.as_ref().map(view);
+        if view != observed.view {
+            *observed = Observed { view, since: asked };
+        }
+        let unchanged = asked.saturating_sub(observed.since);
+        let highest = self.highest.load(Ordering::Acquire);
+        let write_timeout = self.times.write_timeout();
+        match decide::step(&self.identity, observed.view.as_ref(), unchanged, highest, write_timeout)
+        {
+            Step::Wait => {
+                if let Some(t) = term.take() {
+                    t.ended.cancel();
+                }
+                Ok(None)
+            }
+            Step::Renew => {
+                let Some(lease) = lease else { return Ok(None) };
+                self.write(api, lease, None).await?;
+                if let Some(t) = term {
+                    t.gate.touch(asked);
+                }
+                Ok(None)
+            }
+            Step::Create { epoch } => {
+                let lease = Lease {
+                    metadata: ObjectMeta { name: Some(LEADER_LEASE.into()), ..ObjectMeta::default() },
+                    spec: Some(self.spec(epoch, true)),
+                };
+                api.create(&PostParams::default(), &lease).await?;
+                Ok(Some(self.begin(epoch, asked)))
+            }
+            Step::Acquire { epoch, settle } => {
+                let Some(lease) = lease else { return Ok(None) };
+                self.write(api, lease, Some(epoch)).await?;
+                info!(epoch, settle_ms = millis(settle), "lease acquired");
+                let new = self.begin(epoch, asked);
+                self.settle(api, &new, settle).await?;
+                Ok(Some(new))
+            }
+        }
+    }
+
+    /// Waits until nothing of the last holder can still arrive, renewing meanwhile.
+    async fn settle(
+        &self,
+        api: &Api<Lease>,
+        term: &Term,
+        settle: Duration,
+    ) -> Result<(), kube::Error> {
+        let until = self.clock.monotonic() + settle;
+        while self.clock.monotonic() < until {
+            tokio::time::sleep(self.times.retry.min(settle)).await;
+            self.renew(api, term).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, api: &Api<Lease>, term: &Term) -> Result<(), kube::Error> {
+        let asked = self.clock.monotonic();
+        let lease = api.get(LEADER_LEASE).await?;
+        if view(&lease).holder == self.identity {
+            self.write(api, lease, None).await?;
+            term.gate.touch(asked);
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        api: &Api<Lease>,
+        mut lease: Lease,
+        epoch: Option<i64>,
+    ) -> Result<Lease, kube::Error> {
+        let old = lease.spec.take().unwrap_or_default();
+        let kept = old.lease_transitions.map_or(1, i64::from);
+        let mut spec = self.spec(epoch.unwrap_or(kept), epoch.is_some());
+        if epoch.is_none() {
+            spec.acquire_time = old.acquire_time;
+        }
+        lease.spec = Some(spec);
+        lease.metadata.managed_fields = None;
+        api.replace(LEADER_LEASE, &PostParams::default(), &lease).await
+    }
+
+    fn spec(&self, epoch: i64, acquired: bool) -> LeaseSpec {
+        let now = MicroTime(self.clock.now());
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(self.times.duration.as_secs()).ok(),
+            lease_transitions: i32::try_from(epoch).ok(),
+            acquire_time: acquired.then(|| now.clone()),
+            renew_time: Some(now),
+            ..LeaseSpec::default()
+        }
+    }
+
+    fn begin(&self, epoch: i64, asked: Duration) -> Term {
+        Term {
+            epoch,
+            ended: CancellationToken::new(),
+            gate: Arc::new(Gate {
+                clock: Arc::clone(&self.clock),
+                renewed_ms: AtomicU64::new(millis(asked)),
+                renew_deadline: self.times.renew_deadline,
+            }),
+        }
+    }
+
+    /// Empties the holder, so that the next leader need not wait; every write of the term has
+    /// ended by now.
+    async fn release(&self, api: &Api<Lease>, term: &Term) {
+        let released = async {
+            let mut lease = api.get(LEADER_LEASE).await?;
+            if view(&lease).holder == self.identity
+                && let Some(spec) = lease.spec.as_mut()
+            {
+                spec.holder_identity = Some(String::new());
+                lease.metadata.managed_fields = None;
+                api.replace(LEADER_LEASE, &PostParams::default(), &lease).await?;
+            }
+            Ok::<_, kube::Error>(())
+        };
+        match tokio::time::timeout(Duration::from_secs(3), released).await {
+            Ok(Ok(())) => info!(epoch = term.epoch, "lease released"),
+            Ok(Err(error)) => warn!(%error, "lease not released: the next leader waits it out"),
+            Err(_) => warn!("lease not released in time: the next leader waits it out"),
+        }
+    }
+}
+
+/// Waits until the fence refuses the epoch before this term's and lets this term's pass.
+///
+/// A hub without its fence must not lead: it says so and tries again.
+pub async fn wait_for_fence(client: &Client, term: &Term) {
+    loop {
+        match fence::canary(client, term.epoch).await {
+            Ok(fence::Canary::InForce) => return,
+            Ok(fence::Canary::Open) => {
+                warn!(
+                    epoch = term.epoch,
+                    "the fence does not refuse an old epoch: apply the policies of charts/heyun"
+                );
+            }
+            Err(error) => warn!(%error, "the fence could not be tried"),
+        }
+        tokio::select! {
+            () = term.ended.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    }
+}
+
+fn view(lease: &Lease) -> LeaseView {
+    let spec = lease.spec.clone().unwrap_or_default();
+    LeaseView {
+        holder: spec.holder_identity.unwrap_or_default(),
+        epoch: spec.lease_transitions.map_or(0, i64::from),
+        version: lease.metadata.resource_version.clone().unwrap_or_default(),
+        duration: Duration::from_secs(
+            spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(15),
+        ),
+    }
+}

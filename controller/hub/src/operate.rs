@@ -1,0 +1,332 @@
+//! The loop: one task that owns the world, decides in batches, and starts what must be written.
+//!
+//! ```text
+//! watches ─┐
+//! members ─┼─► world ─► settle quotas ─► look at what changed ─► schedule (a batch) ─► chains
+//! finished ┘                                                                            │
+//!    ▲──────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A Workload has at most one chain under way; what changes meanwhile is looked at when it ends.
+//! What a chain is about to reserve is held from the moment it starts until it is known to have
+//! failed.
+
+mod answer;
+mod batch;
+mod follow;
+mod look;
+mod platform;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use heyun_ledger::Entry as LedgerEntry;
+use heyun_member::clock::Clock;
+use heyun_scheduler::{Config, Resources};
+use heyun_scheduler::request::WorkloadKey;
+use heyun_telemetry::Metrics;
+use kube::Client;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::ask::Question;
+use crate::commit::{Finished, Writer};
+use crate::events::Events;
+use crate::leader::{self, Standing, Term};
+use crate::members::Fleet;
+use crate::serve::admin::Readiness;
+use crate::watch as watches;
+use crate::watch::Seen;
+use crate::world::{Dirty, World};
+use state::{Assumed, Retries};
+
+/// Messages of the watches that are taken in before the loop looks at anything.
+const DRAIN: usize = 4096;
+/// Workloads that are decided in one batch.
+const BATCH: usize = 256;
+/// Least time between two looks at everything that waits, however much happens.
+const UNBLOCK_PAUSE: Duration = Duration::from_millis(500);
+
+/// What the loop needs from outside.
+pub struct Surroundings {
+    /// Client of the hub with the server-side deadline on writes.
+    pub client: Client,
+    /// Client without it, for watches.
+    pub watch_client: Client,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// Instruments.
+    pub metrics: Metrics,
+    /// What the scheduler may be tuned with.
+    pub config: Config,
+    /// To the ledger's outbox.
+    pub outbox: mpsc::Sender<Vec<LedgerEntry>>,
+    /// Past verdicts, for `why`.
+    pub ledger: Arc<heyun_ledger::Ledger>,
+    /// Questions of the aggregated API.
+    pub questions: mpsc::Receiver<Question>,
+    /// Whether this process leads.
+    pub standing: watch::Receiver<Standing>,
+    /// Highest epoch in any decision or Work, told to the election.
+    pub highest: Arc<AtomicI64>,
+    /// Told once the world was read.
+    pub readiness: Readiness,
+    /// Writes under way at once.
+    pub write_concurrency: usize,
+}
+
+/// The loop and all it knows.
+pub struct Operator {
+    around: Surroundings,
+    world: World,
+    dirty: Dirty,
+    events: Events,
+    fleet: Fleet,
+    /// The term, once its fence is in force.
+    term: Option<Term>,
+    permits: Arc<Semaphore>,
+    running: JoinSet<Ended>,
+    /// Chains under way, with what they reserve.
+    assumed: BTreeMap<WorkloadKey, Assumed>,
+    /// Workloads to look at.
+    candidates: BTreeSet<WorkloadKey>,
+    /// Workloads without a decision for their generation, looked at again when something changes
+    /// that may unblock them.
+    unplaced: BTreeSet<WorkloadKey>,
+    /// Objects that failed, with when to look again.
+    retries: Retries,
+    /// Verdicts of late, for `why`.
+    verdicts: state::Verdicts,
+    platform: platform::Applied,
+    unblock_at: Option<Duration>,
+    /// Workloads that are decided again though a decision stands: their Placement changed.
+    again: BTreeSet<WorkloadKey>,
+    /// Hashes of Secrets that go along with work.
+    secrets: look::Hashes,
+    /// Workloads whose Secrets are being read.
+    reading: BTreeSet<WorkloadKey>,
+    default_requests: Resources,
+    /// Members that do not answer: what is known of their work is old.
+    unreachable: BTreeSet<String>,
+    restated: bool,
+    relist: bool,
+}
+
+/// Something that ran beside the loop has ended.
+enum Ended {
+    /// A chain of one Workload.
+    Chain(Box<Finished>),
+    /// Something of the platform's: a tenant, a quota, a flavor, a member.
+    Platform(Box<platform::Outcome>),
+    /// The fence of this term is in force.
+    Fenced(Term),
+    /// Secrets of a Workload were read.
+    Secrets {
+        key: WorkloadKey,
+        hashes: Vec<(String, String)>,
+        failed: Option<heyun_member::error::Class>,
+    },
+    /// An Event was published.
+    Noted,
+}
+
+impl Operator {
+    /// A loop that knows nothing yet.
+    pub fn new(around: Surroundings) -> Self {
+        let permits = Arc::new(Semaphore::new(around.write_concurrency));
+        let events = Events::new(around.client.clone());
+        let fleet = Fleet::new(
+            around.client.clone(),
+            Arc::clone(&around.clock),
+            around.metrics.clone(),
+        );
+        Self {
+            around,
+            world: World::default(),
+            dirty: Dirty::default(),
+            events,
+            fleet,
+            term: None,
+            permits,
+            running: JoinSet::new(),
+            assumed: BTreeMap::new(),
+            candidates: BTreeSet::new(),
+            unplaced: BTreeSet::new(),
+            retries: Retries::default(),
+            verdicts: state::Verdicts::default(),
+            platform: platform::Applied::default(),
+            unblock_at: None,
+            again: BTreeSet::new(),
+            secrets: look::Hashes::new(),
+            reading: BTreeSet::new(),
+            default_requests: batch::default_requests(),
+            unreachable: BTreeSet::new(),
+            restated: false,
+            relist: false,
+        }
+    }
+
+    /// Runs until `stop`, then waits for what is under way.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let (send, mut seen) = mpsc::channel(DRAIN);
+        let mut watching = watches::start(&self.around.watch_client, &send);
+        let mut standing = self.around.standing.clone();
+        loop {
+            let due = self.next_due();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = standing.changed() => {
+                    if changed.is_err() { break; }
+                    let now = standing.borrow_and_update().clone();
+                    self.turn(now);
+                }
+                Some(first) = seen.recv() => {
+                    self.see(first);
+                    for _ in 0..DRAIN {
+                        match seen.try_recv() {
+                            Ok(next) => self.see(next),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                Some(ended) = self.running.join_next() => self.end(ended),
+                Some(question) = self.around.questions.recv() => self.answer(question),
+                Some(report) = self.fleet.report() => self.hear(report),
+                () = tokio::time::sleep(due) => {}
+            }
+            if std::mem::take(&mut self.relist) {
+                // What was read before the fence was raised may be older than what the last
+                // leader wrote: everything is listed again.
+                watching.shutdown().await;
+                while seen.try_recv().is_ok() {}
+                self.world = World::default();
+                watching = watches::start(&self.around.watch_client, &send);
+            }
+            self.advance();
+        }
+        watching.shutdown().await;
+        self.fleet.stop_all().await;
+        while let Some(ended) = self.running.join_next().await {
+            drop(ended);
+        }
+        info!("the loop has ended");
+    }
+
+    fn see(&mut self, seen: Seen) {
+        self.world.see(seen, &mut self.dirty);
+    }
+
+    /// Takes in a change of standing.
+    fn turn(&mut self, standing: Standing) {
+        self.term = None;
+        self.restated = false;
+        match standing {
+            Standing::Following => {
+                self.assumed.clear();
+                self.fleet.stop_soon();
+                self.around.metrics.set_leader(false);
+            }
+            Standing::Leading(term) => {
+                let client = self.around.client.clone();
+                self.running.spawn(async move {
+                    leader::wait_for_fence(&client, &term).await;
+                    Ended::Fenced(term)
+                });
+            }
+        }
+    }
+
+    fn end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        match ended {
+            Ok(Ended::Chain(finished)) => self.finish(*finished),
+            Ok(Ended::Platform(outcome)) => self.finish_platform(*outcome),
+            Ok(Ended::Fenced(term)) => self.fenced(term),
+            Ok(Ended::Secrets { key, hashes, failed }) => self.take_secrets(key, hashes, failed),
+            Ok(Ended::Noted) => {}
+            Err(error) => error!(%error, "a task of the loop ended badly"),
+        }
+    }
+
+    fn fenced(&mut self, term: Term) {
+        if term.ended.is_cancelled() {
+            return;
+        }
+        info!(epoch = term.epoch, "the fence is in force: deciding");
+        self.around.metrics.set_leader(true);
+        self.term = Some(term);
+        self.relist = true;
+    }
+
+    /// Does what there is to do now, without waiting for anything.
+    fn advance(&mut self) {
+        if !self.world.is_complete() {
+            return;
+        }
+        self.around.readiness.set();
+        self.around.highest.store(self.world.highest_epoch(), Ordering::Release);
+        self.collect();
+        let Some(term) = self.term.clone().filter(Term::may_write) else { return };
+        if self.world.highest_epoch() > term.epoch {
+            error!(
+                epoch = term.epoch,
+                found = self.world.highest_epoch(),
+                "a decision of a later epoch exists: giving the lease back to acquire a higher one"
+            );
+            term.ended.cancel();
+            self.term = None;
+            return;
+        }
+        self.advance_platform(&term);
+        self.restate(&term);
+        self.advance_workloads(&term);
+    }
+
+    /// Sorts what changed into what is looked at.
+    fn collect(&mut self) {
+        self.candidates.append(&mut self.dirty.workloads);
+        if !self.dirty.placements.is_empty() {
+            let changed = std::mem::take(&mut self.dirty.placements);
+            let using = self.world.workloads.values().filter(|entry| {
+                entry.spec.placement_ref.as_ref().is_some_and(|r| {
+                    changed.contains(&WorkloadKey::new(&entry.key.namespace, &r.name))
+                })
+            });
+            let using: Vec<_> = using.map(|entry| entry.key.clone()).collect();
+            self.again.extend(using.iter().cloned());
+            self.candidates.extend(using);
+        }
+        if std::mem::take(&mut self.dirty.unblock) && self.unblock_at.is_none() {
+            self.unblock_at = Some(self.around.clock.monotonic() + UNBLOCK_PAUSE);
+        }
+        let now = self.around.clock.monotonic();
+        if self.unblock_at.is_some_and(|at| at <= now) {
+            self.unblock_at = None;
+            self.candidates.extend(self.unplaced.iter().cloned());
+        }
+        self.candidates.extend(self.retries.take_due(now));
+    }
+
+    fn next_due(&self) -> Duration {
+        if self.has_more() {
+            return Duration::ZERO;
+        }
+        let now = self.around.clock.monotonic();
+        let next = [self.unblock_at, self.retries.next(), self.platform.next_due()];
+        let until = next.into_iter().flatten().min().map(|at| at.saturating_sub(now));
+        // A look once a minute finds what no message told of; with nothing to do it writes nothing.
+        until.unwrap_or(Duration::from_secs(60)).max(Duration::from_millis(1))
+    }
+
+    fn writer(&self, term: &Term) -> Writer {
+        Writer {
+            client: self.around.client.clone(),
+            term: term.clone(),
+            permits: Arc::clone(&self.permits),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Answers to the questions of the aggregated API.
+
+use heyun_scheduler::request::WorkloadKey;
+
+use super::Operator;
+use crate::ask::{AskError, Question};
+use heyun_crds::query::Why;
+
+impl Operator {
+    /// Answers a question. One who no longer waits for the answer is no error.
+    pub(super) fn answer(&mut self, question: Question) {
+        match question {
+            Question::Why { key, reply } => {
+                let answer = self.why(&key);
+                let _ = reply.send(answer);
+            }
+            Question::Subtree { tenant, reply } => {
+                let answer = self.subtree(tenant.as_deref());
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    fn subtree(&self, tenant: Option<&str>) -> Result<Vec<String>, AskError> {
+        if !self.world.is_complete() {
+            return Err(AskError::NotReady);
+        }
+        let tree = &self.world.tree;
+        if let Some(root) = tenant
+            && tree.get(root).is_none()
+        {
+            return Err(AskError::NotFound(format!("tenant {root}")));
+        }
+        let inside = |name: &str| tenant.is_none_or(|root| tree.within(root, name));
+        Ok(tree.iter().map(|n| n.name.clone()).filter(|name| inside(name)).collect())
+    }
+
+    /// The verdict that was made, where it is still known; else what would be decided now.
+    fn why(&mut self, key: &WorkloadKey) -> Result<Why, AskError> {
+        if !self.world.is_complete() {
+            return Err(AskError::NotReady);
+        }
+        let Some(entry) = self.world.workloads.get(key) else {
+            return Err(AskError::NotFound(format!("workload {key}")));
+        };
+        let decision = entry.status.decision.clone();
+        let current = decision.as_ref().is_some_and(|d| d.generation == entry.generation());
+        let id = decision.as_ref().filter(|_| current).map(|d| d.id.clone()).unwrap_or_default();
+        let about = heyun_plan::explain::About { decision: &id, unchecked: &[] };
+        if let Some(verdict) = self.verdicts.get(key, &id) {
+            return Ok(heyun_plan::explain::why(verdict, &about));
+        }
+        match self.judge_alone(key) {
+            Ok(verdict) => Ok(heyun_plan::explain::why(&verdict, &about)),
+            Err(refusal) => Ok(super::look::refused(self.world.workloads.get(key), &refusal)),
+        }
+    }
+}

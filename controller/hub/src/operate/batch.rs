@@ -1,0 +1,303 @@
+//! Workloads by the batch: what changed is looked at, what needs a decision is scheduled together,
+//! and every answer becomes a chain of writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heyun_crds::Workload;
+use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::workload::{Decision, WorkloadStatus};
+use heyun_plan::observe::{self, HeldBy, held};
+use heyun_plan::{decide, explain, member_names};
+use heyun_scheduler::request::{Request, WorkloadKey};
+use heyun_scheduler::snapshot::Held;
+use heyun_scheduler::{Resources, Snapshot, Verdict, schedule};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tracing::{error, info};
+
+use super::look::{Candidate, Look, Refusal, Sight, written};
+use super::state::Assumed;
+use super::{BATCH, Ended, Operator};
+use crate::commit::{self, Chain};
+use crate::leader::Term;
+use crate::world::{Entry, WorkEntry};
+
+/// Workloads looked at before the loop takes in new messages.
+const LOOKS: usize = 1024;
+/// Chains under way for each write that may be under way: beyond it no more are started.
+const CHAINS_PER_WRITE: usize = 4;
+
+impl Operator {
+    /// Looks at what changed, decides what is to be decided, and starts the writes.
+    pub(super) fn advance_workloads(&mut self, term: &Term) {
+        let room = (self.around.write_concurrency * CHAINS_PER_WRITE)
+            .saturating_sub(self.assumed.len());
+        let keys: Vec<WorkloadKey> = self
+            .candidates
+            .iter()
+            .filter(|key| !self.assumed.contains_key(*key))
+            .take(LOOKS.min(room))
+            .cloned()
+            .collect();
+        if keys.is_empty() {
+            return;
+        }
+        let mut batch = Vec::new();
+        for key in keys {
+            self.candidates.remove(&key);
+            let again = self.again.contains(&key);
+            match self.sight(term).look(&key, again) {
+                Look::Nothing => {
+                    self.unplaced.remove(&key);
+                }
+                Look::Write(chain) => {
+                    self.unplaced.remove(&key);
+                    self.start(term, *chain, None);
+                }
+                Look::Secrets(names) => self.read_secrets(&key, names),
+                Look::Decide(candidate) => batch.push(*candidate),
+            }
+            if batch.len() >= BATCH {
+                break;
+            }
+        }
+        if !batch.is_empty() {
+            self.decide(term, batch);
+        }
+    }
+
+    /// Whether there is something to look at and room for it.
+    pub(super) fn has_more(&self) -> bool {
+        self.term.is_some()
+            && self.assumed.len() < self.around.write_concurrency * CHAINS_PER_WRITE
+            && self.candidates.iter().any(|key| !self.assumed.contains_key(key))
+    }
+
+    pub(super) fn sight(&self, term: &Term) -> Sight<'_> {
+        self.sight_at(term.epoch)
+    }
+
+    pub(super) fn sight_at(&self, epoch: i64) -> Sight<'_> {
+        Sight {
+            world: &self.world,
+            secrets: &self.secrets,
+            default_requests: &self.default_requests,
+            weights: self.around.config.weights,
+            unreachable: &self.unreachable,
+            epoch,
+            now: Time(self.around.clock.now()),
+        }
+    }
+
+    /// Schedules a batch and starts what follows from it.
+    fn decide(&mut self, term: &Term, batch: Vec<Candidate>) {
+        let started = self.around.clock.monotonic();
+        let snapshot = self.snapshot();
+        let requests: Vec<Request> = batch.iter().map(|c| c.request.clone()).collect();
+        let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
+        let verdicts = span.in_scope(|| {
+            tokio::task::block_in_place(|| schedule(&snapshot, &requests, &self.around.config))
+        });
+        let faulty: BTreeSet<WorkloadKey> = BTreeSet::new();
+        let took = self.around.clock.monotonic().saturating_sub(started);
+        let each = took.as_secs_f64() / f64::from(u32::try_from(batch.len().max(1)).unwrap_or(1));
+        let mut by_key: BTreeMap<WorkloadKey, Verdict> =
+            verdicts.into_iter().map(|v| (v.key.clone(), v)).collect();
+        for candidate in batch {
+            let key = candidate.request.key.clone();
+            let Some(verdict) = by_key.remove(&key).filter(|_| !faulty.contains(&key)) else {
+                self.retries.failed(&key, heyun_member::error::Class::Bug, started);
+                continue;
+            };
+            self.measure(&verdict, each);
+            self.conclude(term, &candidate, verdict);
+        }
+    }
+
+    /// The snapshot that a batch is decided on, with what chains under way reserve.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let held = self.held();
+        let members: Vec<_> = self
+            .world
+            .members
+            .iter()
+            .map(|(name, member)| (member, self.world.sketches.get(name)))
+            .collect();
+        let flavors: Vec<_> = self.world.flavors.values().collect();
+        let quotas: Vec<_> = self.world.quotas.values().collect();
+        let (snapshot, problems) = observe::snapshot(&observe::Inputs {
+            members: &members,
+            flavors: &flavors,
+            tenants: &self.world.tree,
+            quotas: &quotas,
+            held: &held,
+            now: self.around.clock.now().as_second(),
+        });
+        for problem in problems {
+            tracing::debug!(%problem, "a quota has no place in the tree");
+        }
+        snapshot
+    }
+
+    /// What every Workload holds: its decision, what a chain under way commits, and its Works.
+    pub(super) fn held(&self) -> BTreeMap<WorkloadKey, HeldBy> {
+        let mut all: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
+        let keys: BTreeSet<&WorkloadKey> =
+            self.world.workloads.keys().chain(self.world.works_of.keys()).collect();
+        for key in keys {
+            let works: Vec<&WorkEntry> = self.world.works_of(key).collect();
+            let sum = works.iter().flat_map(|work| work.held.entries.iter().cloned()).collect();
+            let mut held = Held { entries: sum };
+            if let Some(entry) = self.world.workloads.get(key) {
+                held = held::max(&entry.held, &held);
+            }
+            if let Some(assumed) = self.assumed.get(key) {
+                held = held::max(&held, &assumed.held);
+            }
+            if held.entries.is_empty() {
+                continue;
+            }
+            let tenant = self.tenant_of(key, &works);
+            let work = member_names::work_name(&key.namespace, &key.name);
+            all.insert(key.clone(), HeldBy { tenant, work, held });
+        }
+        all
+    }
+
+    /// What is charged to each tenant.
+    pub(super) fn charges(&self) -> BTreeMap<String, heyun_scheduler::quota::Amounts> {
+        observe::quota::charges(self.held().values())
+    }
+
+    fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {
+        let by_namespace = self.world.tree.tenant_of(&key.namespace).map(|n| n.name.clone());
+        by_namespace
+            .or_else(|| works.first().map(|held| held.work.spec.tenant.clone()))
+            .unwrap_or_default()
+    }
+
+    /// The verdict on one Workload alone, as things stand now.
+    pub(super) fn judge_alone(&self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
+        let Some(entry) = self.world.workloads.get(key) else {
+            return Err(Refusal { reason: Reason::NotFound, message: format!("{key} is gone") });
+        };
+        let sight = self.sight_at(0);
+        let candidate = sight.candidate(entry, sight.facts(entry)?);
+        let snapshot = self.snapshot();
+        let mut verdicts = schedule(&snapshot, &[candidate.request], &self.around.config);
+        verdicts.pop().ok_or_else(|| Refusal {
+            reason: Reason::Pending,
+            message: "the scheduler gave no answer".to_owned(),
+        })
+    }
+
+    /// From a verdict to the writes that follow from it.
+    fn conclude(&mut self, term: &Term, candidate: &Candidate, verdict: Verdict) {
+        let key = verdict.key.clone();
+        let Some(entry) = self.world.workloads.get(&key).cloned() else { return };
+        self.again.remove(&key);
+        let now = Time(self.around.clock.now());
+        let mut after = entry.status.clone();
+        let previous = self.sight(term).previous(&entry, &candidate.facts);
+        let decision = decide::decision(&verdict, previous.as_ref(), term.epoch, now.0);
+        conditions(&mut after, &entry, &verdict, &now);
+        let id = decision.as_ref().map(|d| d.id.clone()).unwrap_or_default();
+        let about = explain::About { decision: &id, unchecked: &[] };
+        after.explanation = Some(explain::summary(&verdict, &about));
+        let Some(decision) = decision else {
+            self.unplaced.insert(key.clone());
+            let chain = written(&entry, settled(&entry.status, after), Vec::new());
+            self.note_refusal(&entry, &verdict);
+            self.verdicts.keep(String::new(), verdict);
+            if !chain.is_empty() {
+                self.start(term, chain, None);
+            }
+            return;
+        };
+        self.unplaced.remove(&key);
+        let sight = self.sight(term);
+        let hashes = match sight.hashes(&entry, &candidate.facts.interpreted) {
+            Ok(hashes) => hashes,
+            Err(names) => {
+                self.read_secrets(&key, names);
+                return;
+            }
+        };
+        let steps = match sight.steps(&entry, &candidate.facts, &decision, &hashes) {
+            Ok(steps) => steps,
+            Err(refusal) => {
+                error!(workload = %key, message = refusal.message, "a decision cannot be rendered");
+                self.retries.failed(&key, heyun_member::error::Class::Bug, self.around.clock.monotonic());
+                return;
+            }
+        };
+        after.decision = Some(decision.clone());
+        let after = sight.aggregate(&candidate.facts, Some(&decision), after);
+        let chain = written(&entry, after, steps);
+        info!(workload = %key, decision = decision.id, "placed");
+        self.tell_ledger(&entry, &verdict, &decision);
+        self.verdicts.keep(decision.id.clone(), verdict);
+        self.start(term, chain, Some(decision));
+    }
+
+    /// Starts a chain; what it commits is held from now on.
+    pub(super) fn start(&mut self, term: &Term, chain: Chain, decision: Option<Decision>) {
+        let key = chain.key.clone();
+        let held = decision.map(committed).unwrap_or_default();
+        self.assumed.insert(key, Assumed { held });
+        let writer = self.writer(term);
+        self.running.spawn(async move {
+            Ended::Chain(Box::new(commit::run(writer, chain).await))
+        });
+    }
+}
+
+/// What a decision holds once it is committed.
+fn committed(decision: Decision) -> Held {
+    let status = WorkloadStatus { decision: Some(decision), ..WorkloadStatus::default() };
+    held::held(&Workload { status: Some(status), ..Workload::default() })
+}
+
+/// Conditions of a verdict.
+fn conditions(status: &mut WorkloadStatus, entry: &Entry, verdict: &Verdict, now: &Time) {
+    let generation = entry.generation();
+    status.observed_generation = generation;
+    let mut set = |kind, ok: Option<bool>, reason: &str, message: &str| {
+        set_condition(&mut status.conditions, kind, ok, reason, message, Some(generation), now);
+    };
+    set(ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
+    for said in explain::conditions(verdict) {
+        set(said.kind, said.status, &said.reason, &said.message);
+    }
+    if verdict.outcome.placed().is_none() {
+        let (reason, message) = explain::condition(verdict);
+        set(ConditionType::Ready, Some(false), &reason, &message);
+        status.summary.reason = format!("{reason}: {message}");
+        if status.decision.is_none() {
+            "-".clone_into(&mut status.summary.members);
+        }
+    }
+}
+
+/// A refusal that says the same as before but for the details of members writes nothing.
+fn settled(before: &WorkloadStatus, after: WorkloadStatus) -> WorkloadStatus {
+    let alike = match (&before.explanation, &after.explanation) {
+        (Some(old), Some(new)) => {
+            old.outcome == new.outcome
+                && old.reason == new.reason
+                && old.message == new.message
+                && old.refused == new.refused
+        }
+        _ => false,
+    };
+    if alike {
+        WorkloadStatus { explanation: before.explanation.clone(), ..after }
+    } else {
+        after
+    }
+}
+
+/// Amounts that a container is charged which asks for nothing: small, and the same that members
+/// get as LimitRange.
+pub(super) fn default_requests() -> Resources {
+    Resources::new().with("cpu", 100).with("memory", 128 << 20)
+}

@@ -1,0 +1,161 @@
+//! What happens when a chain has ended, and what others are told of it.
+
+use heyun_crds::Workload;
+use heyun_crds::workload::Decision;
+use heyun_member::error::{Class, Classify};
+use heyun_plan::explain;
+use heyun_scheduler::Verdict;
+use heyun_scheduler::request::WorkloadKey;
+use heyun_telemetry::labels;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Resource, ResourceExt};
+use tracing::{debug, warn};
+
+use super::{Ended, Operator};
+use crate::commit::{CommitError, Finished};
+use crate::events::Note;
+use crate::leader::Term;
+use crate::outbox::{self, Subject};
+use crate::world::{Entry, WorkEntry};
+
+impl Operator {
+    /// Takes in what a chain did.
+    pub(super) fn finish(&mut self, finished: Finished) {
+        let Finished { key, workload, works, error, .. } = finished;
+        self.assumed.remove(&key);
+        if let Some(workload) = workload {
+            self.world.put_workload(Entry::read(*workload), &mut self.dirty);
+        }
+        for work in works {
+            if let Some(entry) = WorkEntry::read(work) {
+                self.world.put_work(entry, &mut self.dirty);
+            }
+        }
+        self.show_soon();
+        match error {
+            None => self.retries.succeeded(&key),
+            Some(CommitError::NotLeading) => debug!(workload = %key, "not written: not leading"),
+            Some(CommitError::Api(error)) => {
+                let class = error.class();
+                // A conflict means that something newer is on its way to us by the watch.
+                if class == Class::Conflict {
+                    debug!(workload = %key, %error, "written by another first");
+                } else {
+                    warn!(workload = %key, %error, "a chain of writes stopped");
+                }
+                self.retries.failed(&key, class, self.around.clock.monotonic());
+            }
+        }
+        self.candidates.insert(key);
+    }
+
+    /// Reads Secrets of a Workload's namespace; the Workload is looked at again when it is done.
+    pub(super) fn read_secrets(&mut self, key: &WorkloadKey, names: Vec<String>) {
+        if !self.reading.insert(key.clone()) {
+            return;
+        }
+        let client = self.around.client.clone();
+        let key = key.clone();
+        self.running.spawn(async move {
+            let api: Api<Secret> = Api::namespaced(client, &key.namespace);
+            let mut hashes = Vec::new();
+            let mut failed = None;
+            for name in names {
+                match api.get_opt(&name).await {
+                    Ok(Some(secret)) => hashes.push((name, heyun_plan::secrets::hash(&secret))),
+                    Ok(None) => hashes.push((name, String::new())),
+                    Err(error) => failed = Some(error.class()),
+                }
+            }
+            Ended::Secrets { key, hashes, failed }
+        });
+    }
+
+    /// Takes in hashes of Secrets.
+    pub(super) fn take_secrets(
+        &mut self,
+        key: WorkloadKey,
+        hashes: Vec<(String, String)>,
+        failed: Option<Class>,
+    ) {
+        self.reading.remove(&key);
+        self.secrets.entry(key.namespace.clone()).or_default().extend(hashes);
+        match failed {
+            None => {
+                self.candidates.insert(key);
+            }
+            Some(class) => self.retries.failed(&key, class, self.around.clock.monotonic()),
+        }
+    }
+
+    /// The decision and the usage that follows from it, for the ledger.
+    pub(super) fn tell_ledger(&self, entry: &Entry, verdict: &Verdict, decision: &Decision) {
+        let of = Subject { key: &entry.key, uid: entry.uid(), tenant: &verdict.tenant };
+        let now_us = self.around.clock.now().as_microsecond();
+        let (reason, _) = explain::condition(verdict);
+        let json = serde_json::to_string(verdict).unwrap_or_else(|_| "{}".to_owned());
+        let mut entries =
+            vec![outbox::decision(&of, decision, verdict.outcome.code(), &reason, json, now_us)];
+        let before = entry.status.decision.as_ref();
+        entries.extend(outbox::usage(&of, before, Some(decision), decision.epoch, now_us));
+        self.send_entries(entries);
+    }
+
+    fn send_entries(&self, entries: Vec<heyun_ledger::Entry>) {
+        if self.around.outbox.try_send(entries).is_err() {
+            warn!("the ledger's outbox does not keep up: what is in force is stated again by the next leader");
+        }
+    }
+
+    /// A leader that starts states all that is in force again: the ledger keeps each row once.
+    pub(super) fn restate(&mut self, term: &Term) {
+        if std::mem::replace(&mut self.restated, true) {
+            return;
+        }
+        let now_us = self.around.clock.now().as_microsecond();
+        let mut entries = Vec::new();
+        for entry in self.world.workloads.values() {
+            let Some(decision) = &entry.status.decision else { continue };
+            let Some(tenant) = self.world.tree.tenant_of(&entry.key.namespace) else { continue };
+            let of = Subject { key: &entry.key, uid: entry.uid(), tenant: &tenant.name };
+            entries.extend(outbox::usage(&of, None, Some(decision), term.epoch, now_us));
+        }
+        for chunk in entries.chunks(500) {
+            self.send_entries(chunk.to_vec());
+        }
+    }
+
+    /// One Event when a Workload is refused for another reason than before.
+    pub(super) fn note_refusal(&mut self, entry: &Entry, verdict: &Verdict) {
+        let (reason, message) = explain::condition(verdict);
+        let old = entry.status.explanation.as_ref().map(|e| e.reason.as_str());
+        if old == Some(reason.as_str()) {
+            return;
+        }
+        let object = Workload { metadata: entry.meta.clone(), ..Workload::default() };
+        debug!(workload = object.name_any(), reason, "refused");
+        let note = Note {
+            about: object.object_ref(&()),
+            warning: true,
+            reason: reason.clone(),
+            note: message,
+            action: "Schedule",
+        };
+        let events = self.events.clone();
+        self.running.spawn(async move {
+            events.publish(note).await;
+            Ended::Noted
+        });
+    }
+
+    /// Metrics of a verdict.
+    pub(super) fn measure(&self, verdict: &Verdict, seconds: f64) {
+        let outcome = match verdict.outcome.code() {
+            "Placed" => labels::Outcome::Placed,
+            "Waiting" => labels::Outcome::Waiting,
+            _ => labels::Outcome::Rejected,
+        };
+        let reason = verdict.outcome.reason().map_or("Placed", |r| r.code());
+        self.around.metrics.decision(outcome, reason, seconds);
+    }
+}

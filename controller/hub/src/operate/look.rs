@@ -1,0 +1,407 @@
+//! One Workload, looked at: what there is to write, or what there is to decide. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::placement::PlacementSpec;
+use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
+use heyun_crds::workload::{Decision, WorkloadStatus};
+use heyun_crds::{Work, Workload};
+use heyun_plan::diff::{self, Step};
+use heyun_plan::interpret::{self, Interpreted};
+use heyun_plan::render::{self, RenderedWork};
+use heyun_plan::tenants::TenantNode;
+use heyun_plan::{aggregate, decide, observe};
+use heyun_scheduler::Resources;
+use heyun_scheduler::config::ScoreWeights;
+use heyun_scheduler::request::{Request, WorkloadKey};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use crate::commit::{Chain, StatusWrite};
+use crate::world::{Entry, WorkEntry, World, digest};
+
+/// What there is to do about one Workload.
+pub(super) enum Look {
+    /// Nothing.
+    Nothing,
+    /// Something is to be written.
+    Write(Box<Chain>),
+    /// A decision is needed.
+    Decide(Box<Candidate>),
+    /// Secrets must be read before anything can be rendered.
+    Secrets(Vec<String>),
+}
+
+/// A Workload that needs a decision, with all that is known of it.
+pub(super) struct Candidate {
+    /// What the scheduler is asked.
+    pub request: Request,
+    /// The same, understood.
+    pub facts: Facts,
+}
+
+/// A Workload that was understood.
+pub(super) struct Facts {
+    /// The Workload with its manifests.
+    pub workload: Workload,
+    /// What its manifests mean.
+    pub interpreted: Interpreted,
+    /// The placement in effect.
+    pub placement: PlacementSpec,
+    /// Its tenant.
+    pub tenant: TenantNode,
+}
+
+/// Why a Workload is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Reason code.
+    pub reason: Reason,
+    /// Names value, place and fix.
+    pub message: String,
+}
+
+/// Hashes of Secrets that go along with work: by namespace, then name.
+pub(super) type Hashes = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What a look depends on besides the world.
+pub(super) struct Sight<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// Hashes of Secrets that were read.
+    pub secrets: &'a Hashes,
+    /// What containers are charged that ask for nothing.
+    pub default_requests: &'a Resources,
+    /// Weights of the scores where a placement gives none.
+    pub weights: ScoreWeights,
+    /// Members that do not answer.
+    pub unreachable: &'a BTreeSet<String>,
+    /// Epoch of this term.
+    pub epoch: i64,
+    /// Now.
+    pub now: Time,
+}
+
+impl Sight<'_> {
+    /// Looks at one Workload. `again` asks for a new decision even where one stands.
+    pub(super) fn look(&self, key: &WorkloadKey, again: bool) -> Look {
+        let Some(entry) = self.world.workloads.get(key) else { return self.look_at_orphans(key) };
+        if entry.deleting() {
+            return self.look_at_deletion(entry);
+        }
+        let facts = match self.facts(entry) {
+            Ok(facts) => facts,
+            Err(refusal) => return self.refuse(entry, &refusal),
+        };
+        // A decision that was lost is taken from the Works that carry it: adopted, not placed again.
+        let decision = self.previous(entry, &facts);
+        let current = decision.filter(|d| d.generation == entry.generation() && !again);
+        match current {
+            Some(decision) => self.follow(entry, &facts, decision),
+            None if entry.spec.suspend => self.suspend(entry),
+            None => Look::Decide(Box::new(self.candidate(entry, facts))),
+        }
+    }
+
+    /// What a Workload means, or why it is refused.
+    pub(super) fn facts(&self, entry: &Entry) -> Result<Facts, Refusal> {
+        let namespace = &entry.key.namespace;
+        let Some(tenant) = self.world.tree.tenant_of(namespace) else {
+            return Err(Refusal {
+                reason: Reason::NoTenant,
+                message: format!(
+                    "namespace {namespace} belongs to no tenant: a platform administrator adds it \
+                     to spec.namespaces of a Tenant"
+                ),
+            });
+        };
+        let placement = self.placement(entry)?;
+        let workload = entry.object();
+        let context = interpret::Context {
+            namespace,
+            placement: &placement,
+            default_requests: self.default_requests,
+        };
+        let interpreted = interpret::interpret(&workload.spec, &context).map_err(|errors| {
+            let reason = errors.first().map_or(Reason::Invalid, |e| e.reason);
+            Refusal { reason, message: interpret::summarize(&errors) }
+        })?;
+        Ok(Facts { workload, interpreted, placement, tenant: tenant.clone() })
+    }
+
+    fn placement(&self, entry: &Entry) -> Result<PlacementSpec, Refusal> {
+        let Some(reference) = &entry.spec.placement_ref else {
+            return Ok(entry.spec.placement.clone().unwrap_or_default());
+        };
+        let name = format!("{}/{}", entry.key.namespace, reference.name);
+        match self.world.placements.get(&name) {
+            Some(placement) => Ok(placement.spec.clone()),
+            None => Err(Refusal {
+                reason: Reason::NotFound,
+                message: format!(
+                    "spec.placementRef.name: placement {name} does not exist: create it, or write \
+                     spec.placement"
+                ),
+            }),
+        }
+    }
+
+    /// The Workload as a question to the scheduler.
+    pub(super) fn candidate(&self, entry: &Entry, facts: Facts) -> Candidate {
+        let previous = self.previous(entry, &facts);
+        let quota = self.world.quotas.get(&facts.tenant.name);
+        let class = entry.spec.priority_class_name.as_deref();
+        let request = observe::request::request(&observe::request::Input {
+            workload: &facts.workload,
+            interpreted: &facts.interpreted,
+            placement: &facts.placement,
+            tenant: &facts.tenant.name,
+            flavors: &self.world.flavor_specs,
+            quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
+            priority: class.and_then(|c| self.world.priorities.get(c)).and_then(|c| c.value).unwrap_or(0),
+            previous: previous.as_ref(),
+            weights: self.weights,
+        });
+        Candidate { request, facts }
+    }
+
+    /// The decision in force; one that was lost is rebuilt from the Works that carry it.
+    pub(super) fn previous(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
+        if let Some(decision) = &entry.status.decision {
+            return Some(decision.clone());
+        }
+        let works = self.works(&entry.key);
+        let Facts { interpreted, placement, .. } = facts;
+        decide::adopted(&works, entry.generation(), interpreted, placement, self.epoch)
+    }
+
+    /// The Works of a Workload, without manifests.
+    pub(super) fn works(&self, key: &WorkloadKey) -> Vec<Work> {
+        self.world.works_of(key).map(|w| w.work.clone()).collect()
+    }
+
+    /// A decision stands: what it asks for is compared with what is there.
+    fn follow(&self, entry: &Entry, facts: &Facts, mut decision: Decision) -> Look {
+        let hashes = match self.hashes(entry, &facts.interpreted) {
+            Ok(hashes) => hashes,
+            Err(missing) => return Look::Secrets(missing),
+        };
+        let works = self.works(&entry.key);
+        let mut after = entry.status.clone();
+        if let Some(less) = decide::confirm_released(&decision, &works, self.epoch) {
+            decision = less;
+        }
+        after.decision = Some(decision.clone());
+        let steps = match self.steps(entry, facts, &decision, &hashes) {
+            Ok(steps) => steps,
+            Err(refusal) => return self.refuse(entry, &refusal),
+        };
+        let after = self.aggregate(facts, Some(&decision), after);
+        self.chain(entry, after, steps)
+    }
+
+    /// The status with what the Works report.
+    pub(super) fn aggregate(
+        &self,
+        facts: &Facts,
+        decision: Option<&Decision>,
+        status: WorkloadStatus,
+    ) -> WorkloadStatus {
+        let key = WorkloadKey::new(
+            facts.workload.metadata.namespace.clone().unwrap_or_default(),
+            facts.workload.metadata.name.clone().unwrap_or_default(),
+        );
+        let bare = Workload {
+            metadata: facts.workload.metadata.clone(),
+            spec: facts.workload.spec.clone(),
+            status: Some(status),
+        };
+        let aggregate = aggregate::status(&aggregate::Input {
+            workload: &bare,
+            interpreted: Some(&facts.interpreted),
+            decision,
+            works: &self.works(&key),
+            unreachable: self.unreachable,
+            now: &self.now,
+        });
+        aggregate.status
+    }
+
+    /// The writes that bring the Works of a decision about.
+    pub(super) fn steps(
+        &self,
+        entry: &Entry,
+        facts: &Facts,
+        decision: &Decision,
+        hashes: &BTreeMap<String, String>,
+    ) -> Result<Vec<Step>, Refusal> {
+        let wanted = render::works(&render::Input {
+            workload: &facts.workload,
+            interpreted: &facts.interpreted,
+            placement: &facts.placement,
+            decision,
+            epoch: self.epoch,
+            tenant: &facts.tenant,
+            members: self.world.members.map(),
+            flavors: &self.world.flavor_specs,
+            secrets: hashes,
+        })
+        .map_err(|e| Refusal { reason: Reason::Invalid, message: e.to_string() })?;
+        let held: Vec<&WorkEntry> = self.world.works_of(&entry.key).collect();
+        Ok(diff::works(&wanted, &compared(&wanted, &held)))
+    }
+
+    /// Hashes of the Secrets that go along, or the names of those that were not read yet.
+    pub(super) fn hashes(
+        &self,
+        entry: &Entry,
+        interpreted: &Interpreted,
+    ) -> Result<BTreeMap<String, String>, Vec<String>> {
+        let read = self.secrets.get(&entry.key.namespace);
+        let mut found = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (name, need) in &interpreted.secrets {
+            match read.and_then(|r| r.get(name)) {
+                // Read, and not there: it goes along once it is, if something needs it.
+                Some(hash) if hash.is_empty() => {}
+                Some(hash) => {
+                    found.insert(name.clone(), hash.clone());
+                }
+                None if need.required || need.listed => missing.push(name.clone()),
+                None => missing.push(name.clone()),
+            }
+        }
+        if missing.is_empty() { Ok(found) } else { Err(missing) }
+    }
+
+    /// No Workload: its Works go, as their own deletion policy says.
+    fn look_at_orphans(&self, key: &WorkloadKey) -> Look {
+        let steps = diff::works(&[], &self.works(key));
+        if steps.is_empty() {
+            return Look::Nothing;
+        }
+        let meta = ObjectMeta {
+            namespace: Some(key.namespace.clone()),
+            name: Some(key.name.clone()),
+            ..ObjectMeta::default()
+        };
+        Look::Write(Box::new(Chain {
+            key: key.clone(),
+            meta,
+            traceparent: None,
+            finalizer: None,
+            status: None,
+            steps,
+        }))
+    }
+
+    /// Being deleted: first its Works go, then our finalizer.
+    fn look_at_deletion(&self, entry: &Entry) -> Look {
+        let works = self.works(&entry.key);
+        if works.is_empty() {
+            if !entry.finalized() {
+                return Look::Nothing;
+            }
+            return Look::Write(Box::new(Chain {
+                finalizer: Some(false),
+                ..bare(entry)
+            }));
+        }
+        let steps = diff::works(&[], &works);
+        if steps.is_empty() {
+            return Look::Nothing;
+        }
+        Look::Write(Box::new(Chain { steps, ..bare(entry) }))
+    }
+
+    /// Not accepted: the condition says why; a decision that stands stays, with its Works.
+    fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Look {
+        let mut after = entry.status.clone();
+        let generation = entry.generation();
+        let reason = refusal.reason.as_str();
+        for kind in [ConditionType::Accepted, ConditionType::Ready] {
+            let observed = Some(generation);
+            set_condition(&mut after.conditions, kind, Some(false), reason, &refusal.message, observed, &self.now);
+        }
+        after.observed_generation = generation;
+        after.summary.reason = format!("{reason}: {}", refusal.message);
+        if after.decision.is_none() {
+            "-".clone_into(&mut after.summary.members);
+        }
+        self.chain(entry, after, Vec::new())
+    }
+
+    fn suspend(&self, entry: &Entry) -> Look {
+        let mut after = entry.status.clone();
+        let generation = entry.generation();
+        let message = "spec.suspend is true: set it to false to have it scheduled";
+        for kind in [ConditionType::Scheduled, ConditionType::Ready] {
+            set_condition(&mut after.conditions, kind, Some(false), Reason::Suspended.as_str(), message, Some(generation), &self.now);
+        }
+        after.observed_generation = generation;
+        Reason::Suspended.as_str().clone_into(&mut after.summary.reason);
+        self.chain(entry, after, Vec::new())
+    }
+
+    fn chain(&self, entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
+        let chain = written(entry, after, steps);
+        if chain.is_empty() { Look::Nothing } else { Look::Write(Box::new(chain)) }
+    }
+}
+
+/// A chain that writes what differs.
+pub(super) fn written(entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Chain {
+    let status = (after != entry.status)
+        .then(|| StatusWrite { before: entry.status.clone(), after });
+    Chain {
+        finalizer: (!entry.finalized()).then_some(true),
+        status,
+        steps,
+        ..bare(entry)
+    }
+}
+
+fn bare(entry: &Entry) -> Chain {
+    Chain {
+        key: entry.key.clone(),
+        meta: entry.meta.clone(),
+        traceparent: entry.traceparent().map(str::to_owned),
+        finalizer: None,
+        status: None,
+        steps: Vec::new(),
+    }
+}
+
+/// The Works that exist, for comparison: one whose digest is the wanted one's says the same.
+fn compared(wanted: &[RenderedWork], held: &[&WorkEntry]) -> Vec<Work> {
+    held.iter()
+        .map(|entry| {
+            let mut work = entry.work.clone();
+            let twin = wanted.iter().find(|w| {
+                Some(&w.namespace) == work.metadata.namespace.as_ref()
+                    && Some(&w.name) == work.metadata.name.as_ref()
+            });
+            if let Some(twin) = twin
+                && digest(&twin.spec) == entry.digest
+            {
+                work.spec = twin.spec.clone();
+            }
+            work
+        })
+        .collect()
+}
+
+/// The answer to `why` for a Workload that is not accepted.
+pub(super) fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
+    Why {
+        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
+        kind: "Why".to_owned(),
+        namespace: entry.map(|e| e.key.namespace.clone()).unwrap_or_default(),
+        name: entry.map(|e| e.key.name.clone()).unwrap_or_default(),
+        generation: entry.map(Entry::generation).unwrap_or_default(),
+        outcome: "Rejected".to_owned(),
+        reason: refusal.reason.as_str().to_owned(),
+        message: refusal.message.clone(),
+        ..Why::default()
+    }
+}

@@ -1,0 +1,84 @@
+//! Small memories of the loop, each with a bound.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use heyun_member::error::{Attempts, Class};
+use heyun_scheduler::Verdict;
+use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::snapshot::Held;
+
+/// What a chain under way will have decided.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Assumed {
+    /// What the decision holds that it commits; nothing if it commits none.
+    pub held: Held,
+}
+
+/// When to look again at what failed; how long to wait is the one table's to say.
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    attempts: Attempts,
+    due: BTreeMap<WorkloadKey, Duration>,
+}
+
+impl Retries {
+    /// Notes a failure.
+    pub(super) fn failed(&mut self, key: &WorkloadKey, class: Class, now: Duration) {
+        match self.attempts.failed(&key.to_string(), class) {
+            Some(delay) => self.due.insert(key.clone(), now + delay),
+            None => self.due.remove(key),
+        };
+    }
+
+    /// Forgets a Workload whose chain succeeded.
+    pub(super) fn succeeded(&mut self, key: &WorkloadKey) {
+        self.attempts.succeeded(&key.to_string());
+        self.due.remove(key);
+    }
+
+    /// Those that are due.
+    pub(super) fn take_due(&mut self, now: Duration) -> Vec<WorkloadKey> {
+        let due: Vec<_> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        for key in &due {
+            self.due.remove(key);
+        }
+        due
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.due.values().min().copied()
+    }
+}
+
+/// The latest verdicts, so that `why` answers with what was decided.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    by_key: BTreeMap<WorkloadKey, (String, Verdict)>,
+    order: VecDeque<WorkloadKey>,
+}
+
+/// Verdicts kept in memory; older ones are in the ledger.
+const VERDICTS_MAX: usize = 512;
+
+impl Verdicts {
+    /// Keeps a verdict with the id of its decision (empty where nothing was decided).
+    pub(super) fn keep(&mut self, decision: String, verdict: Verdict) {
+        let key = verdict.key.clone();
+        if self.by_key.insert(key.clone(), (decision, verdict)).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > VERDICTS_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by_key.remove(&oldest);
+            }
+        }
+    }
+
+    /// The verdict of that decision, if it is still kept.
+    pub(super) fn get(&self, key: &WorkloadKey, decision: &str) -> Option<&Verdict> {
+        self.by_key.get(key).filter(|(id, _)| id == decision).map(|(_, verdict)| verdict)
+    }
+}

@@ -1,0 +1,229 @@
+//! The hub as a process: everything is started here, and stopped in order.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use heyun_ledger::Ledger;
+use heyun_member::clock::{Clock, SystemClock};
+use heyun_scheduler::Config;
+use heyun_telemetry::{Telemetry, TelemetryConfig};
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::args::{Args, ArgsError, LeaseTimes, ServeAddress};
+use crate::ask::Question;
+use crate::client::{self, ClientError};
+use crate::leader::{Election, Standing};
+use crate::operate::{Operator, Surroundings};
+use crate::outbox;
+use crate::serve::admin::{self, Readiness};
+use crate::serve::{listener, routes};
+use crate::usage;
+
+/// Exit code where the command line or the surroundings are wrong.
+const EXIT_USAGE: u8 = 2;
+/// Longest time that what is under way may take to end.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// Between two attempts to serve the aggregated API.
+const SERVE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Why the hub did not start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("telemetry cannot be set up")]
+    Telemetry(#[from] heyun_telemetry::TelemetryError),
+    #[error("the ledger's URL cannot be used")]
+    Ledger(#[from] heyun_ledger::LedgerError),
+    #[error("--data-dir {path} cannot be made")]
+    DataDir { path: String, source: std::io::Error },
+    #[error("the runtime cannot be started")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn main(args: Args) -> ExitCode {
+    // Another provider may have been installed by a process that embeds us.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("heyun-hub: {error}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                text.push_str(&format!(": {cause}"));
+                source = cause.source();
+            }
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn start(args: Args) -> Result<(), StartError> {
+    let times = args.lease_times()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let identity = identity();
+        let telemetry = Arc::new(heyun_telemetry::init(TelemetryConfig {
+            service_name: "heyun-hub".into(),
+            instance_id: identity.clone(),
+            otlp_endpoint: args.otlp_endpoint.clone(),
+            log_format: args.log_format.into(),
+            log_filter: args.log_filter.clone(),
+        })?);
+        let result = hub(args, times, identity, Arc::clone(&telemetry)).await;
+        if let Some(telemetry) = Arc::into_inner(telemetry)
+            && let Err(error) = telemetry.shutdown()
+        {
+            warn!(%error, "telemetry was not flushed");
+        }
+        result
+    })
+}
+
+/// Fresh for each start: the host's name and random bytes.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    format!("{}_{}", host.trim(), uuid.trim())
+}
+
+async fn hub(
+    args: Args,
+    times: LeaseTimes,
+    identity: String,
+    telemetry: Arc<Telemetry>,
+) -> Result<(), StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    tokio::fs::create_dir_all(&args.data_dir).await.map_err(|source| StartError::DataDir {
+        path: args.data_dir.display().to_string(),
+        source,
+    })?;
+    let watch_client = client::connect(args.kubeconfig.as_deref()).await?;
+    let client = client::with_write_deadline(&watch_client, times.write_timeout());
+    let ledger = Arc::new(Ledger::connect(&args.ledger_url()).await?);
+    let stop = CancellationToken::new();
+    let late = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(signals(stop.clone()));
+
+    let readiness = Readiness::default();
+    let address = args.admin_address;
+    let serving = admin::serve(address, Arc::clone(&telemetry), readiness.clone(), late.clone());
+    tasks.spawn(async move {
+        if let Err(error) = serving.await {
+            error!(%error, %address, "metrics and health are not served");
+        }
+    });
+
+    let (entries, receive) = mpsc::channel(outbox::QUEUE);
+    tasks.spawn(outbox::run(
+        args.data_dir.join("outbox"),
+        Arc::clone(&ledger),
+        receive,
+        Arc::clone(&clock),
+        telemetry.metrics().clone(),
+        late.clone(),
+    ));
+
+    let (ask, questions) = mpsc::channel(64);
+    if let ServeAddress::At(address) = args.query_address {
+        let source = usage::Source { ledger: Arc::clone(&ledger), clock: Arc::clone(&clock) };
+        tasks.spawn(query(client.clone(), address, ask, source, late.clone()));
+    }
+
+    let highest = Arc::new(AtomicI64::new(0));
+    let (send, standing) = watch::channel(Standing::Following);
+    let election = Election {
+        client: client.clone(),
+        identity,
+        times,
+        clock: Arc::clone(&clock),
+        highest: Arc::clone(&highest),
+    };
+    tasks.spawn(election.run(send, late.clone()));
+
+    let operator = Operator::new(Surroundings {
+        client,
+        watch_client,
+        clock,
+        metrics: telemetry.metrics().clone(),
+        config: Config::default(),
+        outbox: entries,
+        ledger,
+        questions,
+        standing,
+        highest,
+        readiness,
+        write_concurrency: usize::try_from(args.write_concurrency).unwrap_or(1),
+    });
+    info!("started");
+    operator.run(stop).await;
+    // The loop has ended and with it every write; only now may another lead.
+    late.cancel();
+    let ended = tokio::time::timeout(SHUTDOWN, async {
+        while let Some(result) = tasks.join_next().await {
+            if let Err(error) = result {
+                error!(%error, "a task ended badly");
+            }
+        }
+    });
+    if ended.await.is_err() {
+        warn!("some tasks did not end in time");
+    }
+    Ok(())
+}
+
+/// Cancels on SIGTERM and SIGINT.
+async fn signals(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut int) = signal(SignalKind::interrupt()) else { return };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        () = stop.cancelled() => {}
+    }
+    info!("stopping");
+    stop.cancel();
+}
+
+/// Serves the aggregated API, again and again until it can be served.
+async fn query(
+    client: Client,
+    address: std::net::SocketAddr,
+    ask: mpsc::Sender<Question>,
+    ledger: usage::Source,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let served = async {
+            let proxy = Arc::new(listener::front_proxy(&client).await?);
+            let api = routes::Api {
+                client: client.clone(),
+                proxy,
+                ask: ask.clone(),
+                ledger: ledger.clone(),
+            };
+            listener::serve(address, api, stop.clone()).await
+        };
+        if let Err(error) = served.await {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            warn!(%error, source, "the aggregated API is not served yet");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(SERVE_AGAIN) => {}
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Tenants on the hub: their namespaces, who may deploy there, their status.
+//!
+//! `plan` is pure: what a tenant should have, from the tree. `apply` brings it about.
+
+use std::collections::BTreeMap;
+
+use heyun_crds::Tenant;
+use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::labels::{HUB_ACCOUNT, MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, TENANT, TENANT_UID};
+use heyun_crds::tenant::{Owner, OwnerKind, TenantStatus};
+use heyun_member::apply::{self, Force, Guard};
+use heyun_plan::tenants::TenantNode;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::ObjectMeta;
+use kube::{Api, Client};
+
+/// ClusterRole that owners of a tenant are bound to in its namespaces.
+pub const OWNER_ROLE: &str = "heyun-tenant-owner";
+/// ClusterRole that the hub binds itself to where it reads or writes Secrets.
+pub const SECRETS_ROLE: &str = "heyun-secrets";
+
+/// What a tenant should have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Name of the tenant.
+    pub tenant: String,
+    /// Namespaces to assert.
+    pub namespaces: Vec<Namespace>,
+    /// Bindings to assert.
+    pub bindings: Vec<RoleBinding>,
+    /// Status it should have, once the above is there.
+    pub status: TenantStatus,
+}
+
+/// What a tenant should have, by the tree.
+pub fn plan(tenant: &Tenant, node: &TenantNode, now: &Time) -> Plan {
+    let namespaces = node.namespaces.iter().map(|name| namespace(name, node)).collect();
+    let bindings = node
+        .namespaces
+        .iter()
+        .flat_map(|name| [owners(name, &tenant.spec.owners), secrets(name)])
+        .flatten()
+        .collect();
+    Plan { tenant: node.name.clone(), namespaces, bindings, status: status(tenant, node, now) }
+}
+
+fn status(tenant: &Tenant, node: &TenantNode, now: &Time) -> TenantStatus {
+    let old = tenant.status.clone().unwrap_or_default();
+    let mut conditions = old.conditions.clone();
+    let generation = Some(node.generation);
+    let (accepted, reason, message) = match &node.refusal {
+        None => (true, Reason::Ok.as_str(), String::new()),
+        Some(refusal) => (false, refusal.reason.as_str(), refusal.message.clone()),
+    };
+    for kind in [ConditionType::Accepted, ConditionType::Ready] {
+        set_condition(&mut conditions, kind, Some(accepted), reason, &message, generation, now);
+    }
+    TenantStatus {
+        observed_generation: node.generation,
+        conditions,
+        path: node.path.clone(),
+        namespaces: node.namespaces.clone(),
+        children: u32::try_from(node.children.len()).unwrap_or(u32::MAX),
+        guardrails: node.guardrails.clone(),
+        accepted_parent: if node.accepted() { node.parent.clone() } else { old.accepted_parent },
+    }
+}
+
+fn namespace(name: &str, node: &TenantNode) -> Namespace {
+    let labels = [(TENANT_UID, &node.uid), (TENANT, &node.name), (MANAGED_BY, &MANAGER.to_owned())]
+        .map(|(k, v)| (k.to_owned(), v.clone()));
+    Namespace {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some(BTreeMap::from(labels)),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    }
+}
+
+fn binding(namespace: &str, name: &str, role: &str, subjects: Vec<Subject>) -> RoleBinding {
+    RoleBinding {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(BTreeMap::from([(MANAGED_BY.to_owned(), MANAGER.to_owned())])),
+            ..ObjectMeta::default()
+        },
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: role.to_owned(),
+        },
+        subjects: Some(subjects),
+    }
+}
+
+fn owners(namespace: &str, owners: &[Owner]) -> Option<RoleBinding> {
+    let subject = |owner: &Owner| Subject {
+        api_group: (owner.kind != OwnerKind::ServiceAccount)
+            .then(|| "rbac.authorization.k8s.io".to_owned()),
+        kind: owner.kind.as_str().to_owned(),
+        name: owner.name.clone(),
+        namespace: owner.namespace.clone(),
+    };
+    let subjects: Vec<Subject> = owners.iter().map(subject).collect();
+    (!subjects.is_empty()).then(|| binding(namespace, OWNER_ROLE, OWNER_ROLE, subjects))
+}
+
+/// Lets the hub read the Secrets that workloads of this namespace carry along.
+pub fn secrets(namespace: &str) -> Option<RoleBinding> {
+    let hub = Subject {
+        api_group: None,
+        kind: "ServiceAccount".to_owned(),
+        name: HUB_ACCOUNT.to_owned(),
+        namespace: Some(SYSTEM_NAMESPACE.to_owned()),
+    };
+    Some(binding(namespace, SECRETS_ROLE, SECRETS_ROLE, vec![hub]))
+}
+
+/// Brings a plan about: namespaces, then bindings, then the status where it differs.
+///
+/// A namespace that exists without this tenant's label is left alone: the tree has refused it
+/// already, and here the apply is made only for those it gave to the tenant.
+pub async fn apply(
+    client: &Client,
+    tenant: &Tenant,
+    plan: &Plan,
+) -> Result<Option<Tenant>, kube::Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for namespace in &plan.namespaces {
+        apply::apply(&namespaces, namespace, None, Force::Yes).await?;
+    }
+    for wanted in &plan.bindings {
+        let namespace = wanted.metadata.namespace.as_deref().unwrap_or_default();
+        let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+        apply::apply(&bindings, wanted, None, Force::Yes).await?;
+    }
+    let api: Api<Tenant> = Api::all(client.clone());
+    apply::patch_status(&api, tenant, tenant.status.as_ref(), &plan.status, Guard::Uid).await
+}

@@ -1,0 +1,152 @@
+//! Watches of the hub's own objects, as one stream of messages to the loop.
+//!
+//! Only meaning is kept: managed fields are dropped at once, and manifests are taken out of the
+//! objects (see [`crate::world`]).
+
+use std::fmt::Debug;
+
+use futures::{Stream, StreamExt};
+use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::WatchStreamExt;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+/// A change of one kind.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// A list begins: what is not in it is gone.
+    Begin,
+    /// An object of the list, or one that was created or changed.
+    Apply(Box<K>),
+    /// The list is complete.
+    Complete,
+    /// An object is gone.
+    Delete(Box<K>),
+    /// An object that cannot be read as its kind.
+    Unreadable {
+        /// Its namespace, if it has one.
+        namespace: Option<String>,
+        /// Its name.
+        name: String,
+        /// Why.
+        error: String,
+    },
+}
+
+/// A change of any kind that the hub watches.
+#[derive(Debug)]
+pub enum Seen {
+    /// A MemberCluster.
+    MemberCluster(Change<MemberCluster>),
+    /// A Sketch.
+    Sketch(Change<Sketch>),
+    /// A Flavor.
+    Flavor(Change<Flavor>),
+    /// A Tenant.
+    Tenant(Change<Tenant>),
+    /// A Quota.
+    Quota(Change<Quota>),
+    /// A Placement.
+    Placement(Change<Placement>),
+    /// A Workload.
+    Workload(Change<Workload>),
+    /// A Work.
+    Work(Change<Work>),
+    /// A Namespace of the hub.
+    Namespace(Change<Namespace>),
+    /// A PriorityClass of the hub.
+    PriorityClass(Change<PriorityClass>),
+}
+
+/// Number of kinds in [`Seen`]: as many lists must be complete before anything is decided.
+pub const KINDS: usize = 10;
+
+/// Starts every watch; they end when the set is dropped.
+///
+/// Lists are read at the most recent version (a quorum read), so that what follows is decided on
+/// no older state than the fence that was just raised.
+pub fn start(client: &Client, out: &mpsc::Sender<Seen>) -> JoinSet<()> {
+    let mut set = JoinSet::new();
+    spawn(&mut set, client, out, Seen::MemberCluster);
+    spawn(&mut set, client, out, Seen::Sketch);
+    spawn(&mut set, client, out, Seen::Flavor);
+    spawn(&mut set, client, out, Seen::Tenant);
+    spawn(&mut set, client, out, Seen::Quota);
+    spawn(&mut set, client, out, Seen::Placement);
+    spawn(&mut set, client, out, Seen::Workload);
+    spawn(&mut set, client, out, Seen::Work);
+    spawn(&mut set, client, out, Seen::Namespace);
+    spawn(&mut set, client, out, Seen::PriorityClass);
+    set
+}
+
+fn spawn<K>(
+    set: &mut JoinSet<()>,
+    client: &Client,
+    out: &mpsc::Sender<Seen>,
+    wrap: fn(Change<K>) -> Seen,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
+    let out = out.clone();
+    set.spawn(async move {
+        let config = watcher::Config::default();
+        let stream = watcher(api, config).default_backoff();
+        forward(stream, out, wrap).await;
+    });
+}
+
+async fn forward<K>(
+    stream: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>,
+    out: mpsc::Sender<Seen>,
+    wrap: fn(Change<K>) -> Seen,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug,
+{
+    let mut stream = std::pin::pin!(stream);
+    while let Some(event) = stream.next().await {
+        let change = match event {
+            Ok(event) => change(event),
+            Err(error) => {
+                warn!(kind = %K::kind(&()), %error, "watch");
+                continue;
+            }
+        };
+        if out.send(wrap(change)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn change<K: Resource<DynamicType = ()> + Clone + Debug>(
+    event: Event<DeserializeGuard<K>>,
+) -> Change<K> {
+    match event {
+        Event::Init => Change::Begin,
+        Event::InitDone => Change::Complete,
+        Event::Apply(guard) | Event::InitApply(guard) => read(guard, Change::Apply),
+        Event::Delete(guard) => read(guard, Change::Delete),
+    }
+}
+
+fn read<K: Resource<DynamicType = ()> + Clone + Debug>(
+    guard: DeserializeGuard<K>,
+    wrap: fn(Box<K>) -> Change<K>,
+) -> Change<K> {
+    let (namespace, name) = (guard.namespace(), guard.name_any());
+    match guard.0 {
+        Ok(mut object) => {
+            object.managed_fields_mut().clear();
+            wrap(Box::new(object))
+        }
+        Err(invalid) => Change::Unreadable { namespace, name, error: invalid.error },
+    }
+}

@@ -1,0 +1,277 @@
+//! The world as the loop knows it: every object of ours, without manifests parsed.
+//!
+//! A plain structure, synchronous and without I/O: watches and finished writes change it, the
+//! loop reads it. An object that comes late (an older resourceVersion than the one held) changes
+//! nothing.
+
+mod entry;
+mod kinds;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heyun_crds::flavor::FlavorSpec;
+use heyun_crds::labels::TENANT_UID;
+use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
+use heyun_plan::tenants::{self, TenantTree};
+use heyun_scheduler::request::WorkloadKey;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use kube::ResourceExt;
+
+pub use entry::{Entry, WorkEntry, digest, version};
+pub use kinds::Table;
+
+use crate::watch::{Change, KINDS, Seen};
+
+/// Name of a Work with the member it is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkKey {
+    /// The member.
+    pub member: String,
+    /// Name of the Work.
+    pub name: String,
+}
+
+/// What changed since the loop last looked, by what it has to look at.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    /// Workloads that changed themselves, or whose Works did.
+    pub workloads: BTreeSet<WorkloadKey>,
+    /// Tenants, or namespaces of theirs, changed.
+    pub tenants: bool,
+    /// Quotas changed.
+    pub quotas: bool,
+    /// Members that changed in spec or status.
+    pub members: BTreeSet<String>,
+    /// Flavors changed.
+    pub flavors: bool,
+    /// Placements that changed, as namespace/name.
+    pub placements: BTreeSet<WorkloadKey>,
+    /// Something changed that may unblock what waits: capacity, quota, readiness, a release.
+    pub unblock: bool,
+}
+
+/// Every object of ours.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Members by name.
+    pub members: Table<MemberCluster>,
+    /// Sketches by member.
+    pub sketches: Table<Sketch>,
+    /// Flavors by name.
+    pub flavors: Table<Flavor>,
+    /// Tenants by name.
+    pub tenants: Table<Tenant>,
+    /// Quotas by name, which is the tenant's.
+    pub quotas: Table<Quota>,
+    /// Placements by namespace/name.
+    pub placements: Table<Placement>,
+    /// Workloads by namespace/name.
+    pub workloads: BTreeMap<WorkloadKey, Entry>,
+    /// Works by member and name.
+    pub works: BTreeMap<WorkKey, WorkEntry>,
+    /// Works of each Workload.
+    pub works_of: BTreeMap<WorkloadKey, BTreeSet<WorkKey>>,
+    /// Namespaces of the hub, by name.
+    pub namespaces: Table<Namespace>,
+    /// PriorityClasses of the hub, by name.
+    pub priorities: Table<PriorityClass>,
+    /// The tenant tree, computed from `tenants` and `namespaces`.
+    pub tree: TenantTree,
+    /// Specs of the Flavors, by name.
+    pub flavor_specs: BTreeMap<String, FlavorSpec>,
+    complete: usize,
+    relist: Relist,
+}
+
+/// What a list under way has not shown again yet.
+#[derive(Debug, Default)]
+struct Relist {
+    workloads: Option<BTreeSet<WorkloadKey>>,
+    works: Option<BTreeSet<WorkKey>>,
+}
+
+impl World {
+    /// Whether every kind was listed once.
+    pub fn is_complete(&self) -> bool {
+        self.complete >= KINDS
+    }
+
+    /// Highest epoch in any decision or Work.
+    pub fn highest_epoch(&self) -> i64 {
+        let decisions = self.workloads.values().filter_map(|e| e.status.decision.as_ref());
+        let works = self.works.values().map(|w| w.work.spec.epoch);
+        decisions.map(|d| d.epoch).chain(works).max().unwrap_or(0)
+    }
+
+    /// Takes in what a watch saw.
+    pub fn see(&mut self, seen: Seen, dirty: &mut Dirty) {
+        match seen {
+            Seen::MemberCluster(change) => {
+                let effect = self.members.take(change);
+                self.note(effect.completed);
+                dirty.unblock |= effect.changed();
+                dirty.members.extend(effect.names);
+            }
+            Seen::Sketch(change) => {
+                let effect = self.sketches.take(change);
+                self.note(effect.completed);
+                dirty.unblock |= effect.changed();
+                dirty.members.extend(effect.names);
+            }
+            Seen::Flavor(change) => {
+                let effect = self.flavors.take(change);
+                self.note(effect.completed);
+                dirty.unblock |= effect.changed();
+                dirty.flavors |= effect.changed();
+                self.flavor_specs =
+                    self.flavors.iter().map(|(n, f)| (n.clone(), f.spec.clone())).collect();
+            }
+            Seen::Tenant(change) => {
+                let effect = self.tenants.take(change);
+                self.note(effect.completed);
+                dirty.unblock |= effect.changed();
+                dirty.tenants |= effect.changed();
+            }
+            Seen::Quota(change) => {
+                let effect = self.quotas.take(change);
+                self.note(effect.completed);
+                dirty.unblock |= effect.changed();
+                dirty.quotas |= effect.changed();
+            }
+            Seen::Placement(change) => {
+                let effect = self.placements.take(change);
+                self.note(effect.completed);
+                dirty.placements.extend(effect.names.iter().filter_map(|n| n.parse().ok()));
+            }
+            Seen::Namespace(change) => {
+                let effect = self.namespaces.take(change);
+                self.note(effect.completed);
+                dirty.tenants |= effect.changed();
+            }
+            Seen::PriorityClass(change) => {
+                let effect = self.priorities.take(change);
+                self.note(effect.completed);
+                dirty.tenants |= effect.changed();
+                dirty.unblock |= effect.changed();
+            }
+            Seen::Workload(change) => self.see_workload(change, dirty),
+            Seen::Work(change) => self.see_work(change, dirty),
+        }
+    }
+
+    /// Computes the tenant tree anew.
+    pub fn plant(&mut self) {
+        let uid = |namespace: &Namespace| namespace.labels().get(TENANT_UID).cloned();
+        let around = tenants::Surroundings {
+            namespaces: self.namespaces.iter().map(|(n, o)| (n.clone(), uid(o))).collect(),
+            priorities: self.priorities.iter().map(|(n, o)| (n.clone(), o.value.unwrap_or(0))).collect(),
+        };
+        let all: Vec<Tenant> = self.tenants.values().cloned().collect();
+        self.tree = tenants::tree_in(&all, &around);
+    }
+
+    fn note(&mut self, completed: bool) {
+        if completed {
+            self.complete += 1;
+        }
+    }
+
+    fn see_workload(&mut self, change: Change<heyun_crds::Workload>, dirty: &mut Dirty) {
+        match change {
+            Change::Begin => self.relist.workloads = Some(self.workloads.keys().cloned().collect()),
+            Change::Apply(object) => {
+                let entry = Entry::read(*object);
+                if let Some(rest) = &mut self.relist.workloads {
+                    rest.remove(&entry.key);
+                }
+                self.put_workload(entry, dirty);
+            }
+            Change::Delete(object) => {
+                let key = Entry::read(*object).key;
+                self.drop_workload(&key, dirty);
+            }
+            Change::Complete => {
+                for key in self.relist.workloads.take().unwrap_or_default() {
+                    self.drop_workload(&key, dirty);
+                }
+                self.complete += 1;
+            }
+            Change::Unreadable { namespace, name, error } => {
+                tracing::warn!(?namespace, name, error, "a Workload cannot be read");
+            }
+        }
+    }
+
+    /// Holds a Workload unless a newer one is held; true when it was taken.
+    pub fn put_workload(&mut self, entry: Entry, dirty: &mut Dirty) -> bool {
+        if self.workloads.get(&entry.key).is_some_and(|held| held.version >= entry.version) {
+            return false;
+        }
+        dirty.workloads.insert(entry.key.clone());
+        self.workloads.insert(entry.key.clone(), entry);
+        true
+    }
+
+    fn drop_workload(&mut self, key: &WorkloadKey, dirty: &mut Dirty) {
+        if self.workloads.remove(key).is_some() {
+            dirty.workloads.insert(key.clone());
+            dirty.unblock = true;
+        }
+    }
+
+    fn see_work(&mut self, change: Change<heyun_crds::Work>, dirty: &mut Dirty) {
+        match change {
+            Change::Begin => self.relist.works = Some(self.works.keys().cloned().collect()),
+            Change::Apply(object) => {
+                let Some(entry) = WorkEntry::read(*object) else { return };
+                if let Some(rest) = &mut self.relist.works {
+                    rest.remove(&entry.key);
+                }
+                self.put_work(entry, dirty);
+            }
+            Change::Delete(object) => {
+                if let Some(entry) = WorkEntry::read(*object) {
+                    self.drop_work(&entry.key, dirty);
+                }
+            }
+            Change::Complete => {
+                for key in self.relist.works.take().unwrap_or_default() {
+                    self.drop_work(&key, dirty);
+                }
+                self.complete += 1;
+            }
+            Change::Unreadable { namespace, name, error } => {
+                tracing::warn!(?namespace, name, error, "a Work cannot be read");
+            }
+        }
+    }
+
+    /// Holds a Work unless a newer one is held; true when it was taken.
+    pub fn put_work(&mut self, entry: WorkEntry, dirty: &mut Dirty) -> bool {
+        if self.works.get(&entry.key).is_some_and(|held| held.version >= entry.version) {
+            return false;
+        }
+        dirty.workloads.insert(entry.workload.clone());
+        self.works_of.entry(entry.workload.clone()).or_default().insert(entry.key.clone());
+        self.works.insert(entry.key.clone(), entry);
+        true
+    }
+
+    fn drop_work(&mut self, key: &WorkKey, dirty: &mut Dirty) {
+        let Some(entry) = self.works.remove(key) else { return };
+        if let Some(works) = self.works_of.get_mut(&entry.workload) {
+            works.remove(key);
+            if works.is_empty() {
+                self.works_of.remove(&entry.workload);
+            }
+        }
+        dirty.workloads.insert(entry.workload);
+        dirty.unblock = true;
+    }
+
+    /// The Works of a Workload.
+    pub fn works_of(&self, key: &WorkloadKey) -> impl Iterator<Item = &WorkEntry> {
+        self.works_of.get(key).into_iter().flatten().filter_map(|k| self.works.get(k))
+    }
+}

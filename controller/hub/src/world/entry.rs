@@ -1,0 +1,153 @@
+//! What is held of a Workload and of a Work: all but parsed manifests.
+
+use heyun_crds::labels::{FINALIZER, PREFIX, TRACEPARENT, WORKLOAD_NAMESPACE};
+use heyun_crds::workload::{Manifest, WorkloadSpec, WorkloadStatus};
+use heyun_crds::work::WorkSpec;
+use heyun_crds::{Work, Workload};
+use heyun_plan::diff;
+use heyun_plan::member_names::member_of_namespace;
+use heyun_plan::observe::held;
+use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::snapshot::Held;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use sha2::{Digest, Sha256};
+
+use super::WorkKey;
+
+/// The resourceVersion as a number, which only grows; 0 where there is none.
+///
+/// Kubernetes compares them so itself since 1.35 (KEP-5504).
+pub fn version(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
+}
+
+/// A Workload as it is held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Namespace and name.
+    pub key: WorkloadKey,
+    /// Its metadata, without managed fields and foreign annotations.
+    pub meta: ObjectMeta,
+    /// resourceVersion as a number.
+    pub version: u64,
+    /// The spec without its manifests.
+    pub spec: WorkloadSpec,
+    /// `spec.manifests` as JSON.
+    pub manifests: Box<[u8]>,
+    /// The status.
+    pub status: WorkloadStatus,
+    /// What its decision holds, with what is not confirmed as gone.
+    pub held: Held,
+}
+
+impl Entry {
+    /// Takes the manifests out of an object as it arrives.
+    pub fn read(mut object: Workload) -> Self {
+        let manifests = std::mem::take(&mut object.spec.manifests);
+        let held = held::held(&object);
+        let mut meta = object.metadata;
+        meta.managed_fields = None;
+        if let Some(annotations) = &mut meta.annotations {
+            // The last applied configuration alone may be as large as the manifests.
+            annotations.retain(|key, _| key.starts_with(PREFIX));
+        }
+        Self {
+            key: WorkloadKey::new(
+                meta.namespace.clone().unwrap_or_default(),
+                meta.name.clone().unwrap_or_default(),
+            ),
+            version: version(&meta),
+            meta,
+            spec: object.spec,
+            // Values that came as JSON always go back to JSON.
+            manifests: serde_json::to_vec(&manifests).unwrap_or_default().into_boxed_slice(),
+            status: object.status.unwrap_or_default(),
+            held,
+        }
+    }
+
+    /// uid.
+    pub fn uid(&self) -> &str {
+        self.meta.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Generation of the spec.
+    pub fn generation(&self) -> i64 {
+        self.meta.generation.unwrap_or_default()
+    }
+
+    /// Whether it is being deleted.
+    pub fn deleting(&self) -> bool {
+        self.meta.deletion_timestamp.is_some()
+    }
+
+    /// Whether it has our finalizer.
+    pub fn finalized(&self) -> bool {
+        self.meta.finalizers.iter().flatten().any(|f| f == FINALIZER)
+    }
+
+    /// Trace context that came with the generation.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.meta.annotations.as_ref()?.get(TRACEPARENT).map(String::as_str)
+    }
+
+    /// The manifests, parsed anew.
+    pub fn manifests(&self) -> Vec<Manifest> {
+        serde_json::from_slice(&self.manifests).unwrap_or_default()
+    }
+
+    /// The Workload as an object again, for pure functions that take one.
+    pub fn object(&self) -> Workload {
+        let mut spec = self.spec.clone();
+        spec.manifests = self.manifests();
+        Workload {
+            metadata: self.meta.clone(),
+            spec,
+            status: Some(self.status.clone()),
+        }
+    }
+}
+
+/// A Work as it is held: its manifests are replaced by nothing, their hash is an annotation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkEntry {
+    /// Member and name.
+    pub key: WorkKey,
+    /// The Workload it is for.
+    pub workload: WorkloadKey,
+    /// resourceVersion.
+    pub version: u64,
+    /// What it holds.
+    pub held: Held,
+    /// [`digest`] of its spec.
+    pub digest: [u8; 32],
+    /// The object without manifests.
+    pub work: Work,
+}
+
+/// SHA-256 of all that a Work asks for: its spec but the epoch, which alone is no change.
+pub fn digest(spec: &WorkSpec) -> [u8; 32] {
+    let json = serde_json::to_vec(&diff::without_epoch(spec)).unwrap_or_default();
+    Sha256::digest(&json).into()
+}
+
+impl WorkEntry {
+    /// Takes the manifests out of an object as it arrives; none if its namespace is no member's.
+    pub fn read(mut object: Work) -> Option<Self> {
+        let digest = digest(&object.spec);
+        object.spec.manifests = Vec::new();
+        object.metadata.managed_fields = None;
+        let held = held::held_from_works(std::slice::from_ref(&object));
+        let member = member_of_namespace(object.metadata.namespace.as_deref()?)?.to_owned();
+        let key = WorkKey { member, name: object.metadata.name.clone()? };
+        let namespace = object
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|l| l.get(WORKLOAD_NAMESPACE))
+            .unwrap_or(&object.spec.workload.namespace);
+        let workload = WorkloadKey::new(namespace, &object.spec.workload.name);
+        Some(Self { key, workload, version: version(&object.metadata), held, digest, work: object })
+    }
+}
