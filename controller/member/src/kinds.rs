@@ -13,6 +13,7 @@ use kube::client::APIGroupDiscoveryList;
 use crate::client::{CALL_LIMIT, within};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::seen::KindKey;
 
 /// How soon after the last look an unknown kind makes the hub look again.
 const UNKNOWN_AGAIN: Duration = Duration::from_secs(15);
@@ -226,6 +227,43 @@ impl Kinds {
                 ),
             }),
         }
+    }
+}
+
+/// Kinds that are applied to one member: each gets one watch.
+#[derive(Debug, Default)]
+pub struct InUse {
+    kinds: Mutex<BTreeMap<KindKey, ApiResource>>,
+    changed: tokio::sync::Notify,
+}
+
+impl InUse {
+    /// Notes that objects of this kind are applied.
+    pub fn note(&self, kind: &Kind) {
+        if !kind.watchable {
+            return;
+        }
+        let key = KindKey {
+            api_version: kind.resource.api_version.clone(),
+            kind: kind.resource.kind.clone(),
+        };
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if kinds.insert(key, kind.resource.clone()).is_none() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> BTreeMap<KindKey, ApiResource> {
+        self.kinds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until one was added.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 }
 

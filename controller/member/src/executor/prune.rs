@@ -1,0 +1,81 @@
+//! What is no longer wanted goes.
+
+use heyun_crds::conditions::Reason;
+use heyun_crds::labels;
+use kube::ResourceExt as _;
+
+use super::decide::newer;
+use super::marks::Refusal;
+use super::{Executor, Pass};
+use crate::client::{CALL_LIMIT, within};
+use crate::error::{Class, Error};
+use crate::seen::ObjectKey;
+
+/// What became of an object that is no longer wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pruned {
+    /// It is gone, or it never was ours.
+    Gone,
+    /// It is on its way out.
+    Going {
+        /// True when this pass sent it there.
+        wrote: bool,
+    },
+    /// It must not be touched.
+    Refused(Refusal),
+}
+
+impl Executor {
+    /// Prunes one object. It is read first: what goes is decided on what is there now.
+    pub(super) async fn prune(&self, pass: &Pass<'_>, key: &ObjectKey) -> Result<Pruned, Error> {
+        let (version, kind) = (&key.kind.api_version, &key.kind.kind);
+        let kind = match self
+            .parts
+            .kinds
+            .resolve(&self.parts.member, version, kind)
+            .await
+        {
+            Ok(kind) => kind,
+            // With its kind all its objects are gone.
+            Err(Error::Refused {
+                reason: Reason::NotFound,
+                ..
+            }) => return Ok(Pruned::Gone),
+            Err(error) => return Err(error),
+        };
+        self.parts.in_use.note(&kind);
+        let api = pass.base.client.dynamic(&kind.resource);
+        let call = api.get_metadata_opt(&key.name);
+        let Some(found) = within(CALL_LIMIT, format!("look for {key}"), call).await? else {
+            self.parts.shelf.remove(key);
+            self.marks.forget(key);
+            return Ok(Pruned::Gone);
+        };
+        if found.labels().get(labels::WORK).map(String::as_str) != Some(pass.name) {
+            return Ok(Pruned::Gone);
+        }
+        let epoch = found
+            .annotations()
+            .get(labels::EPOCH)
+            .and_then(|e| e.parse::<i64>().ok());
+        if let Some(epoch) = epoch.filter(|epoch| *epoch > self.number()) {
+            let message = newer(key, epoch, self.number());
+            let reason = Reason::Recovering;
+            return Ok(Pruned::Refused(Refusal {
+                reason,
+                message,
+                class: Class::Denied,
+            }));
+        }
+        if found.metadata.deletion_timestamp.is_some() {
+            return Ok(Pruned::Going { wrote: false });
+        }
+        let uid = found.metadata.uid.unwrap_or_default();
+        if !self.delete(&api, key, &kind.resource, &uid).await? {
+            self.parts.shelf.remove(key);
+            self.marks.forget(key);
+            return Ok(Pruned::Gone);
+        }
+        Ok(Pruned::Going { wrote: true })
+    }
+}

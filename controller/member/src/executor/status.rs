@@ -1,0 +1,335 @@
+//! From the states of objects to the status of a Work. Pure.
+
+use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::work::{ObjectState, Work, WorkStatus};
+use heyun_crds::workload::Assignment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use crate::seen::{KindKey, ObjectKey, Seen};
+
+/// Most objects that a condition names.
+const NAMED_MAX: usize = 3;
+
+/// The state of an object that is not applied as wanted.
+pub(super) fn state(key: &ObjectKey, reason: Reason, message: &str) -> ObjectState {
+    ObjectState {
+        api_version: key.kind.api_version.clone(),
+        kind: key.kind.kind.clone(),
+        name: key.name.clone(),
+        reason: reason.as_str().to_owned(),
+        message: message.to_owned(),
+        ..ObjectState::default()
+    }
+}
+
+/// The state of an object that is applied as wanted.
+pub(super) fn applied(key: &ObjectKey, seen: &Seen) -> ObjectState {
+    let fares = &seen.assessed;
+    ObjectState {
+        uid: seen.uid.clone(),
+        applied: true,
+        healthy: fares.healthy,
+        desired: fares.desired,
+        ready: fares.ready,
+        reason: fares.reason.clone(),
+        message: fares.message.clone(),
+        ..state(key, Reason::Ok, "")
+    }
+}
+
+/// The key of an object of the inventory.
+pub(super) fn key_of(state: &ObjectState, namespace: &str) -> ObjectKey {
+    ObjectKey {
+        kind: KindKey {
+            api_version: state.api_version.clone(),
+            kind: state.kind.clone(),
+        },
+        namespace: namespace.to_owned(),
+        name: state.name.clone(),
+    }
+}
+
+/// Whether a state speaks of that object.
+pub(super) fn is_state_of(state: &ObjectState, key: &ObjectKey) -> bool {
+    state.api_version == key.kind.api_version
+        && state.kind == key.kind.kind
+        && state.name == key.name
+}
+
+/// The status of a Work: states in order, conditions, and the decision that is in force in full
+/// when `settled`.
+pub(super) fn put_together(
+    work: &Work,
+    objects: Vec<ObjectState>,
+    settled: bool,
+    now: &Time,
+) -> WorkStatus {
+    let generation = work.metadata.generation.unwrap_or_default();
+    let before = work.status.clone().unwrap_or_default();
+    let mut status = WorkStatus {
+        observed_generation: generation,
+        applied_decision: if settled {
+            work.spec.decision.clone()
+        } else {
+            before.applied_decision
+        },
+        conditions: before.conditions,
+        objects,
+    };
+    let verdicts = [
+        (
+            ConditionType::Applied,
+            verdict(&status.objects, Reason::Applying, |o| {
+                o.applied || is_going(o)
+            }),
+        ),
+        (
+            ConditionType::Healthy,
+            verdict(&status.objects, Reason::Progressing, |o| {
+                o.healthy || is_going(o)
+            }),
+        ),
+    ];
+    for (kind, (holds, reason, message)) in verdicts {
+        set_condition(
+            &mut status.conditions,
+            kind,
+            Some(holds),
+            &reason,
+            &message,
+            Some(generation),
+            now,
+        );
+    }
+    let drifted: Vec<&ObjectState> = status.objects.iter().filter(|o| o.drifted).collect();
+    let (reason, message) = match drifted.first() {
+        None => (Reason::Ok.as_str().to_owned(), String::new()),
+        Some(first) => (first.reason.clone(), named(&drifted, status.objects.len())),
+    };
+    let holds = Some(!drifted.is_empty());
+    set_condition(
+        &mut status.conditions,
+        ConditionType::Drifted,
+        holds,
+        &reason,
+        &message,
+        Some(generation),
+        now,
+    );
+    status
+}
+
+/// Objects on their way out say nothing about what is wanted.
+fn is_going(state: &ObjectState) -> bool {
+    state.reason == Reason::Terminating.as_str()
+}
+
+fn verdict(
+    objects: &[ObjectState],
+    otherwise: Reason,
+    holds: impl Fn(&ObjectState) -> bool,
+) -> (bool, String, String) {
+    let bad: Vec<&ObjectState> = objects.iter().filter(|o| !holds(o)).collect();
+    let Some(first) = bad.iter().find(|o| !o.message.is_empty()).or(bad.first()) else {
+        return (true, Reason::Ok.as_str().to_owned(), String::new());
+    };
+    let reason = if first.reason.is_empty() {
+        otherwise.as_str()
+    } else {
+        &first.reason
+    };
+    (false, reason.to_owned(), named(&bad, objects.len()))
+}
+
+fn named(bad: &[&ObjectState], of: usize) -> String {
+    let each = bad.iter().take(NAMED_MAX).map(|o| {
+        if o.message.is_empty() {
+            format!("{}/{}", o.kind, o.name)
+        } else {
+            format!("{}/{}: {}", o.kind, o.name, o.message)
+        }
+    });
+    let list = each.collect::<Vec<_>>().join("; ");
+    let more = bad.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        format!("{} of {of}: {list}; and {more} more", bad.len())
+    } else {
+        list
+    }
+}
+
+/// What stands in the way of a Work, in one line.
+pub(super) fn obstacle(status: &WorkStatus) -> Option<String> {
+    let condition = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Applied" && c.status == "False")?;
+    Some(format!("{}: {}", condition.reason, condition.message))
+}
+
+/// How many pods a component may have by its assignment: its replicas and what a rolling update
+/// adds, which is charged too. `None`: its kind does not tell.
+pub(super) fn pods_at_most(work: &Work, assignment: &Assignment) -> Option<i64> {
+    let (kind, name) = assignment.component.split_once('/')?;
+    let replicas = i64::from(assignment.replicas);
+    match kind {
+        "Deployment" => {
+            let manifest = work.spec.manifests.iter().find(|m| {
+                m.0.get("kind").and_then(Value::as_str) == Some(kind)
+                    && m.0.pointer("/metadata/name").and_then(Value::as_str) == Some(name)
+            });
+            Some(replicas + manifest.map_or(0, |m| surge(&m.0, replicas)))
+        }
+        "StatefulSet" | "ReplicaSet" | "Pod" => Some(replicas),
+        _ => None,
+    }
+}
+
+/// What a rolling update of a Deployment adds, as its controller counts it: 25 % by default,
+/// rounded up.
+fn surge(manifest: &Value, replicas: i64) -> i64 {
+    if manifest
+        .pointer("/spec/strategy/type")
+        .and_then(Value::as_str)
+        == Some("Recreate")
+    {
+        return 0;
+    }
+    let percent = |n: i64| (replicas.saturating_mul(n).saturating_add(99)) / 100;
+    match manifest.pointer("/spec/strategy/rollingUpdate/maxSurge") {
+        Some(Value::Number(n)) => n.as_i64().unwrap_or(0),
+        Some(Value::String(text)) => match text.strip_suffix('%') {
+            Some(n) => percent(n.parse().unwrap_or(0)),
+            None => text.parse().unwrap_or(0),
+        },
+        _ => percent(25),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heyun_crds::conditions::{condition, is_true};
+    use heyun_crds::work::WorkSpec;
+    use heyun_crds::workload::Manifest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(name: &str) -> ObjectKey {
+        let kind = KindKey {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+        };
+        ObjectKey {
+            kind,
+            namespace: "a".into(),
+            name: name.into(),
+        }
+    }
+
+    fn now() -> Time {
+        Time("2027-01-01T00:00:00Z".parse().unwrap())
+    }
+
+    fn work() -> Work {
+        let mut work = Work::new(
+            "w",
+            WorkSpec {
+                decision: "d2".into(),
+                ..WorkSpec::default()
+            },
+        );
+        work.metadata.generation = Some(4);
+        work
+    }
+
+    fn well(name: &str) -> ObjectState {
+        let mut seen = Seen {
+            uid: "u".into(),
+            ..Seen::default()
+        };
+        seen.assessed.healthy = true;
+        applied(&key(name), &seen)
+    }
+
+    #[test]
+    fn all_well_is_applied_healthy_and_in_force() {
+        let status = put_together(&work(), vec![well("a"), well("b")], true, &now());
+        assert!(is_true(&status.conditions, ConditionType::Applied));
+        assert!(is_true(&status.conditions, ConditionType::Healthy));
+        assert_eq!(
+            condition(&status.conditions, ConditionType::Drifted)
+                .unwrap()
+                .status,
+            "False"
+        );
+        assert_eq!(
+            (status.applied_decision.as_str(), status.observed_generation),
+            ("d2", 4)
+        );
+    }
+
+    #[test]
+    fn one_failure_is_named_and_the_earlier_decision_stays_in_force() {
+        let failed = state(
+            &key("b"),
+            Reason::Immutable,
+            "spec.selector cannot be changed",
+        );
+        let mut work = work();
+        work.status = Some(WorkStatus {
+            applied_decision: "d1".into(),
+            ..WorkStatus::default()
+        });
+        let status = put_together(&work, vec![well("a"), failed], false, &now());
+        let applied = condition(&status.conditions, ConditionType::Applied).unwrap();
+        assert_eq!(
+            (applied.status.as_str(), applied.reason.as_str()),
+            ("False", "Immutable")
+        );
+        assert!(
+            applied.message.contains("Deployment/b: spec.selector"),
+            "{}",
+            applied.message
+        );
+        assert_eq!(status.applied_decision, "d1");
+        assert!(obstacle(&status).unwrap().starts_with("Immutable"));
+    }
+
+    #[test]
+    fn nothing_but_time_changes_when_the_states_are_the_same() {
+        let mut work = work();
+        work.status = Some(put_together(&work, vec![well("a")], true, &now()));
+        let later = Time("2027-01-02T00:00:00Z".parse().unwrap());
+        assert_eq!(
+            put_together(&work, vec![well("a")], true, &later),
+            work.status.unwrap()
+        );
+    }
+
+    #[test]
+    fn a_rolling_update_may_have_what_is_charged_for_it() {
+        let mut work = work();
+        let assignment = |component: &str| Assignment {
+            component: component.into(),
+            replicas: 10,
+            ..Assignment::default()
+        };
+        let manifest = |strategy: Value| json!({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"strategy": strategy}});
+        for (strategy, most) in [
+            (Value::Null, 13),
+            (json!({"type": "Recreate"}), 10),
+            (json!({"rollingUpdate": {"maxSurge": 2}}), 12),
+            (json!({"rollingUpdate": {"maxSurge": "11%"}}), 12),
+        ] {
+            work.spec.manifests = vec![Manifest(manifest(strategy))];
+            assert_eq!(
+                pods_at_most(&work, &assignment("Deployment/web")),
+                Some(most)
+            );
+        }
+        assert_eq!(pods_at_most(&work, &assignment("StatefulSet/db")), Some(10));
+        assert_eq!(pods_at_most(&work, &assignment("CronJob/x")), None);
+    }
+}
