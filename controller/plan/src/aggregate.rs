@@ -58,12 +58,13 @@ pub fn status(input: &Input<'_>) -> Aggregate {
     let old = input.workload.status.clone().unwrap_or_default();
     let mut status = old.clone();
     let states = members::states(input);
-    let total = members::total(&states);
+    let total = members::total(input, &states);
     status.replicas = members::replicas(input, &states);
     if let Some(interpreted) = input.interpreted {
         status.selector = selector(input.workload, interpreted);
     }
     let generation = input.workload.metadata.generation.unwrap_or_default();
+    status.observed_generation = generation;
     conditions(&mut status.conditions, &states, input, generation);
     status.summary = Summary {
         replicas: if total == (0, 0) {
@@ -128,8 +129,9 @@ fn conditions(
     input: &Input<'_>,
     generation: i64,
 ) {
-    let applied = applied(states, input);
-    let healthy = healthy(states, applied.status);
+    let wanted: Vec<&members::State> = states.iter().filter(|state| state.wanted).collect();
+    let applied = applied(&wanted, input);
+    let healthy = healthy(&wanted, applied.status);
     for (kind, said) in [
         (ConditionType::Applied, applied),
         (ConditionType::Healthy, healthy),
@@ -166,11 +168,15 @@ fn set(
     );
 }
 
-fn applied(states: &[members::State], input: &Input<'_>) -> Said {
+fn applied(states: &[&members::State], input: &Input<'_>) -> Said {
     if input.decision.is_none() {
         return Said::of(Some(false), Reason::Pending, "there is no decision yet");
     }
-    let mut waiting: Vec<&members::State> = states.iter().filter(|s| !s.shown.applied).collect();
+    let mut waiting: Vec<&members::State> = states
+        .iter()
+        .copied()
+        .filter(|s| !s.shown.applied)
+        .collect();
     if waiting.is_empty() {
         return Said::of(Some(true), Reason::Ok, "every object is applied");
     }
@@ -183,8 +189,12 @@ fn applied(states: &[members::State], input: &Input<'_>) -> Said {
     }
 }
 
-fn healthy(states: &[members::State], applied: Option<bool>) -> Said {
-    let mut ill: Vec<&members::State> = states.iter().filter(|s| !s.shown.healthy).collect();
+fn healthy(states: &[&members::State], applied: Option<bool>) -> Said {
+    let mut ill: Vec<&members::State> = states
+        .iter()
+        .copied()
+        .filter(|s| !s.shown.healthy)
+        .collect();
     if states.is_empty() {
         return Said::of(None, Reason::Pending, "nothing is placed");
     }
@@ -210,17 +220,16 @@ fn healthy(states: &[members::State], applied: Option<bool>) -> Said {
 
 /// The first members with their messages, and how many there are.
 fn told(states: &[&members::State], all: usize) -> String {
-    let each: Vec<String> = states
+    let mut each: Vec<String> = states
         .iter()
         .take(3)
         .map(|state| format!("{}: {}", state.shown.name, state.shown.message))
         .collect();
     let more = states.len().saturating_sub(each.len());
-    let mut text = each.join("; ");
     if more > 0 {
-        text.push_str(&format!("; and {more} more of {all} members"));
+        each.push(format!("and {more} more of {all} members"));
     }
-    text
+    each.join("; ")
 }
 
 /// Ready when all of the others are true of this generation; else the first that is not.
@@ -235,20 +244,14 @@ fn ready(conditions: &[Condition], generation: i64) -> Said {
     let Some((kind, found)) = first_missing(conditions, &needed, generation) else {
         return Said::of(Some(true), Reason::Healthy, "");
     };
-    match found {
-        Some(found) => Said {
-            status: if found.status == "Unknown" {
-                None
-            } else {
-                Some(false)
-            },
-            reason: found.reason.clone(),
-            message: found.message.clone(),
-        },
-        None => {
-            let message = format!("generation {generation} is not {kind} yet");
-            Said::of(Some(false), Reason::Pending, message)
-        }
+    let Some(found) = found else {
+        let message = format!("generation {generation} is not {kind} yet");
+        return Said::of(Some(false), Reason::Pending, message);
+    };
+    Said {
+        status: (found.status != "Unknown").then_some(false),
+        reason: found.reason.clone(),
+        message: found.message.clone(),
     }
 }
 

@@ -101,16 +101,13 @@ fn releasing(previous: &Decision, new: &Decision) -> Vec<Assignment> {
         let has = kept.get(&place).unwrap_or(&nothing);
         let replicas = had.replicas.saturating_sub(has.replicas).max(0);
         let charge = beyond(&had.charge, &has.charge);
-        (replicas > 0 || !charge.is_zero()).then(|| {
-            (
-                place,
-                Amount {
-                    replicas,
-                    charge,
-                    ..had
-                },
-            )
-        })
+        let goes = replicas > 0 || !charge.is_zero();
+        let amount = Amount {
+            replicas,
+            charge,
+            ..had
+        };
+        goes.then_some((place, amount))
     });
     to_assignments(beyond.collect())
 }
@@ -173,11 +170,10 @@ pub fn same(one: &Decision, other: &Decision) -> bool {
 pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
     let confirmed = |member: &str| {
         let namespace = labels::member_namespace(member);
-        let here = works
+        let mut here = works
             .iter()
             .filter(|w| w.metadata.namespace.as_deref() == Some(&namespace));
-        here.map(|work| has_applied(work, &decision.id))
-            .all(|applied| applied)
+        here.all(|work| has_applied(work, &decision.id))
     };
     let members: BTreeSet<&str> = decision
         .releasing

@@ -91,8 +91,16 @@ pub fn summary(verdict: &Verdict, about: &About<'_>) -> Explanation {
 
 /// Leaves out, from the least telling on, until the summary is small enough.
 fn bound(summary: &mut Explanation) {
-    let size = |summary: &Explanation| serde_json::to_string(summary).map_or(0, |json| json.len());
-    while size(summary) > EXPLANATION_BYTES_MAX && summary.members.pop().is_some() {}
+    let mut size = json_bytes(summary);
+    while size > EXPLANATION_BYTES_MAX
+        && let Some(member) = summary.members.pop()
+    {
+        size = size.saturating_sub(json_bytes(&member));
+    }
+}
+
+fn json_bytes(value: &impl serde::Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
 fn count(number: usize) -> u32 {

@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) failed: bool,
     /// The member does not answer.
     pub(super) unreachable: bool,
+    /// The decision names it. What is being removed elsewhere is shown and holds up nothing.
+    pub(super) wanted: bool,
     /// Replicas that are decided for it.
     decided: i32,
 }
@@ -70,6 +72,10 @@ fn state(name: &str, work: Option<&Work>, input: &Input<'_>) -> State {
         },
         failed: false,
         unreachable: input.unreachable.contains(name),
+        wanted: !parts.is_empty()
+            || input
+                .decision
+                .is_some_and(|d| d.carried_to.iter().any(|member| member == name)),
         decided,
     };
     judge(&mut state, work, input.decision);
@@ -133,8 +139,16 @@ fn replicas_of(part: &Assignment, objects: &[ObjectState]) -> (i32, i32) {
     }
 }
 
-/// Ready and desired replicas on all members.
-pub(super) fn total(states: &[State]) -> (i32, i32) {
+/// Ready and desired replicas on all members; while nothing is decided, what is asked for.
+pub(super) fn total(input: &Input<'_>, states: &[State]) -> (i32, i32) {
+    if let (None, Some(interpreted)) = (input.decision, input.interpreted) {
+        let counted = interpreted
+            .components
+            .iter()
+            .filter(|c| c.kind.is_scalable());
+        let wanted = counted.map(|c| i32::try_from(c.request.replicas).unwrap_or(i32::MAX));
+        return (0, wanted.fold(0, i32::saturating_add));
+    }
     states.iter().fold((0, 0), |(ready, desired), state| {
         (
             ready.saturating_add(state.shown.ready),
@@ -149,7 +163,9 @@ pub(super) fn replicas(input: &Input<'_>, states: &[State]) -> i32 {
         .interpreted
         .and_then(|found| found.scale_target.as_deref())
     else {
-        return total(states).1;
+        return states
+            .iter()
+            .fold(0, |sum, state| sum.saturating_add(state.shown.desired));
     };
     let assignments = input
         .decision
@@ -170,20 +186,19 @@ pub(super) fn replicas(input: &Input<'_>, states: &[State]) -> i32 {
 
 /// `guangzhou-1:8,province-a:4`; `-` without any.
 pub(super) fn listed(states: &[State], most: usize) -> String {
+    let mut states: Vec<&State> = states.iter().filter(|state| state.wanted).collect();
+    states.sort_by_key(|state| (std::cmp::Reverse(state.decided), state.shown.name.clone()));
     if states.is_empty() {
         return "-".to_owned();
     }
-    let mut states: Vec<&State> = states.iter().collect();
-    states.sort_by_key(|state| (std::cmp::Reverse(state.decided), state.shown.name.clone()));
-    let shown: Vec<String> = states
+    let mut shown: Vec<String> = states
         .iter()
         .take(most)
         .map(|state| format!("{}:{}", state.shown.name, state.decided))
         .collect();
     let more = states.len().saturating_sub(shown.len());
-    let mut text = shown.join(",");
     if more > 0 {
-        text.push_str(&format!(",+{more}"));
+        shown.push(format!("+{more}"));
     }
-    text
+    shown.join(",")
 }

@@ -70,10 +70,8 @@ pub fn quota_status(
     };
     let refusal = settlement.refusal.clone().or_else(|| {
         let message = told.join("; ");
-        (!told.is_empty()).then(|| Refusal {
-            reason: Reason::QuotaInvalid,
-            message,
-        })
+        let reason = Reason::QuotaInvalid;
+        (!told.is_empty()).then_some(Refusal { reason, message })
     });
     let pending: Vec<&QuotaUse> = status
         .resources

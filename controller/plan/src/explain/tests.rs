@@ -1,1 +1,325 @@
+use super::*;
+use heyun_scheduler::config::ScoreWeights;
+use heyun_scheduler::quota::{Binding, Key, Limit, Shortfall};
+use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::resources::Resources;
+use heyun_scheduler::verdict::{
+    Authority, Filter, Placed, PlacedAssignment, Reason as Why_, WorkloadReason,
+};
+use std::collections::BTreeSet;
 
+fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
+    Verdict {
+        key: WorkloadKey::new("civil", "web"),
+        uid: "u".to_owned(),
+        generation: 4,
+        tenant: "civil".to_owned(),
+        inputs_hash: "abc".to_owned(),
+        outcome,
+        tier: None,
+        weights: ScoreWeights::default(),
+        members,
+        relaxed: BTreeSet::new(),
+        unchecked: BTreeSet::from(["pod anti-affinity".to_owned()]),
+    }
+}
+
+fn member(name: &str, state: MemberState, total: u8, refusals: Vec<Refusal>) -> MemberVerdict {
+    MemberVerdict {
+        member: name.to_owned(),
+        state,
+        replicas: BTreeMap::new(),
+        refusals,
+        scores: (state != MemberState::Filtered).then(|| Scores {
+            balance: total,
+            total,
+            ..Scores::default()
+        }),
+        tier: None,
+    }
+}
+
+fn residency() -> Refusal {
+    Refusal {
+        filter: Filter::Residency,
+        reason: Why_::Residency {
+            region: "shenzhen".to_owned(),
+            allowed: BTreeSet::from(["guangzhou".to_owned()]),
+        },
+        keeps: false,
+        unblocked_by: BTreeSet::new(),
+        decided_by: Some(Authority::SecurityAdministrators {
+            tenant: "guangzhou".to_owned(),
+        }),
+    }
+}
+
+fn mlps() -> Refusal {
+    Refusal {
+        filter: Filter::Mlps,
+        reason: Why_::MlpsLevel {
+            level: 2,
+            required: 3,
+        },
+        ..residency()
+    }
+}
+
+fn placed() -> Verdict {
+    let assignments = [("gz", 8), ("province", 4)].map(|(member, replicas)| PlacedAssignment {
+        component: "Deployment/web".to_owned(),
+        member: member.to_owned(),
+        flavor: "arm".to_owned(),
+        replicas,
+        requests: Resources::new(),
+        charge: Resources::new(),
+    });
+    verdict(
+        Outcome::Placed(Placed {
+            assignments: assignments.into(),
+            ..Placed::default()
+        }),
+        vec![
+            member("far", MemberState::Filtered, 0, vec![residency(), mlps()]),
+            member("near", MemberState::Filtered, 0, vec![residency()]),
+            member("spare", MemberState::Feasible, 30, vec![]),
+            member("gz", MemberState::Chosen, 87, vec![]),
+            member("province", MemberState::Chosen, 61, vec![]),
+        ],
+    )
+}
+
+fn quota(limit: Limit, at: &str) -> WorkloadReason {
+    WorkloadReason::QuotaExceeded(Shortfall {
+        node: "civil".to_owned(),
+        key: Key::new("general-amd64", "cpu"),
+        needed: 6000,
+        available: 2000,
+        binding: Binding {
+            node: at.to_owned(),
+            limit,
+        },
+    })
+}
+
+#[test]
+fn why_shows_every_member_the_chosen_first() {
+    let unchecked = ["Deployment/web: host ports".to_owned()];
+    let why = why(
+        &placed(),
+        &About {
+            decision: "d1",
+            unchecked: &unchecked,
+        },
+    );
+    let order: Vec<_> = why
+        .members
+        .iter()
+        .map(|m| (m.member.as_str(), m.verdict.as_str()))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            ("gz", "chosen"),
+            ("province", "chosen"),
+            ("spare", "feasible"),
+            ("near", "filtered"),
+            ("far", "filtered"),
+        ]
+    );
+    assert_eq!(
+        (
+            why.outcome.as_str(),
+            why.reason.as_str(),
+            why.decision.as_str()
+        ),
+        ("Placed", "", "d1")
+    );
+    assert_eq!(why.message, "Placed on gz:8, province:4");
+    assert_eq!(why.members[0].replicas[0].replicas, 8);
+    assert_eq!(why.members[0].score, Some(87));
+    assert_eq!(why.members[0].scores[0].name, "balance");
+    assert_eq!(why.members[0].unchecked.len(), 2);
+    assert!(why.members[4].unchecked.is_empty());
+    let codes: Vec<_> = why.members[4]
+        .refusals
+        .iter()
+        .map(|r| r.reason.as_str())
+        .collect();
+    assert_eq!(
+        codes,
+        ["Residency", "MlpsLevel"],
+        "every refusal, not the first alone"
+    );
+    assert_eq!(
+        why.members[4].refusals[0].decided_by,
+        "guangzhou security administrators"
+    );
+}
+
+#[test]
+fn a_summary_of_a_thousand_members_fits() {
+    let mut members: Vec<MemberVerdict> = (0..1000)
+        .map(|n| {
+            let mut refusal = residency();
+            if let Why_::Residency { allowed, .. } = &mut refusal.reason {
+                allowed.insert("很长的地区名".repeat(50));
+            }
+            member(
+                &format!("m{n:04}"),
+                MemberState::Filtered,
+                0,
+                vec![refusal, mlps()],
+            )
+        })
+        .collect();
+    members.push(member("spare", MemberState::Feasible, 10, vec![]));
+    let verdict = verdict(Outcome::Waiting(quota(Limit::Ceiling, "civil")), members);
+    let summary = summary(&verdict, &About::default());
+    assert!(serde_json::to_string(&summary).unwrap().len() <= EXPLANATION_BYTES_MAX);
+    assert_eq!((summary.evaluated, summary.feasible), (1001, 1));
+    assert_eq!(summary.refused["Residency"], 1000);
+    assert_eq!(summary.members[0].member, "spare");
+    assert!(summary.members.len() <= NEAREST);
+}
+
+#[test]
+fn a_summary_of_many_chosen_members_fits_too() {
+    let members = (0..500).map(|n| member(&format!("m{n:04}"), MemberState::Chosen, 50, vec![]));
+    let verdict = verdict(Outcome::Placed(Placed::default()), members.collect());
+    let summary = summary(&verdict, &About::default());
+    assert!(serde_json::to_string(&summary).unwrap().len() <= EXPLANATION_BYTES_MAX);
+    assert!(summary.members.len() > 10);
+}
+
+#[test]
+fn messages_carry_the_fix_and_never_a_weaker_rule() {
+    let reasons = [
+        (
+            quota(Limit::Ceiling, "civil"),
+            "needs 6 cpu of general-amd64, 2 left in civil",
+        ),
+        (
+            quota(Limit::NoLine, "civil"),
+            "ask the administrators of civil for quota of general-amd64",
+        ),
+        (
+            quota(Limit::Nominal, "guangdong"),
+            "the number is guangdong's",
+        ),
+        (quota(Limit::FailoverReserve, "civil"), "kept for failover"),
+        (WorkloadReason::NoMembers, "heyun cluster join"),
+        (
+            WorkloadReason::NoMemberFits {
+                refused: [("Residency".to_owned(), 3)].into(),
+            },
+            "`heyun why workload/web -n civil`",
+        ),
+        (
+            WorkloadReason::NoCapacity {
+                component: "Deployment/web".to_owned(),
+                needed: 4,
+                fits: 1,
+            },
+            "placed when capacity is free",
+        ),
+        (
+            WorkloadReason::TenantUnknown {
+                tenant: "civil".to_owned(),
+            },
+            "have the Tenant civil",
+        ),
+        (
+            WorkloadReason::DivisionUnsatisfiable {
+                component: "Deployment/web".to_owned(),
+                replicas: 3,
+                members: 2,
+            },
+            "minPerMember",
+        ),
+        (
+            WorkloadReason::SketchLabel {
+                key: "disk".to_owned(),
+            },
+            "by itself",
+        ),
+    ];
+    for (reason, part) in reasons {
+        let verdict = verdict(Outcome::Waiting(reason.clone()), vec![]);
+        let (code, message) = condition(&verdict);
+        assert_eq!(code, reason.code());
+        assert!(message.contains(part), "{message}");
+        for advice in ["residency", "mlpsLevel", "guardrail", "lower the level"] {
+            assert!(!message.contains(advice), "{message}");
+        }
+    }
+}
+
+#[test]
+fn conditions_follow_the_verdict() {
+    let show = |verdict: &Verdict| conditions(verdict).map(|c| (c.kind, c.status, c.reason));
+    assert_eq!(
+        show(&placed()),
+        [
+            (ConditionType::QuotaReserved, Some(true), "Ok".to_owned()),
+            (ConditionType::Scheduled, Some(true), "Scheduled".to_owned()),
+        ]
+    );
+    assert_eq!(
+        show(&verdict(
+            Outcome::Waiting(quota(Limit::Ceiling, "civil")),
+            vec![]
+        )),
+        [
+            (
+                ConditionType::QuotaReserved,
+                Some(false),
+                "QuotaExceeded".to_owned()
+            ),
+            (
+                ConditionType::Scheduled,
+                Some(false),
+                "QuotaExceeded".to_owned()
+            ),
+        ]
+    );
+    assert_eq!(
+        show(&verdict(
+            Outcome::Rejected(WorkloadReason::NoMembers),
+            vec![]
+        )),
+        [
+            (ConditionType::QuotaReserved, None, "Pending".to_owned()),
+            (
+                ConditionType::Scheduled,
+                Some(false),
+                "NoMembers".to_owned()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn events_are_bounded_and_cut_on_a_character() {
+    let problem = "规".repeat(1000);
+    let verdict = verdict(
+        Outcome::Rejected(WorkloadReason::Invalid { problem }),
+        vec![],
+    );
+    let event = event(&verdict);
+    assert!(event.warning);
+    assert_eq!(event.reason, "Invalid");
+    assert!(event.note.len() <= NOTE_BYTES_MAX && event.note.ends_with('…'));
+    assert!(!super::event(&placed()).warning);
+}
+
+#[test]
+fn a_spread_that_was_not_kept_is_said() {
+    let mut verdict = placed();
+    verdict.relaxed.insert("provider".to_owned());
+    assert!(
+        condition(&verdict)
+            .1
+            .ends_with("not spread as wished over provider")
+    );
+}

@@ -341,10 +341,10 @@ pub fn contradictions(quotas: &[&Quota], tenants: &TenantTree) -> BTreeMap<Strin
 }
 
 fn tell(violation: &Violation, by_tenant: &BTreeMap<&str, &Quota>) -> String {
-    let children = match &violation.kind {
-        ViolationKind::ChildrenGuaranteed { children, .. }
-        | ViolationKind::ChildrenNominal { children, .. } => children,
-        _ => return violation.node.clone(),
+    let (ViolationKind::ChildrenGuaranteed { children, .. }
+    | ViolationKind::ChildrenNominal { children, .. }) = &violation.kind
+    else {
+        return violation.node.clone();
     };
     let created = |name: &&String| {
         let time = by_tenant
