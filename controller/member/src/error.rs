@@ -118,10 +118,9 @@ fn classify_status(status: &Status) -> Class {
         429 => Class::Throttled {
             after: Duration::from_secs(u64::from(asked.max(1))),
         },
-        401 => Class::Denied,
         // A namespace that is going away refuses creations with 403 until it is gone.
         403 if has_cause(status, "NamespaceTerminating") => Class::Transient,
-        403 => Class::Denied,
+        401 | 403 => Class::Denied,
         400 | 405 | 406 | 413 | 415 | 422 => Class::Invalid,
         // 404: a kind or a namespace that may come; 410: a list that went on for too long.
         404 | 408 | 410 => Class::Transient,
@@ -214,7 +213,7 @@ pub fn requeue(class: Class, attempts: u32, key: &str) -> Option<Duration> {
 
 /// When to look again at what is well: `period`, less or more up to a tenth, by `key`.
 pub fn resync(period: Duration, key: &str) -> Duration {
-    period - period / 10 + jitter(period / 5, key, 0)
+    period * 9 / 10 + jitter(period / 5, key, 0)
 }
 
 fn doubled(first: Duration, attempts: u32, most: Duration) -> Duration {

@@ -44,7 +44,7 @@ pub async fn raise(client: &Client, number: i64) -> Result<(), Error> {
         match write(client, lease, number).await {
             Ok(()) => return Ok(()),
             Err(e) if e.class() == Class::Conflict && contenders < CONTENDERS_MAX => {
-                contenders += 1
+                contenders += 1;
             }
             Err(e) => return Err(e),
         }

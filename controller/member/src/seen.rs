@@ -1,6 +1,6 @@
 //! What is kept of objects on a member: enough to decide and to report, never their content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -152,7 +152,7 @@ struct KindShelf {
     watched: bool,
     objects: BTreeMap<(String, String), Entry>,
     /// What a list that is under way has delivered.
-    listed: Option<BTreeMap<(String, String), ()>>,
+    listed: Option<BTreeSet<(String, String)>>,
 }
 
 /// What is kept of one member's objects. Watches and the answers to our own writes fill it.
@@ -217,12 +217,12 @@ impl Shelf {
         let shelf = kinds.entry(kind.clone()).or_default();
         match report {
             Report::ListBegins => {
-                shelf.listed = Some(BTreeMap::new());
+                shelf.listed = Some(BTreeSet::new());
                 Vec::new()
             }
             Report::Listed(key, seen) => {
                 if let Some(listed) = &mut shelf.listed {
-                    listed.insert((key.namespace.clone(), key.name.clone()), ());
+                    listed.insert((key.namespace.clone(), key.name.clone()));
                 }
                 changed(shelf, &key, seen, now)
             }
@@ -346,7 +346,7 @@ fn list_ends(kind: &mut KindShelf) -> Vec<String> {
     };
     let mut touched = Vec::new();
     kind.objects.retain(|slot, entry| {
-        let stays = listed.contains_key(slot);
+        let stays = listed.contains(slot);
         if !stays {
             touched.extend(entry.seen.work.clone());
         }

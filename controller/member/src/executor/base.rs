@@ -97,10 +97,7 @@ impl Bases {
             Some(namespace) if refuse_foreign(&namespace, claim).is_ok() => {
                 let account = self.account(claim.member).await;
                 // Without its account nothing can be deleted there either.
-                let granted = match being_deleted(&namespace) {
-                    true => false,
-                    false => grant(claim, account).await?,
-                };
+                let granted = !being_deleted(&namespace) && grant(claim, account).await?;
                 self.keep(claim, granted.then_some(claim.now)).map(Some)
             }
             _ => Ok(None),

@@ -369,7 +369,7 @@ impl Executor {
         match written {
             Ok((_, object)) => {
                 let seen = self.parts.shelf.put(key, Seen::of(object), self.now());
-                self.marks.applied(key, hash, self.never_ours(place, &seen));
+                self.marks.applied(key, hash, never_ours(place, &seen));
                 let state = status::applied(key, &seen);
                 Ok(Outcome {
                     state,
@@ -380,22 +380,6 @@ impl Executor {
             Err(error) if error.class() == Class::Unreachable => Err(error),
             Err(error) => self.write_refused(place, seen, &error).await,
         }
-    }
-
-    /// Fields that are not ours right after an apply: the API server drops or owns them.
-    fn never_ours(&self, place: &Place<'_>, seen: &Seen) -> BTreeSet<String> {
-        let mut never = BTreeSet::new();
-        let (Content::Manifest(manifest), Some(fields)) = (&place.wanted.content, &seen.fields)
-        else {
-            return never;
-        };
-        let fields: Value = serde_json::from_str(fields).unwrap_or_default();
-        while never.len() < NEVER_OURS_MAX
-            && let Some(path) = lost(manifest, &fields, &|path| never.contains(path))
-        {
-            never.insert(path);
-        }
-        never
     }
 
     async fn write_refused(
@@ -430,6 +414,21 @@ impl Executor {
             ..outcome
         })
     }
+}
+
+/// Fields that are not ours right after an apply: the API server drops or owns them.
+fn never_ours(place: &Place<'_>, seen: &Seen) -> BTreeSet<String> {
+    let mut never = BTreeSet::new();
+    let (Content::Manifest(manifest), Some(fields)) = (&place.wanted.content, &seen.fields) else {
+        return never;
+    };
+    let fields: Value = serde_json::from_str(fields).unwrap_or_default();
+    while never.len() < NEVER_OURS_MAX
+        && let Some(path) = lost(manifest, &fields, &|path| never.contains(path))
+    {
+        never.insert(path);
+    }
+    never
 }
 
 fn is_secret(key: &ObjectKey) -> bool {
