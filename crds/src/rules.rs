@@ -112,6 +112,15 @@ const KINDS: &[KindRules] = &[
     },
 ];
 
+/// Every rule with its kind; those of a PlacementSpec stand under `Placement`.
+pub fn all() -> Vec<(&'static str, Rule)> {
+    let own = KINDS
+        .iter()
+        .flat_map(|k| k.rules.iter().map(|r| (k.kind, *r)));
+    own.chain(agency::PLACEMENT_RULES.iter().map(|r| ("Placement", *r)))
+        .collect()
+}
+
 /// What every object has at its root.
 const ROOT: &str = r#"{"properties": {
     "apiVersion": {"type": "string", "description": "Always `heyun.dev/v1alpha1`."},
