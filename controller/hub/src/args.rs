@@ -76,9 +76,9 @@ impl std::str::FromStr for ServeAddress {
         if text == "off" {
             return Ok(Self::Off);
         }
-        text.parse().map(Self::At).map_err(|_| {
-            format!("`{text}` is neither an address such as 0.0.0.0:8443 nor `off`")
-        })
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| format!("`{text}` is neither an address such as 0.0.0.0:8443 nor `off`"))
     }
 }
 
@@ -116,7 +116,10 @@ impl LeaseTimes {
     /// so that a write which starts in time ends before another may lead.
     pub fn write_timeout(&self) -> Duration {
         let slack = self.duration.saturating_sub(self.renew_deadline);
-        slack.mul_f32(0.8).max(Duration::from_millis(500)).min(slack)
+        slack
+            .mul_f32(0.8)
+            .max(Duration::from_millis(500))
+            .min(slack)
     }
 }
 
@@ -166,7 +169,13 @@ mod tests {
 
     #[test]
     fn a_renew_deadline_beyond_the_duration_is_refused() {
-        let args = Args::parse_from(["heyun-hub", "--lease-duration", "5", "--renew-deadline", "5"]);
+        let args = Args::parse_from([
+            "heyun-hub",
+            "--lease-duration",
+            "5",
+            "--renew-deadline",
+            "5",
+        ]);
         let error = args.lease_times().unwrap_err().to_string();
         assert!(error.contains("--renew-deadline 5"), "{error}");
     }
@@ -187,6 +196,11 @@ mod tests {
     #[test]
     fn an_address_or_off() {
         assert_eq!("off".parse(), Ok(ServeAddress::Off));
-        assert!("nowhere".parse::<ServeAddress>().unwrap_err().contains("nowhere"));
+        assert!(
+            "nowhere"
+                .parse::<ServeAddress>()
+                .unwrap_err()
+                .contains("nowhere")
+        );
     }
 }

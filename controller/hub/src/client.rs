@@ -92,15 +92,25 @@ mod tests {
     #[test]
     fn writes_carry_a_deadline_and_reads_do_not() {
         let request = |method: Method, uri: &str| {
-            Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()
+            Request::builder()
+                .method(method)
+                .uri(uri)
+                .body(Body::empty())
+                .unwrap()
         };
         let four = Duration::from_secs(4);
         let uri = |r: Request<Body>| r.uri().to_string();
-        assert_eq!(uri(bounded(request(Method::POST, "/api/v1/x"), four)), "/api/v1/x?timeout=4000ms");
+        assert_eq!(
+            uri(bounded(request(Method::POST, "/api/v1/x"), four)),
+            "/api/v1/x?timeout=4000ms"
+        );
         assert_eq!(
             uri(bounded(request(Method::PATCH, "/api/v1/x?a=b"), four)),
             "/api/v1/x?a=b&timeout=4000ms"
         );
-        assert_eq!(uri(bounded(request(Method::GET, "/api/v1/x?watch=1"), four)), "/api/v1/x?watch=1");
+        assert_eq!(
+            uri(bounded(request(Method::GET, "/api/v1/x?watch=1"), four)),
+            "/api/v1/x?watch=1"
+        );
     }
 }

@@ -5,6 +5,8 @@
 //! that Workload alone is looked at again. Every write carries the epoch; the fence refuses it
 //! when another leads.
 
+mod carry;
+
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
@@ -68,6 +70,8 @@ pub struct Finished {
     pub workload: Option<Box<Workload>>,
     /// Works as the API server now holds them.
     pub works: Vec<Work>,
+    /// Our finalizer was taken off: nothing is reserved any more.
+    pub released: bool,
     /// Requests that were sent.
     pub requests: u32,
     /// Why it stopped, if it did.
@@ -83,6 +87,9 @@ pub enum CommitError {
     /// The API server refused or did not answer.
     #[error(transparent)]
     Api(#[from] kube::Error),
+    /// A Secret changed or went between its reading and its copying.
+    #[error("secret {0} changed while it was copied: it is read again")]
+    SecretChanged(String),
 }
 
 /// What every chain shares.
@@ -98,7 +105,11 @@ pub struct Writer {
 
 impl Writer {
     fn check(&self) -> Result<(), CommitError> {
-        if self.term.may_write() { Ok(()) } else { Err(CommitError::NotLeading) }
+        if self.term.may_write() {
+            Ok(())
+        } else {
+            Err(CommitError::NotLeading)
+        }
     }
 
     fn workloads(&self, namespace: &str) -> Api<Workload> {
@@ -116,6 +127,7 @@ pub async fn run(writer: Writer, chain: Chain) -> Finished {
         key: chain.key.clone(),
         workload: None,
         works: Vec::new(),
+        released: false,
         requests: 0,
         error: None,
     };
@@ -137,6 +149,7 @@ async fn write(writer: &Writer, chain: Chain, done: &mut Finished) -> Result<(),
     if let Some(add) = chain.finalizer {
         done.requests += 1;
         done.workload = finalize(writer, &chain, add).await?.map(Box::new);
+        done.released = !add;
     }
     if let Some(status) = &chain.status {
         done.requests += 1;
@@ -186,8 +199,14 @@ async fn commit(
     let _permit = writer.permits.acquire().await;
     let api = writer.workloads(meta.namespace.as_deref().unwrap_or_default());
     let object = bare(meta);
-    let written =
-        apply::patch_status(&api, &object, Some(&write.before), &write.after, Guard::Version).await;
+    let written = apply::patch_status(
+        &api,
+        &object,
+        Some(&write.before),
+        &write.after,
+        Guard::Version,
+    )
+    .await;
     match written {
         Ok(workload) => Ok(workload),
         Err(error @ kube::Error::Api(_)) => Err(error.into()),
@@ -200,7 +219,10 @@ async fn commit(
 
 /// A Workload of which only the metadata matters.
 fn bare(meta: &ObjectMeta) -> Workload {
-    Workload { metadata: meta.clone(), ..Workload::default() }
+    Workload {
+        metadata: meta.clone(),
+        ..Workload::default()
+    }
 }
 
 async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitError> {
@@ -208,9 +230,13 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
     let _permit = writer.permits.acquire().await;
     match step {
         Step::Create(wanted) => {
+            carry::secrets(&writer.client, &wanted).await?;
             let api = writer.works(&wanted.namespace);
-            let work =
-                Work { metadata: metadata(&wanted), spec: wanted.spec, status: None };
+            let work = Work {
+                metadata: metadata(&wanted),
+                spec: wanted.spec,
+                status: None,
+            };
             match api.create(&PostParams::default(), &work).await {
                 Ok(work) => Ok(Some(work)),
                 // Created by a leader before us: taken in, and compared again.
@@ -220,7 +246,12 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
                 Err(error) => Err(error.into()),
             }
         }
-        Step::Update { work: wanted, uid, resource_version } => {
+        Step::Update {
+            work: wanted,
+            uid,
+            resource_version,
+        } => {
+            carry::secrets(&writer.client, &wanted).await?;
             let api = writer.works(&wanted.namespace);
             let work = Work {
                 metadata: ObjectMeta {
@@ -231,7 +262,10 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
                 spec: wanted.spec,
                 status: None,
             };
-            Ok(Some(api.replace(&wanted.name, &PostParams::default(), &work).await?))
+            Ok(Some(
+                api.replace(&wanted.name, &PostParams::default(), &work)
+                    .await?,
+            ))
         }
         // Retired by a leader before us or not: the epoch in force is put there first, for the
         // fence compares it when the object is deleted.
@@ -240,6 +274,7 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
             let Some(retired) = retire(&api, &existing, writer.term.epoch).await? else {
                 return Ok(None);
             };
+            carry::forget(&writer.client, &existing.namespace, &existing.name).await?;
             delete(&api, &existing.name, &retired).await
         }
     }
@@ -262,14 +297,18 @@ async fn retire(
     existing: &Existing,
     epoch: i64,
 ) -> Result<Option<ObjectMeta>, CommitError> {
-    let Some(mut work) = api.get_opt(&existing.name).await? else { return Ok(None) };
+    let Some(mut work) = api.get_opt(&existing.name).await? else {
+        return Ok(None);
+    };
     if work.metadata.uid.as_deref() != Some(&existing.uid) {
         return Ok(None);
     }
     work.metadata.managed_fields = None;
     work.spec.retire = Some(epoch);
     work.spec.epoch = epoch;
-    let work = api.replace(&existing.name, &PostParams::default(), &work).await?;
+    let work = api
+        .replace(&existing.name, &PostParams::default(), &work)
+        .await?;
     Ok(Some(work.metadata))
 }
 

@@ -36,15 +36,24 @@ pub struct Events {
 impl Events {
     /// Publishes as `heyun-hub`.
     pub fn new(client: Client) -> Self {
-        let reporter = Reporter { controller: "heyun-hub".into(), instance: None };
-        Self { recorder: Recorder::new(client, reporter) }
+        let reporter = Reporter {
+            controller: "heyun-hub".into(),
+            instance: None,
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
     }
 
     /// Publishes a note. An Event that cannot be written is not worth failing for: the condition
     /// says the same.
     pub async fn publish(self, note: Note) {
         let event = Event {
-            type_: if note.warning { EventType::Warning } else { EventType::Normal },
+            type_: if note.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: note.reason,
             note: Some(cut(note.note)),
             action: note.action.to_owned(),
@@ -58,7 +67,10 @@ impl Events {
 
 fn cut(mut note: String) -> String {
     if note.len() > NOTE_MAX {
-        let end = (0..=NOTE_MAX - 3).rev().find(|i| note.is_char_boundary(*i)).unwrap_or(0);
+        let end = (0..=NOTE_MAX - 3)
+            .rev()
+            .find(|i| note.is_char_boundary(*i))
+            .unwrap_or(0);
         note.truncate(end);
         note.push('…');
     }

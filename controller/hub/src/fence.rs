@@ -49,7 +49,16 @@ async fn dry_run(client: &Client, epoch: i64) -> Result<bool, kube::Error> {
         },
     );
     work.metadata.namespace = Some(SYSTEM_NAMESPACE.into());
-    match api.create(&PostParams { dry_run: true, ..PostParams::default() }, &work).await {
+    match api
+        .create(
+            &PostParams {
+                dry_run: true,
+                ..PostParams::default()
+            },
+            &work,
+        )
+        .await
+    {
         Ok(_) => Ok(true),
         Err(error) if is_fenced(&error) => Ok(false),
         Err(error) => Err(error),

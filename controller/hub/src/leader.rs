@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Safety does not rest on the Lease: every decision and Work carries the epoch, and a policy on
-//! the hub's API server refuses one that is not the Lease's (`semantics.md` 3). The Lease saves
-//! work, and gives the epoch.
+//! the hub's API server refuses one that is not the Lease's (docs/architecture.md, rules 3). The
+//! Lease saves work, and gives the epoch.
 
 mod decide;
 
@@ -66,8 +66,8 @@ impl Gate {
     }
 
     fn fresh(&self) -> bool {
-        let since = millis(self.clock.monotonic())
-            .saturating_sub(self.renewed_ms.load(Ordering::Acquire));
+        let since =
+            millis(self.clock.monotonic()).saturating_sub(self.renewed_ms.load(Ordering::Acquire));
         since < millis(self.renew_deadline)
     }
 }
@@ -106,119 +106,131 @@ struct Observed {
     since: Duration,
 }
 
+/// What this process holds of the Lease.
+enum Hold {
+    /// Nothing.
+    Nothing,
+    /// The Lease, until this moment without leading.
+    Settling(Term, Duration),
+    /// The Lease, leading.
+    Leading(Term),
+}
+
+impl Hold {
+    fn term(&self) -> Option<&Term> {
+        match self {
+            Self::Nothing => None,
+            Self::Settling(term, _) | Self::Leading(term) => Some(term),
+        }
+    }
+}
+
 impl Election {
     /// Runs until `stop`; then releases the Lease if it is ours.
     pub async fn run(self, standing: watch::Sender<Standing>, stop: CancellationToken) {
         let api: Api<Lease> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
-        let mut observed = Observed { view: None, since: self.clock.monotonic() };
-        let mut term: Option<Term> = None;
+        let mut observed = Observed {
+            view: None,
+            since: self.clock.monotonic(),
+        };
+        let mut hold = Hold::Nothing;
+        let limit = self.times.retry.max(Duration::from_secs(1));
         while !stop.is_cancelled() {
-            let asked = self.clock.monotonic();
-            match tokio::time::timeout(self.times.retry.max(Duration::from_secs(1)), self.turn(&api, &mut observed, &mut term, asked)).await {
-                Ok(Ok(Some(new))) => {
-                    info!(epoch = new.epoch, "leading");
-                    standing.send_replace(Standing::Leading(new.clone()));
-                    term = Some(new);
-                }
-                Ok(Ok(None)) => {}
+            let turn = self.turn(&api, &mut observed, &mut hold);
+            match tokio::time::timeout(limit, turn).await {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "lease"),
                 Err(_) => warn!("lease: the API server did not answer in time"),
             }
-            if let Some(t) = &term
-                && !t.gate.fresh()
-                && !(cfg!(feature = "seeded-bugs") && crate::seeded::lease_check_is_off())
-            {
-                warn!(epoch = t.epoch, "lease not renewed in time: no longer leading");
-                t.ended.cancel();
-                standing.send_replace(Standing::Following);
-                term = None;
-            }
+            hold = self.judge(hold, &standing);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(self.times.retry) => {}
             }
         }
-        if let Some(t) = term {
-            t.ended.cancel();
+        if let Some(term) = hold.term() {
+            term.ended.cancel();
             standing.send_replace(Standing::Following);
-            self.release(&api, &t).await;
+            self.release(&api, term).await;
         }
     }
 
-    /// One look at the Lease and what follows from it; a new term when one begins.
+    /// One look at the Lease and what follows from it.
     async fn turn(
         &self,
         api: &Api<Lease>,
         observed: &mut Observed,
-        term: &mut Option<Term>,
-        asked: Duration,
-    ) -> Result<Option<Term>, kube::Error> {
+        hold: &mut Hold,
+    ) -> Result<(), kube::Error> {
+        let asked = self.clock.monotonic();
         let lease = api.get_opt(LEADER_LEASE).await?;
         let view = lease.as_ref().map(view);
         if view != observed.view {
             *observed = Observed { view, since: asked };
         }
-        let unchanged = asked.saturating_sub(observed.since);
-        let highest = self.highest.load(Ordering::Acquire);
-        let write_timeout = self.times.write_timeout();
-        match decide::step(&self.identity, observed.view.as_ref(), unchanged, highest, write_timeout)
-        {
+        let seen = decide::Seen {
+            lease: observed.view.as_ref(),
+            unchanged: asked.saturating_sub(observed.since),
+            highest: self.highest.load(Ordering::Acquire),
+            holds: hold.term().is_some_and(|term| !term.ended.is_cancelled()),
+        };
+        match decide::step(&self.identity, &seen, self.times.write_timeout()) {
             Step::Wait => {
-                if let Some(t) = term.take() {
-                    t.ended.cancel();
+                if let Some(term) = hold.term() {
+                    term.ended.cancel();
                 }
-                Ok(None)
             }
             Step::Renew => {
-                let Some(lease) = lease else { return Ok(None) };
-                self.write(api, lease, None).await?;
-                if let Some(t) = term {
-                    t.gate.touch(asked);
+                if let Some(lease) = lease {
+                    self.write(api, lease, None).await?;
                 }
-                Ok(None)
+                if let Some(term) = hold.term() {
+                    term.gate.touch(asked);
+                }
             }
             Step::Create { epoch } => {
+                let metadata = ObjectMeta {
+                    name: Some(LEADER_LEASE.into()),
+                    ..ObjectMeta::default()
+                };
                 let lease = Lease {
-                    metadata: ObjectMeta { name: Some(LEADER_LEASE.into()), ..ObjectMeta::default() },
+                    metadata,
                     spec: Some(self.spec(epoch, true)),
                 };
                 api.create(&PostParams::default(), &lease).await?;
-                Ok(Some(self.begin(epoch, asked)))
+                *hold = Hold::Settling(self.begin(epoch, asked), asked);
             }
             Step::Acquire { epoch, settle } => {
-                let Some(lease) = lease else { return Ok(None) };
-                self.write(api, lease, Some(epoch)).await?;
-                info!(epoch, settle_ms = millis(settle), "lease acquired");
-                let new = self.begin(epoch, asked);
-                self.settle(api, &new, settle).await?;
-                Ok(Some(new))
+                if let Some(lease) = lease {
+                    self.write(api, lease, Some(epoch)).await?;
+                    info!(epoch, settle_ms = millis(settle), "lease acquired");
+                    *hold = Hold::Settling(self.begin(epoch, asked), asked + settle);
+                }
             }
         }
-    }
-
-    /// Waits until nothing of the last holder can still arrive, renewing meanwhile.
-    async fn settle(
-        &self,
-        api: &Api<Lease>,
-        term: &Term,
-        settle: Duration,
-    ) -> Result<(), kube::Error> {
-        let until = self.clock.monotonic() + settle;
-        while self.clock.monotonic() < until {
-            tokio::time::sleep(self.times.retry.min(settle)).await;
-            self.renew(api, term).await?;
-        }
         Ok(())
     }
 
-    async fn renew(&self, api: &Api<Lease>, term: &Term) -> Result<(), kube::Error> {
-        let asked = self.clock.monotonic();
-        let lease = api.get(LEADER_LEASE).await?;
-        if view(&lease).holder == self.identity {
-            self.write(api, lease, None).await?;
-            term.gate.touch(asked);
+    /// Begins to lead once nothing of the last holder can still arrive; stops when the term is
+    /// over or was not renewed in time.
+    fn judge(&self, hold: Hold, standing: &watch::Sender<Standing>) -> Hold {
+        let unchecked = cfg!(feature = "seeded-bugs") && crate::seeded::lease_check_is_off();
+        if let Some(term) = hold.term()
+            && (term.ended.is_cancelled() || !(term.gate.fresh() || unchecked))
+        {
+            warn!(epoch = term.epoch, "no longer leading");
+            term.ended.cancel();
+            standing.send_replace(Standing::Following);
+            return Hold::Nothing;
         }
-        Ok(())
+        match hold {
+            Hold::Settling(term, until) if self.clock.monotonic() >= until => {
+                info!(epoch = term.epoch, "leading");
+                standing.send_replace(Standing::Leading(term.clone()));
+                Hold::Leading(term)
+            }
+            other => other,
+        }
     }
 
     async fn write(
@@ -235,7 +247,8 @@ impl Election {
         }
         lease.spec = Some(spec);
         lease.metadata.managed_fields = None;
-        api.replace(LEADER_LEASE, &PostParams::default(), &lease).await
+        api.replace(LEADER_LEASE, &PostParams::default(), &lease)
+            .await
     }
 
     fn spec(&self, epoch: i64, acquired: bool) -> LeaseSpec {
@@ -272,7 +285,8 @@ impl Election {
             {
                 spec.holder_identity = Some(String::new());
                 lease.metadata.managed_fields = None;
-                api.replace(LEADER_LEASE, &PostParams::default(), &lease).await?;
+                api.replace(LEADER_LEASE, &PostParams::default(), &lease)
+                    .await?;
             }
             Ok::<_, kube::Error>(())
         };
@@ -313,7 +327,9 @@ fn view(lease: &Lease) -> LeaseView {
         epoch: spec.lease_transitions.map_or(0, i64::from),
         version: lease.metadata.resource_version.clone().unwrap_or_default(),
         duration: Duration::from_secs(
-            spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(15),
+            spec.lease_duration_seconds
+                .and_then(|s| u64::try_from(s).ok())
+                .unwrap_or(15),
         ),
     }
 }

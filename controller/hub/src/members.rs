@@ -1,25 +1,368 @@
-//! Members (stub).
-use std::collections::BTreeSet;
+//! Members: one worker each, behind a bulkhead; what the workers report becomes status.
+//!
+//! ```text
+//! MemberCluster ──► prepare (namespace, credential, client) ──► worker ──► reports ──► status
+//! ```
+//!
+//! A member in mode `Pull` has an agent of its own: nothing is started for it here.
+
+mod prepare;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+use heyun_crds::MemberCluster;
+use heyun_crds::member_cluster::{MemberClusterStatus, MemberMode};
 use heyun_member::clock::Clock;
+use heyun_member::executor::Scope;
+use heyun_member::watch::SketchInputs;
+use heyun_member::worker::{
+    self, Duty, MemberEvent, MemberHandle, MemberReport, PROBE_EVERY, WorkerConfig,
+};
+use heyun_plan::sketch::Reserve;
 use heyun_telemetry::Metrics;
-use kube::Client;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Client, ResourceExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
 use crate::leader::Term;
 use crate::world::World;
-/// Stub.
-pub struct Fleet;
-/// Stub.
-pub struct Report;
-impl Fleet {
-    /// Stub.
-    pub fn new(_: Client, _: Arc<dyn Clock>, _: Metrics) -> Self { Self }
-    /// Stub.
-    pub fn sync(&mut self, _: &World, _: &Term, _: &BTreeSet<String>) {}
-    /// Stub.
-    pub async fn report(&mut self) -> Option<Report> { std::future::pending().await }
-    /// Stub.
-    pub fn stop_soon(&mut self) {}
-    /// Stub.
-    pub async fn stop_all(&mut self) {}
+
+pub use prepare::Prepared;
+use status::Known;
+
+/// Reports that may wait for the loop; beyond it the workers wait.
+const REPORTS: usize = 256;
+/// Between two attempts to prepare a member that could not be prepared.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Least time between two writes of a member's amounts, which are for people.
+const AMOUNTS_PAUSE: Duration = Duration::from_secs(10);
+
+/// What came back from a member.
+pub enum Report {
+    /// From a worker.
+    Worker(MemberReport),
+    /// A member was prepared, or could not be.
+    Prepared(Box<Prepared>),
+    /// A status was written, or not.
+    Written(String, Option<Box<MemberCluster>>),
 }
-impl crate::operate::Operator { pub(crate) fn hear(&mut self, _: Report) {} }
+
+/// What is known of one member.
+#[derive(Default)]
+struct Member {
+    handle: Option<MemberHandle>,
+    preparing: bool,
+    /// What the worker was prepared from: endpoint, credential, mode.
+    basis: Option<prepare::Basis>,
+    again_at: Option<Duration>,
+    known: Known,
+    writing: bool,
+    amounts_at: Duration,
+}
+
+/// Every member, with its worker.
+pub struct Fleet {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    members: BTreeMap<String, Member>,
+    reports: mpsc::Receiver<MemberReport>,
+    send: mpsc::Sender<MemberReport>,
+    tasks: JoinSet<Report>,
+    epoch: i64,
+}
+
+impl Fleet {
+    /// No member yet.
+    pub fn new(client: Client, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        let (send, reports) = mpsc::channel(REPORTS);
+        Self {
+            client,
+            clock,
+            metrics,
+            members: BTreeMap::new(),
+            reports,
+            send,
+            tasks: JoinSet::new(),
+            epoch: 0,
+        }
+    }
+
+    /// Starts, stops and tells the workers what the world asks for. `changed` are the members
+    /// that changed; every worker learns of Flavors.
+    pub fn sync(&mut self, world: &World, term: &Term, changed: &BTreeSet<String>) {
+        if self.epoch != term.epoch {
+            self.epoch = term.epoch;
+            self.members.clear();
+        }
+        let gone: Vec<String> = self
+            .members
+            .keys()
+            .filter(|name| world.members.get(name).is_none())
+            .cloned()
+            .collect();
+        for name in gone {
+            info!(member = name, "left");
+            self.metrics.forget_cluster(&name);
+            self.members.remove(&name);
+        }
+        for (name, object) in world.members.iter() {
+            let inputs = inputs(world, object);
+            let member = self.members.entry(name.clone()).or_default();
+            if let Some(handle) = &member.handle {
+                handle.set_inputs(inputs);
+            }
+            if !changed.contains(name) && member.basis.is_some() {
+                continue;
+            }
+            if object.spec.mode == MemberMode::Pull {
+                member.handle = None;
+                continue;
+            }
+            let basis = prepare::Basis::of(object);
+            if member.basis.as_ref() != Some(&basis) {
+                member.handle = None;
+                member.basis = Some(basis);
+                member.again_at = None;
+                self.prepare(name, object, world);
+            }
+            self.show(world, name);
+        }
+    }
+
+    fn prepare(&mut self, name: &str, object: &MemberCluster, world: &World) {
+        let Some(member) = self.members.get_mut(name) else {
+            return;
+        };
+        if std::mem::replace(&mut member.preparing, true) {
+            return;
+        }
+        let twin = twin(world, object);
+        let (client, object) = (self.client.clone(), object.clone());
+        self.tasks.spawn(async move {
+            Report::Prepared(Box::new(prepare::prepare(&client, object, twin).await))
+        });
+    }
+
+    /// The next report; pending while there is none.
+    pub async fn report(&mut self) -> Option<Report> {
+        tokio::select! {
+            Some(report) = self.reports.recv() => Some(Report::Worker(report)),
+            Some(done) = self.tasks.join_next() => match done {
+                Ok(report) => Some(report),
+                Err(error) => {
+                    warn!(%error, "a task of a member ended badly");
+                    None
+                }
+            },
+            else => std::future::pending().await,
+        }
+    }
+
+    /// When a member must be looked at again.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.members.values().filter_map(|m| m.again_at).min()
+    }
+
+    /// Prepares again what could not be prepared, and writes amounts that waited.
+    pub fn retry(&mut self, world: &World) {
+        let now = self.clock.monotonic();
+        let due: Vec<String> = self
+            .members
+            .iter()
+            .filter(|(_, m)| m.again_at.is_some_and(|at| at <= now))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in due {
+            if let Some(member) = self.members.get_mut(&name) {
+                member.again_at = None;
+                if member.handle.is_none()
+                    && let Some(object) = world.members.get(&name)
+                {
+                    self.prepare(&name, object, world);
+                }
+            }
+            self.show(world, &name);
+        }
+    }
+
+    /// Takes in a report; true when something changed that may unblock work.
+    pub fn hear(&mut self, report: Report, world: &mut World) -> bool {
+        match report {
+            Report::Prepared(prepared) => self.prepared(*prepared, world),
+            Report::Written(name, object) => {
+                if let Some(member) = self.members.get_mut(&name) {
+                    member.writing = false;
+                    if object.is_none() {
+                        member.again_at = Some(self.clock.monotonic() + Duration::from_secs(1));
+                    }
+                }
+                let wrote = object.is_some();
+                if let Some(object) = object {
+                    world.members.put(*object);
+                }
+                if wrote {
+                    self.show(world, &name);
+                }
+                wrote
+            }
+            Report::Worker(report) => {
+                if report.epoch != self.epoch {
+                    return false;
+                }
+                let name = report.member.clone();
+                let Some(member) = self.members.get_mut(&name) else {
+                    return false;
+                };
+                if let MemberEvent::Probed(Err(failure)) = &report.event
+                    && member.known.forgives(failure)
+                    && let Some(handle) = &member.handle
+                {
+                    // One failure may be chance: it is asked again at once before it counts.
+                    handle.probe_now();
+                    return false;
+                }
+                member.known.take(report.event);
+                self.show(world, &name);
+                false
+            }
+        }
+    }
+
+    fn prepared(&mut self, prepared: Prepared, world: &World) -> bool {
+        let now = self.clock.monotonic();
+        let Prepared {
+            name,
+            basis,
+            result,
+        } = prepared;
+        let Some(member) = self.members.get_mut(&name) else {
+            return false;
+        };
+        member.preparing = false;
+        if member.basis.as_ref() != Some(&basis) {
+            member.again_at = Some(now);
+            return false;
+        }
+        let Some(object) = world.members.get(&name) else {
+            return false;
+        };
+        match result {
+            Ok(client) => {
+                member.known.refusal = None;
+                let status = object.status.as_ref();
+                member.handle = Some(worker::start(WorkerConfig {
+                    scope: Scope {
+                        member: name.clone(),
+                        epoch: self.epoch,
+                        fence_base: status.map_or(0, |s| s.fence_base),
+                    },
+                    duty: match object.spec.mode {
+                        MemberMode::Observe => Duty::Observe,
+                        MemberMode::Push | MemberMode::Pull => Duty::Act,
+                    },
+                    hub: self.client.clone(),
+                    member: client,
+                    reports: self.send.clone(),
+                    inputs: inputs(world, object),
+                    clock: Arc::clone(&self.clock),
+                    metrics: Some(self.metrics.clone()),
+                    probe_every: PROBE_EVERY,
+                }));
+            }
+            Err(refusal) => {
+                warn!(member = name, reason = %refusal.reason, message = refusal.message, "not reached");
+                member.known.refusal = Some(refusal);
+                member.again_at = Some(now + AGAIN);
+            }
+        }
+        self.show(world, &name);
+        false
+    }
+
+    /// Writes a member's status where it differs from what is known.
+    fn show(&mut self, world: &World, name: &str) {
+        let now = self.clock.monotonic();
+        let (Some(object), Some(member)) = (world.members.get(name), self.members.get_mut(name))
+        else {
+            return;
+        };
+        if member.writing || object.spec.mode == MemberMode::Pull {
+            return;
+        }
+        let before = object.status.clone().unwrap_or_default();
+        let mut after = status::status(object, &member.known, &Time(self.clock.now()));
+        let only_amounts = MemberClusterStatus {
+            capacity: before.capacity.clone(),
+            ..after.clone()
+        } == before;
+        if only_amounts && now < member.amounts_at {
+            member.again_at.get_or_insert(member.amounts_at);
+            after.capacity.clone_from(&before.capacity);
+        }
+        if after == before {
+            return;
+        }
+        member.writing = true;
+        member.amounts_at = now + AMOUNTS_PAUSE;
+        let (client, object, name) = (self.client.clone(), object.clone(), name.to_owned());
+        self.tasks.spawn(async move {
+            let written = prepare::write_status(&client, &object, &after).await;
+            Report::Written(name, written.map(Box::new))
+        });
+    }
+
+    /// Members whose answers are old: they did not answer last time.
+    pub fn unreachable(world: &World) -> BTreeSet<String> {
+        world
+            .members
+            .iter()
+            .filter(|(_, object)| status::is_unreachable(object))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Ends every worker, without waiting.
+    pub fn stop_soon(&mut self) {
+        self.members.clear();
+    }
+
+    /// Ends every worker and waits for them.
+    pub async fn stop_all(&mut self) {
+        let handles = std::mem::take(&mut self.members)
+            .into_values()
+            .filter_map(|m| m.handle);
+        futures::future::join_all(handles.map(MemberHandle::shutdown)).await;
+        self.tasks.shutdown().await;
+    }
+}
+
+fn inputs(world: &World, object: &MemberCluster) -> SketchInputs {
+    SketchInputs {
+        flavors: world.flavors.values().cloned().collect(),
+        label_keys: world.label_keys(),
+        reserve: Reserve::parse(&object.spec.reserve).unwrap_or_default(),
+    }
+}
+
+/// Another member, older or first by name, that is the same cluster.
+fn twin(world: &World, object: &MemberCluster) -> Option<String> {
+    let endpoint = object.spec.endpoint.as_deref()?;
+    let order = |m: &MemberCluster| {
+        (
+            m.metadata.creation_timestamp.clone().map(|t| t.0),
+            m.name_any(),
+        )
+    };
+    world
+        .members
+        .values()
+        .filter(|other| other.name_any() != object.name_any() && order(other) < order(object))
+        .find(|other| other.spec.endpoint.as_deref() == Some(endpoint))
+        .map(ResourceExt::name_any)
+}

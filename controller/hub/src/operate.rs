@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use heyun_ledger::Entry as LedgerEntry;
 use heyun_member::clock::Clock;
-use heyun_scheduler::{Config, Resources};
 use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::{Config, Resources};
 use heyun_telemetry::Metrics;
 use kube::Client;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -246,7 +246,11 @@ impl Operator {
             Ok(Ended::Chain(finished)) => self.finish(*finished),
             Ok(Ended::Platform(outcome)) => self.finish_platform(*outcome),
             Ok(Ended::Fenced(term)) => self.fenced(term),
-            Ok(Ended::Secrets { key, hashes, failed }) => self.take_secrets(key, hashes, failed),
+            Ok(Ended::Secrets {
+                key,
+                hashes,
+                failed,
+            }) => self.take_secrets(key, hashes, failed),
             Ok(Ended::Noted) => {}
             Err(error) => error!(%error, "a task of the loop ended badly"),
         }
@@ -268,9 +272,13 @@ impl Operator {
             return;
         }
         self.around.readiness.set();
-        self.around.highest.store(self.world.highest_epoch(), Ordering::Release);
+        self.around
+            .highest
+            .store(self.world.highest_epoch(), Ordering::Release);
         self.collect();
-        let Some(term) = self.term.clone().filter(Term::may_write) else { return };
+        let Some(term) = self.term.clone().filter(Term::may_write) else {
+            return;
+        };
         if self.world.highest_epoch() > term.epoch {
             error!(
                 epoch = term.epoch,
@@ -316,10 +324,21 @@ impl Operator {
             return Duration::ZERO;
         }
         let now = self.around.clock.monotonic();
-        let next = [self.unblock_at, self.retries.next(), self.platform.next_due()];
-        let until = next.into_iter().flatten().min().map(|at| at.saturating_sub(now));
+        let next = [
+            self.unblock_at,
+            self.retries.next(),
+            self.platform.next_due(),
+            self.fleet.next_due(),
+        ];
+        let until = next
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_sub(now));
         // A look once a minute finds what no message told of; with nothing to do it writes nothing.
-        until.unwrap_or(Duration::from_secs(60)).max(Duration::from_millis(1))
+        until
+            .unwrap_or(Duration::from_secs(60))
+            .max(Duration::from_millis(1))
     }
 
     fn writer(&self, term: &Term) -> Writer {

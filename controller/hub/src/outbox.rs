@@ -75,7 +75,10 @@ pub fn usage(
     let before = old.map(held).unwrap_or_default();
     let after = new.map(held).unwrap_or_default();
     let id = new.or(old).map(|d| d.id.clone()).unwrap_or_default();
-    let gone = before.keys().filter(|k| !after.contains_key(*k)).map(|k| (k, 0));
+    let gone = before
+        .keys()
+        .filter(|k| !after.contains_key(*k))
+        .map(|k| (k, 0));
     after
         .iter()
         .filter(|(k, v)| before.get(*k) != Some(v))
@@ -127,7 +130,9 @@ pub async fn run(
     let outbox = loop {
         match Outbox::open(&dir).await {
             Ok(outbox) => break outbox.with_metrics(metrics),
-            Err(error) => error!(%error, "the ledger's outbox cannot be opened: nothing is recorded"),
+            Err(error) => {
+                error!(%error, "the ledger's outbox cannot be opened: nothing is recorded")
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -187,7 +192,10 @@ async fn drain(
     }
 }
 
-async fn deliver(outbox: &Outbox, ledger: &Ledger) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+async fn deliver(
+    outbox: &Outbox,
+    ledger: &Ledger,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
     ledger.migrate().await?;
     let drained = outbox.drain(ledger, DRAIN).await?;
     Ok(drained.delivered >= u64::from(DRAIN))

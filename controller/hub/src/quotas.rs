@@ -40,7 +40,10 @@ pub fn statuses(
     let mut settled: BTreeMap<&str, Settling> = BTreeMap::new();
     for name in parents_first(tenants, quotas) {
         if let Some(quota) = quotas.get(name) {
-            settled.insert(name, settle(quota, tenants, &mut tree, told.get(name), epoch));
+            settled.insert(
+                name,
+                settle(quota, tenants, &mut tree, told.get(name), epoch),
+            );
         }
     }
     let status = |(name, quota): (&String, &Quota)| {
@@ -52,8 +55,10 @@ pub fn statuses(
 
 /// Names of the Quotas, each after that of its parent, so that one pass settles a whole tree.
 fn parents_first<'a>(tenants: &TenantTree, quotas: &'a BTreeMap<String, Quota>) -> Vec<&'a str> {
-    let mut names: Vec<(usize, &str)> =
-        quotas.keys().map(|name| (tenants.lineage(name).count(), name.as_str())).collect();
+    let mut names: Vec<(usize, &str)> = quotas
+        .keys()
+        .map(|name| (tenants.lineage(name).count(), name.as_str()))
+        .collect();
     names.sort_unstable();
     names.into_iter().map(|(_, name)| name).collect()
 }
@@ -75,7 +80,9 @@ fn settle(
             pending: false,
         };
     }
-    let parent = tenants.get(&quota.spec.tenant).and_then(|node| node.parent.as_deref());
+    let parent = tenants
+        .get(&quota.spec.tenant)
+        .and_then(|node| node.parent.as_deref());
     let settlement = observe::settle(quota, parent, tree, epoch);
     Settling {
         effective: settlement.effective,
@@ -92,10 +99,22 @@ fn in_force(quota: &Quota) -> bool {
 
 fn status(quota: &Quota, settling: Settling, tree: &QuotaTree, now: &Time) -> QuotaStatus {
     let generation = quota.metadata.generation.unwrap_or_default();
-    let mut conditions = quota.status.iter().flat_map(|s| s.conditions.clone()).collect();
+    let mut conditions = quota
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.clone())
+        .collect();
     let mut set = |kind, ok, reason: Reason, message: &str| {
         let reason = reason.as_str();
-        set_condition(&mut conditions, kind, Some(ok), reason, message, Some(generation), now);
+        set_condition(
+            &mut conditions,
+            kind,
+            Some(ok),
+            reason,
+            message,
+            Some(generation),
+            now,
+        );
     };
     if let Some((reason, message)) = &settling.refusal {
         set(ConditionType::Accepted, false, *reason, message);
@@ -121,7 +140,9 @@ fn status(quota: &Quota, settling: Settling, tree: &QuotaTree, now: &Time) -> Qu
 }
 
 fn uses(tree: &QuotaTree, name: &str) -> Vec<QuotaUse> {
-    let Some(node) = tree.node(name) else { return Vec::new() };
+    let Some(node) = tree.node(name) else {
+        return Vec::new();
+    };
     let each = |key: &Key| {
         let figures = tree.figures(node, key);
         let quantity = |v| Quantity(format_amount(&key.resource, v));
@@ -143,21 +164,37 @@ fn uses(tree: &QuotaTree, name: &str) -> Vec<QuotaUse> {
 /// What is decided for the tenant and all below it.
 fn used(tree: &QuotaTree, node: NodeId, key: &Key) -> i64 {
     let own = tree.own_charge(node, key);
-    let below = tree.children(node).iter().map(|child| used(tree, *child, key));
+    let below = tree
+        .children(node)
+        .iter()
+        .map(|child| used(tree, *child, key));
     below.fold(own, i64::saturating_add)
 }
 
 /// The fullest line in words: `31 of 40 cpu (xinchuang-arm64)`.
 fn summary(tree: &QuotaTree, name: &str) -> String {
-    let Some(node) = tree.node(name) else { return String::new() };
+    let Some(node) = tree.node(name) else {
+        return String::new();
+    };
     let share = |key: Key| {
         let (used, nominal) = (used(tree, node, &key), tree.line(node, &key).nominal);
-        let share = i128::from(used).saturating_mul(1000).checked_div(i128::from(nominal))?;
+        let share = i128::from(used)
+            .saturating_mul(1000)
+            .checked_div(i128::from(nominal))?;
         Some((share, std::cmp::Reverse(key), used, nominal))
     };
     let fullest = tree.keys(node).into_iter().filter_map(share).max();
-    fullest.map_or(String::new(), |(_, std::cmp::Reverse(key), used, nominal)| {
-        let text = |v| format_amount(&key.resource, v);
-        format!("{} of {} {} ({})", text(used), text(nominal), key.resource, key.flavor)
-    })
+    fullest.map_or(
+        String::new(),
+        |(_, std::cmp::Reverse(key), used, nominal)| {
+            let text = |v| format_amount(&key.resource, v);
+            format!(
+                "{} of {} {} ({})",
+                text(used),
+                text(nominal),
+                key.resource,
+                key.flavor
+            )
+        },
+    )
 }

@@ -44,7 +44,10 @@ enum StartError {
     #[error("the ledger's URL cannot be used")]
     Ledger(#[from] heyun_ledger::LedgerError),
     #[error("--data-dir {path} cannot be made")]
-    DataDir { path: String, source: std::io::Error },
+    DataDir {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("the runtime cannot be started")]
     Runtime(#[from] std::io::Error),
 }
@@ -71,7 +74,9 @@ pub fn main(args: Args) -> ExitCode {
 
 fn start(args: Args) -> Result<(), StartError> {
     let times = args.lease_times()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let identity = identity();
         let telemetry = Arc::new(heyun_telemetry::init(TelemetryConfig {
@@ -105,10 +110,12 @@ async fn hub(
     telemetry: Arc<Telemetry>,
 ) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    tokio::fs::create_dir_all(&args.data_dir).await.map_err(|source| StartError::DataDir {
-        path: args.data_dir.display().to_string(),
-        source,
-    })?;
+    tokio::fs::create_dir_all(&args.data_dir)
+        .await
+        .map_err(|source| StartError::DataDir {
+            path: args.data_dir.display().to_string(),
+            source,
+        })?;
     let watch_client = client::connect(args.kubeconfig.as_deref()).await?;
     let client = client::with_write_deadline(&watch_client, times.write_timeout());
     let ledger = Arc::new(Ledger::connect(&args.ledger_url()).await?);
@@ -119,7 +126,12 @@ async fn hub(
 
     let readiness = Readiness::default();
     let address = args.admin_address;
-    let serving = admin::serve(address, Arc::clone(&telemetry), readiness.clone(), late.clone());
+    let serving = admin::serve(
+        address,
+        Arc::clone(&telemetry),
+        readiness.clone(),
+        late.clone(),
+    );
     tasks.spawn(async move {
         if let Err(error) = serving.await {
             error!(%error, %address, "metrics and health are not served");
@@ -138,7 +150,10 @@ async fn hub(
 
     let (ask, questions) = mpsc::channel(64);
     if let ServeAddress::At(address) = args.query_address {
-        let source = usage::Source { ledger: Arc::clone(&ledger), clock: Arc::clone(&clock) };
+        let source = usage::Source {
+            ledger: Arc::clone(&ledger),
+            clock: Arc::clone(&clock),
+        };
         tasks.spawn(query(client.clone(), address, ask, source, late.clone()));
     }
 
@@ -187,8 +202,12 @@ async fn hub(
 /// Cancels on SIGTERM and SIGINT.
 async fn signals(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return };
-    let Ok(mut int) = signal(SignalKind::interrupt()) else { return };
+    let Ok(mut term) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    let Ok(mut int) = signal(SignalKind::interrupt()) else {
+        return;
+    };
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -43,7 +43,15 @@ pub fn flavors(world: &World, now: &Time) -> Vec<(Flavor, FlavorStatus)> {
             Some(other) => (false, Reason::FlavorTie, tie_message(&name, &other, flavor)),
         };
         let generation = flavor.metadata.generation;
-        set_condition(&mut conditions, ConditionType::Ready, Some(ok), reason.as_str(), &message, generation, now);
+        set_condition(
+            &mut conditions,
+            ConditionType::Ready,
+            Some(ok),
+            reason.as_str(),
+            &message,
+            generation,
+            now,
+        );
         FlavorStatus {
             observed_generation: generation.unwrap_or_default(),
             conditions,
@@ -71,8 +79,12 @@ fn capacity((resource, (allocatable, requested)): (String, (i64, i64))) -> Resou
 /// Another Flavor of the same precedence whose selector a node may match as well.
 fn tie(world: &World, flavor: &Flavor) -> Option<String> {
     let compatible = |other: &Flavor| {
-        let (a, b) = (&flavor.spec.node_selector.match_labels, &other.spec.node_selector.match_labels);
-        a.iter().all(|(key, value)| b.get(key).is_none_or(|v| v == value))
+        let (a, b) = (
+            &flavor.spec.node_selector.match_labels,
+            &other.spec.node_selector.match_labels,
+        );
+        a.iter()
+            .all(|(key, value)| b.get(key).is_none_or(|v| v == value))
     };
     world
         .flavors
@@ -98,14 +110,24 @@ pub fn placements(world: &World, now: &Time) -> Vec<(Placement, PlacementStatus)
     let mut uses: BTreeMap<String, u32> = BTreeMap::new();
     for entry in world.workloads.values() {
         if let Some(reference) = &entry.spec.placement_ref {
-            *uses.entry(format!("{}/{}", entry.key.namespace, reference.name)).or_default() += 1;
+            *uses
+                .entry(format!("{}/{}", entry.key.namespace, reference.name))
+                .or_default() += 1;
         }
     }
     let status = |name: &String, placement: &Placement| {
         let old = placement.status.clone().unwrap_or_default();
         let mut conditions = old.conditions;
         let generation = placement.metadata.generation;
-        set_condition(&mut conditions, ConditionType::Ready, Some(true), Reason::Ok.as_str(), "", generation, now);
+        set_condition(
+            &mut conditions,
+            ConditionType::Ready,
+            Some(true),
+            Reason::Ok.as_str(),
+            "",
+            generation,
+            now,
+        );
         PlacementStatus {
             observed_generation: generation.unwrap_or_default(),
             conditions,

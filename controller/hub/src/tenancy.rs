@@ -18,8 +18,10 @@ use kube::{Api, Client};
 
 /// ClusterRole that owners of a tenant are bound to in its namespaces.
 pub const OWNER_ROLE: &str = "heyun-tenant-owner";
-/// ClusterRole that the hub binds itself to where it reads or writes Secrets.
+/// ClusterRole that the hub binds itself to in a member's namespace, where it keeps Secrets.
 pub const SECRETS_ROLE: &str = "heyun-secrets";
+/// ClusterRole that the hub binds itself to in a tenant's namespace, where it reads Secrets.
+pub const SECRETS_READER_ROLE: &str = "heyun-secrets-reader";
 
 /// What a tenant should have.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,14 +38,28 @@ pub struct Plan {
 
 /// What a tenant should have, by the tree.
 pub fn plan(tenant: &Tenant, node: &TenantNode, now: &Time) -> Plan {
-    let namespaces = node.namespaces.iter().map(|name| namespace(name, node)).collect();
+    let namespaces = node
+        .namespaces
+        .iter()
+        .map(|name| namespace(name, node))
+        .collect();
     let bindings = node
         .namespaces
         .iter()
-        .flat_map(|name| [owners(name, &tenant.spec.owners), secrets(name)])
+        .flat_map(|name| {
+            [
+                owners(name, &tenant.spec.owners),
+                Some(secrets(name, SECRETS_READER_ROLE)),
+            ]
+        })
         .flatten()
         .collect();
-    Plan { tenant: node.name.clone(), namespaces, bindings, status: status(tenant, node, now) }
+    Plan {
+        tenant: node.name.clone(),
+        namespaces,
+        bindings,
+        status: status(tenant, node, now),
+    }
 }
 
 fn status(tenant: &Tenant, node: &TenantNode, now: &Time) -> TenantStatus {
@@ -55,7 +71,15 @@ fn status(tenant: &Tenant, node: &TenantNode, now: &Time) -> TenantStatus {
         Some(refusal) => (false, refusal.reason.as_str(), refusal.message.clone()),
     };
     for kind in [ConditionType::Accepted, ConditionType::Ready] {
-        set_condition(&mut conditions, kind, Some(accepted), reason, &message, generation, now);
+        set_condition(
+            &mut conditions,
+            kind,
+            Some(accepted),
+            reason,
+            &message,
+            generation,
+            now,
+        );
     }
     TenantStatus {
         observed_generation: node.generation,
@@ -64,13 +88,21 @@ fn status(tenant: &Tenant, node: &TenantNode, now: &Time) -> TenantStatus {
         namespaces: node.namespaces.clone(),
         children: u32::try_from(node.children.len()).unwrap_or(u32::MAX),
         guardrails: node.guardrails.clone(),
-        accepted_parent: if node.accepted() { node.parent.clone() } else { old.accepted_parent },
+        accepted_parent: if node.accepted() {
+            node.parent.clone()
+        } else {
+            old.accepted_parent
+        },
     }
 }
 
 fn namespace(name: &str, node: &TenantNode) -> Namespace {
-    let labels = [(TENANT_UID, &node.uid), (TENANT, &node.name), (MANAGED_BY, &MANAGER.to_owned())]
-        .map(|(k, v)| (k.to_owned(), v.clone()));
+    let labels = [
+        (TENANT_UID, &node.uid),
+        (TENANT, &node.name),
+        (MANAGED_BY, &MANAGER.to_owned()),
+    ]
+    .map(|(k, v)| (k.to_owned(), v.clone()));
     Namespace {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
@@ -86,7 +118,10 @@ fn binding(namespace: &str, name: &str, role: &str, subjects: Vec<Subject>) -> R
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some(namespace.to_owned()),
-            labels: Some(BTreeMap::from([(MANAGED_BY.to_owned(), MANAGER.to_owned())])),
+            labels: Some(BTreeMap::from([(
+                MANAGED_BY.to_owned(),
+                MANAGER.to_owned(),
+            )])),
             ..ObjectMeta::default()
         },
         role_ref: RoleRef {
@@ -110,15 +145,15 @@ fn owners(namespace: &str, owners: &[Owner]) -> Option<RoleBinding> {
     (!subjects.is_empty()).then(|| binding(namespace, OWNER_ROLE, OWNER_ROLE, subjects))
 }
 
-/// Lets the hub read the Secrets that workloads of this namespace carry along.
-pub fn secrets(namespace: &str) -> Option<RoleBinding> {
+/// Lets the hub at the Secrets of this namespace, as far as the role goes.
+pub fn secrets(namespace: &str, role: &str) -> RoleBinding {
     let hub = Subject {
         api_group: None,
         kind: "ServiceAccount".to_owned(),
         name: HUB_ACCOUNT.to_owned(),
         namespace: Some(SYSTEM_NAMESPACE.to_owned()),
     };
-    Some(binding(namespace, SECRETS_ROLE, SECRETS_ROLE, vec![hub]))
+    binding(namespace, role, role, vec![hub])
 }
 
 /// Brings a plan about: namespaces, then bindings, then the status where it differs.
@@ -140,5 +175,12 @@ pub async fn apply(
         apply::apply(&bindings, wanted, None, Force::Yes).await?;
     }
     let api: Api<Tenant> = Api::all(client.clone());
-    apply::patch_status(&api, tenant, tenant.status.as_ref(), &plan.status, Guard::Uid).await
+    apply::patch_status(
+        &api,
+        tenant,
+        tenant.status.as_ref(),
+        &plan.status,
+        Guard::Uid,
+    )
+    .await
 }

@@ -22,7 +22,9 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// A time cannot be read.
-    #[error("{field}={value} is neither a date (2026-11-01) nor a time (2026-11-01T00:00:00+08:00)")]
+    #[error(
+        "{field}={value} is neither a date (2026-11-01) nor a time (2026-11-01T00:00:00+08:00)"
+    )]
     Time {
         /// `from` or `until`.
         field: &'static str,
@@ -52,7 +54,12 @@ impl Source {
         let filter = TenantFilter::Only(tenants.to_vec());
         let report = self
             .ledger
-            .usage(from.as_microsecond(), until.as_microsecond(), now.as_microsecond(), &filter)
+            .usage(
+                from.as_microsecond(),
+                until.as_microsecond(),
+                now.as_microsecond(),
+                &filter,
+            )
             .await
             .map_err(UsageError::Ledger)?;
         Ok(UsageReport {
@@ -66,7 +73,11 @@ impl Source {
 }
 
 fn row(row: heyun_ledger::UsageRow) -> UsageRow {
-    let per_hour = if row.resource == "cpu" { 3_600_000 } else { 3_600 };
+    let per_hour = if row.resource == "cpu" {
+        3_600_000
+    } else {
+        3_600
+    };
     UsageRow {
         amount_hours: decimal(row.amount_seconds, per_hour),
         tenant: row.tenant,
@@ -84,11 +95,14 @@ fn decimal(value: i128, unit: i128) -> String {
 
 fn month(now: Timestamp) -> Timestamp {
     let date = now.to_zoned(TimeZone::UTC).date().first_of_month();
-    date.to_zoned(TimeZone::UTC).map_or(now, |zoned| zoned.timestamp())
+    date.to_zoned(TimeZone::UTC)
+        .map_or(now, |zoned| zoned.timestamp())
 }
 
 fn second(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default()
+    Timestamp::from_second(seconds)
+        .map(|t| t.to_string())
+        .unwrap_or_default()
 }
 
 /// A time, or a day: its beginning, or its end where the day is inclusive.
@@ -96,12 +110,18 @@ fn time(field: &'static str, text: &str, inclusive: bool) -> Result<Timestamp, U
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let wrong = || UsageError::Time { field, value: text.to_owned() };
+    let wrong = || UsageError::Time {
+        field,
+        value: text.to_owned(),
+    };
     let mut date: Date = text.parse().map_err(|_| wrong())?;
     if inclusive {
         date = date.tomorrow().map_err(|_| wrong())?;
     }
-    Ok(date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?.timestamp())
+    Ok(date
+        .to_zoned(TimeZone::UTC)
+        .map_err(|_| wrong())?
+        .timestamp())
 }
 
 #[cfg(test)]
@@ -110,8 +130,14 @@ mod tests {
 
     #[test]
     fn an_until_day_is_inclusive() {
-        assert_eq!(time("until", "2026-11-30", true).unwrap().to_string(), "2026-12-01T00:00:00Z");
-        assert_eq!(time("from", "2026-11-01", false).unwrap().to_string(), "2026-11-01T00:00:00Z");
+        assert_eq!(
+            time("until", "2026-11-30", true).unwrap().to_string(),
+            "2026-12-01T00:00:00Z"
+        );
+        assert_eq!(
+            time("from", "2026-11-01", false).unwrap().to_string(),
+            "2026-11-01T00:00:00Z"
+        );
         let error = time("from", "soon", false).unwrap_err().to_string();
         assert!(error.contains("from=soon"), "{error}");
     }

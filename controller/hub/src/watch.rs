@@ -10,8 +10,8 @@ use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::core::DeserializeGuard;
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -147,6 +147,10 @@ fn read<K: Resource<DynamicType = ()> + Clone + Debug>(
             object.managed_fields_mut().clear();
             wrap(Box::new(object))
         }
-        Err(invalid) => Change::Unreadable { namespace, name, error: invalid.error },
+        Err(invalid) => Change::Unreadable {
+            namespace,
+            name,
+            error: invalid.error,
+        },
     }
 }

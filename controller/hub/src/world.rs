@@ -23,6 +23,11 @@ pub use kinds::Table;
 
 use crate::watch::{Change, KINDS, Seen};
 
+/// Label that tells a node's architecture.
+const ARCH: &str = "kubernetes.io/arch";
+/// Most label keys that a sketch tells apart.
+const LABEL_KEYS_MAX: usize = 64;
+
 /// Name of a Work with the member it is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WorkKey {
@@ -99,7 +104,10 @@ impl World {
 
     /// Highest epoch in any decision or Work.
     pub fn highest_epoch(&self) -> i64 {
-        let decisions = self.workloads.values().filter_map(|e| e.status.decision.as_ref());
+        let decisions = self
+            .workloads
+            .values()
+            .filter_map(|e| e.status.decision.as_ref());
         let works = self.works.values().map(|w| w.work.spec.epoch);
         decisions.map(|d| d.epoch).chain(works).max().unwrap_or(0)
     }
@@ -124,8 +132,11 @@ impl World {
                 self.note(effect.completed);
                 dirty.unblock |= effect.changed();
                 dirty.flavors |= effect.changed();
-                self.flavor_specs =
-                    self.flavors.iter().map(|(n, f)| (n.clone(), f.spec.clone())).collect();
+                self.flavor_specs = self
+                    .flavors
+                    .iter()
+                    .map(|(n, f)| (n.clone(), f.spec.clone()))
+                    .collect();
             }
             Seen::Tenant(change) => {
                 let effect = self.tenants.take(change);
@@ -142,7 +153,9 @@ impl World {
             Seen::Placement(change) => {
                 let effect = self.placements.take(change);
                 self.note(effect.completed);
-                dirty.placements.extend(effect.names.iter().filter_map(|n| n.parse().ok()));
+                dirty
+                    .placements
+                    .extend(effect.names.iter().filter_map(|n| n.parse().ok()));
             }
             Seen::Namespace(change) => {
                 let effect = self.namespaces.take(change);
@@ -164,8 +177,16 @@ impl World {
     pub fn plant(&mut self) {
         let uid = |namespace: &Namespace| namespace.labels().get(TENANT_UID).cloned();
         let around = tenants::Surroundings {
-            namespaces: self.namespaces.iter().map(|(n, o)| (n.clone(), uid(o))).collect(),
-            priorities: self.priorities.iter().map(|(n, o)| (n.clone(), o.value.unwrap_or(0))).collect(),
+            namespaces: self
+                .namespaces
+                .iter()
+                .map(|(n, o)| (n.clone(), uid(o)))
+                .collect(),
+            priorities: self
+                .priorities
+                .iter()
+                .map(|(n, o)| (n.clone(), o.value.unwrap_or(0)))
+                .collect(),
         };
         let all: Vec<Tenant> = self.tenants.values().cloned().collect();
         self.tree = tenants::tree_in(&all, &around);
@@ -197,7 +218,11 @@ impl World {
                 }
                 self.complete += 1;
             }
-            Change::Unreadable { namespace, name, error } => {
+            Change::Unreadable {
+                namespace,
+                name,
+                error,
+            } => {
                 tracing::warn!(?namespace, name, error, "a Workload cannot be read");
             }
         }
@@ -205,7 +230,11 @@ impl World {
 
     /// Holds a Workload unless a newer one is held; true when it was taken.
     pub fn put_workload(&mut self, entry: Entry, dirty: &mut Dirty) -> bool {
-        if self.workloads.get(&entry.key).is_some_and(|held| held.version >= entry.version) {
+        if self
+            .workloads
+            .get(&entry.key)
+            .is_some_and(|held| held.version >= entry.version)
+        {
             return false;
         }
         dirty.workloads.insert(entry.key.clone());
@@ -224,7 +253,9 @@ impl World {
         match change {
             Change::Begin => self.relist.works = Some(self.works.keys().cloned().collect()),
             Change::Apply(object) => {
-                let Some(entry) = WorkEntry::read(*object) else { return };
+                let Some(entry) = WorkEntry::read(*object) else {
+                    return;
+                };
                 if let Some(rest) = &mut self.relist.works {
                     rest.remove(&entry.key);
                 }
@@ -241,7 +272,11 @@ impl World {
                 }
                 self.complete += 1;
             }
-            Change::Unreadable { namespace, name, error } => {
+            Change::Unreadable {
+                namespace,
+                name,
+                error,
+            } => {
                 tracing::warn!(?namespace, name, error, "a Work cannot be read");
             }
         }
@@ -249,17 +284,26 @@ impl World {
 
     /// Holds a Work unless a newer one is held; true when it was taken.
     pub fn put_work(&mut self, entry: WorkEntry, dirty: &mut Dirty) -> bool {
-        if self.works.get(&entry.key).is_some_and(|held| held.version >= entry.version) {
+        if self
+            .works
+            .get(&entry.key)
+            .is_some_and(|held| held.version >= entry.version)
+        {
             return false;
         }
         dirty.workloads.insert(entry.workload.clone());
-        self.works_of.entry(entry.workload.clone()).or_default().insert(entry.key.clone());
+        self.works_of
+            .entry(entry.workload.clone())
+            .or_default()
+            .insert(entry.key.clone());
         self.works.insert(entry.key.clone(), entry);
         true
     }
 
     fn drop_work(&mut self, key: &WorkKey, dirty: &mut Dirty) {
-        let Some(entry) = self.works.remove(key) else { return };
+        let Some(entry) = self.works.remove(key) else {
+            return;
+        };
         if let Some(works) = self.works_of.get_mut(&entry.workload) {
             works.remove(key);
             if works.is_empty() {
@@ -270,8 +314,31 @@ impl World {
         dirty.unblock = true;
     }
 
+    /// Node labels that any Flavor names, and the one that architectures are told by: what a
+    /// sketch must tell apart.
+    pub fn label_keys(&self) -> BTreeSet<String> {
+        let named = self
+            .flavor_specs
+            .values()
+            .flat_map(|f| f.node_selector.match_labels.keys());
+        let workloads = self
+            .workloads
+            .values()
+            .flat_map(|entry| entry.label_keys.iter());
+        named
+            .chain(workloads)
+            .cloned()
+            .chain([ARCH.to_owned()])
+            .take(LABEL_KEYS_MAX)
+            .collect()
+    }
+
     /// The Works of a Workload.
     pub fn works_of(&self, key: &WorkloadKey) -> impl Iterator<Item = &WorkEntry> {
-        self.works_of.get(key).into_iter().flatten().filter_map(|k| self.works.get(k))
+        self.works_of
+            .get(key)
+            .into_iter()
+            .flatten()
+            .filter_map(|k| self.works.get(k))
     }
 }

@@ -32,7 +32,11 @@ impl Operator {
             return Err(AskError::NotFound(format!("tenant {root}")));
         }
         let inside = |name: &str| tenant.is_none_or(|root| tree.within(root, name));
-        Ok(tree.iter().map(|n| n.name.clone()).filter(|name| inside(name)).collect())
+        Ok(tree
+            .iter()
+            .map(|n| n.name.clone())
+            .filter(|name| inside(name))
+            .collect())
     }
 
     /// The verdict that was made, where it is still known; else what would be decided now.
@@ -44,15 +48,27 @@ impl Operator {
             return Err(AskError::NotFound(format!("workload {key}")));
         };
         let decision = entry.status.decision.clone();
-        let current = decision.as_ref().is_some_and(|d| d.generation == entry.generation());
-        let id = decision.as_ref().filter(|_| current).map(|d| d.id.clone()).unwrap_or_default();
-        let about = heyun_plan::explain::About { decision: &id, unchecked: &[] };
+        let current = decision
+            .as_ref()
+            .is_some_and(|d| d.generation == entry.generation());
+        let id = decision
+            .as_ref()
+            .filter(|_| current)
+            .map(|d| d.id.clone())
+            .unwrap_or_default();
+        let about = heyun_plan::explain::About {
+            decision: &id,
+            unchecked: &[],
+        };
         if let Some(verdict) = self.verdicts.get(key, &id) {
             return Ok(heyun_plan::explain::why(verdict, &about));
         }
         match self.judge_alone(key) {
             Ok(verdict) => Ok(heyun_plan::explain::why(&verdict, &about)),
-            Err(refusal) => Ok(super::look::refused(self.world.workloads.get(key), &refusal)),
+            Err(refusal) => Ok(super::look::refused(
+                self.world.workloads.get(key),
+                &refusal,
+            )),
         }
     }
 }

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{error, info};
 
 use super::look::{Candidate, Look, Refusal, Sight, written};
-use super::state::Assumed;
+use super::state::{Assumed, Before};
 use super::{BATCH, Ended, Operator};
 use crate::commit::{self, Chain};
 use crate::leader::Term;
@@ -29,8 +29,8 @@ const CHAINS_PER_WRITE: usize = 4;
 impl Operator {
     /// Looks at what changed, decides what is to be decided, and starts the writes.
     pub(super) fn advance_workloads(&mut self, term: &Term) {
-        let room = (self.around.write_concurrency * CHAINS_PER_WRITE)
-            .saturating_sub(self.assumed.len());
+        let room =
+            (self.around.write_concurrency * CHAINS_PER_WRITE).saturating_sub(self.assumed.len());
         let keys: Vec<WorkloadKey> = self
             .candidates
             .iter()
@@ -69,7 +69,10 @@ impl Operator {
     pub(super) fn has_more(&self) -> bool {
         self.term.is_some()
             && self.assumed.len() < self.around.write_concurrency * CHAINS_PER_WRITE
-            && self.candidates.iter().any(|key| !self.assumed.contains_key(key))
+            && self
+                .candidates
+                .iter()
+                .any(|key| !self.assumed.contains_key(key))
     }
 
     pub(super) fn sight(&self, term: &Term) -> Sight<'_> {
@@ -105,7 +108,8 @@ impl Operator {
         for candidate in batch {
             let key = candidate.request.key.clone();
             let Some(verdict) = by_key.remove(&key).filter(|_| !faulty.contains(&key)) else {
-                self.retries.failed(&key, heyun_member::error::Class::Bug, started);
+                self.retries
+                    .failed(&key, heyun_member::error::Class::Bug, started);
                 continue;
             };
             self.measure(&verdict, each);
@@ -141,11 +145,18 @@ impl Operator {
     /// What every Workload holds: its decision, what a chain under way commits, and its Works.
     pub(super) fn held(&self) -> BTreeMap<WorkloadKey, HeldBy> {
         let mut all: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
-        let keys: BTreeSet<&WorkloadKey> =
-            self.world.workloads.keys().chain(self.world.works_of.keys()).collect();
+        let keys: BTreeSet<&WorkloadKey> = self
+            .world
+            .workloads
+            .keys()
+            .chain(self.world.works_of.keys())
+            .collect();
         for key in keys {
             let works: Vec<&WorkEntry> = self.world.works_of(key).collect();
-            let sum = works.iter().flat_map(|work| work.held.entries.iter().cloned()).collect();
+            let sum = works
+                .iter()
+                .flat_map(|work| work.held.entries.iter().cloned())
+                .collect();
             let mut held = Held { entries: sum };
             if let Some(entry) = self.world.workloads.get(key) {
                 held = held::max(&entry.held, &held);
@@ -169,7 +180,11 @@ impl Operator {
     }
 
     fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {
-        let by_namespace = self.world.tree.tenant_of(&key.namespace).map(|n| n.name.clone());
+        let by_namespace = self
+            .world
+            .tree
+            .tenant_of(&key.namespace)
+            .map(|n| n.name.clone());
         by_namespace
             .or_else(|| works.first().map(|held| held.work.spec.tenant.clone()))
             .unwrap_or_default()
@@ -178,7 +193,10 @@ impl Operator {
     /// The verdict on one Workload alone, as things stand now.
     pub(super) fn judge_alone(&self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
         let Some(entry) = self.world.workloads.get(key) else {
-            return Err(Refusal { reason: Reason::NotFound, message: format!("{key} is gone") });
+            return Err(Refusal {
+                reason: Reason::NotFound,
+                message: format!("{key} is gone"),
+            });
         };
         let sight = self.sight_at(0);
         let candidate = sight.candidate(entry, sight.facts(entry)?);
@@ -193,7 +211,9 @@ impl Operator {
     /// From a verdict to the writes that follow from it.
     fn conclude(&mut self, term: &Term, candidate: &Candidate, verdict: Verdict) {
         let key = verdict.key.clone();
-        let Some(entry) = self.world.workloads.get(&key).cloned() else { return };
+        let Some(entry) = self.world.workloads.get(&key).cloned() else {
+            return;
+        };
         self.again.remove(&key);
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
@@ -201,7 +221,10 @@ impl Operator {
         let decision = decide::decision(&verdict, previous.as_ref(), term.epoch, now.0);
         conditions(&mut after, &entry, &verdict, &now);
         let id = decision.as_ref().map(|d| d.id.clone()).unwrap_or_default();
-        let about = explain::About { decision: &id, unchecked: &[] };
+        let about = explain::About {
+            decision: &id,
+            unchecked: &[],
+        };
         after.explanation = Some(explain::summary(&verdict, &about));
         let Some(decision) = decision else {
             self.unplaced.insert(key.clone());
@@ -226,7 +249,11 @@ impl Operator {
             Ok(steps) => steps,
             Err(refusal) => {
                 error!(workload = %key, message = refusal.message, "a decision cannot be rendered");
-                self.retries.failed(&key, heyun_member::error::Class::Bug, self.around.clock.monotonic());
+                self.retries.failed(
+                    &key,
+                    heyun_member::error::Class::Bug,
+                    self.around.clock.monotonic(),
+                );
                 return;
             }
         };
@@ -234,27 +261,45 @@ impl Operator {
         let after = sight.aggregate(&candidate.facts, Some(&decision), after);
         let chain = written(&entry, after, steps);
         info!(workload = %key, decision = decision.id, "placed");
-        self.tell_ledger(&entry, &verdict, &decision);
+        let row = self.ledger_row(&entry, &verdict, &decision);
         self.verdicts.keep(decision.id.clone(), verdict);
-        self.start(term, chain, Some(decision));
+        self.start(term, chain, Some((decision, row)));
     }
 
     /// Starts a chain; what it commits is held from now on.
-    pub(super) fn start(&mut self, term: &Term, chain: Chain, decision: Option<Decision>) {
+    pub(super) fn start(
+        &mut self,
+        term: &Term,
+        chain: Chain,
+        decision: Option<(Decision, heyun_ledger::Entry)>,
+    ) {
         let key = chain.key.clone();
-        let held = decision.map(committed).unwrap_or_default();
-        self.assumed.insert(key, Assumed { held });
-        let writer = self.writer(term);
-        self.running.spawn(async move {
-            Ended::Chain(Box::new(commit::run(writer, chain).await))
+        let before = self.world.workloads.get(&key).map(|entry| Before {
+            uid: entry.uid().to_owned(),
+            tenant: self.tenant_of(&key, &[]),
+            decision: entry.status.decision.clone(),
         });
+        let (held, row) = match decision {
+            Some((decision, row)) => (committed(decision), Some(row)),
+            None => (Held::default(), None),
+        };
+        self.assumed.insert(key, Assumed { held, row, before });
+        let writer = self.writer(term);
+        self.running
+            .spawn(async move { Ended::Chain(Box::new(commit::run(writer, chain).await)) });
     }
 }
 
 /// What a decision holds once it is committed.
 fn committed(decision: Decision) -> Held {
-    let status = WorkloadStatus { decision: Some(decision), ..WorkloadStatus::default() };
-    held::held(&Workload { status: Some(status), ..Workload::default() })
+    let status = WorkloadStatus {
+        decision: Some(decision),
+        ..WorkloadStatus::default()
+    };
+    held::held(&Workload {
+        status: Some(status),
+        ..Workload::default()
+    })
 }
 
 /// Conditions of a verdict.
@@ -262,7 +307,15 @@ fn conditions(status: &mut WorkloadStatus, entry: &Entry, verdict: &Verdict, now
     let generation = entry.generation();
     status.observed_generation = generation;
     let mut set = |kind, ok: Option<bool>, reason: &str, message: &str| {
-        set_condition(&mut status.conditions, kind, ok, reason, message, Some(generation), now);
+        set_condition(
+            &mut status.conditions,
+            kind,
+            ok,
+            reason,
+            message,
+            Some(generation),
+            now,
+        );
     };
     set(ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
     for said in explain::conditions(verdict) {
@@ -290,7 +343,10 @@ fn settled(before: &WorkloadStatus, after: WorkloadStatus) -> WorkloadStatus {
         _ => false,
     };
     if alike {
-        WorkloadStatus { explanation: before.explanation.clone(), ..after }
+        WorkloadStatus {
+            explanation: before.explanation.clone(),
+            ..after
+        }
     } else {
         after
     }

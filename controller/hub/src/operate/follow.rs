@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Resource, ResourceExt};
 use tracing::{debug, warn};
 
+use super::state::Assumed;
 use super::{Ended, Operator};
 use crate::commit::{CommitError, Finished};
 use crate::events::Note;
@@ -21,10 +22,24 @@ use crate::world::{Entry, WorkEntry};
 impl Operator {
     /// Takes in what a chain did.
     pub(super) fn finish(&mut self, finished: Finished) {
-        let Finished { key, workload, works, error, .. } = finished;
-        self.assumed.remove(&key);
+        let Finished {
+            key,
+            workload,
+            works,
+            error,
+            released,
+            ..
+        } = finished;
+        let assumed = self.assumed.remove(&key).unwrap_or_default();
+        if released {
+            self.tell_ledger(&key, assumed, None);
+        } else if let Some(workload) = &workload {
+            let decision = workload.status.as_ref().and_then(|s| s.decision.as_ref());
+            self.tell_ledger(&key, assumed, decision);
+        }
         if let Some(workload) = workload {
-            self.world.put_workload(Entry::read(*workload), &mut self.dirty);
+            self.world
+                .put_workload(Entry::read(*workload), &mut self.dirty);
         }
         for work in works {
             if let Some(entry) = WorkEntry::read(work) {
@@ -34,6 +49,10 @@ impl Operator {
         self.show_soon();
         match error {
             None => self.retries.succeeded(&key),
+            Some(CommitError::SecretChanged(name)) => {
+                debug!(workload = %key, name, "a secret changed while it was copied");
+                self.secrets.remove(&key.namespace);
+            }
             Some(CommitError::NotLeading) => debug!(workload = %key, "not written: not leading"),
             Some(CommitError::Api(error)) => {
                 let class = error.class();
@@ -43,7 +62,8 @@ impl Operator {
                 } else {
                     warn!(workload = %key, %error, "a chain of writes stopped");
                 }
-                self.retries.failed(&key, class, self.around.clock.monotonic());
+                self.retries
+                    .failed(&key, class, self.around.clock.monotonic());
             }
         }
         self.candidates.insert(key);
@@ -67,7 +87,11 @@ impl Operator {
                     Err(error) => failed = Some(error.class()),
                 }
             }
-            Ended::Secrets { key, hashes, failed }
+            Ended::Secrets {
+                key,
+                hashes,
+                failed,
+            }
         });
     }
 
@@ -79,31 +103,66 @@ impl Operator {
         failed: Option<Class>,
     ) {
         self.reading.remove(&key);
-        self.secrets.entry(key.namespace.clone()).or_default().extend(hashes);
+        self.secrets
+            .entry(key.namespace.clone())
+            .or_default()
+            .extend(hashes);
         match failed {
             None => {
                 self.candidates.insert(key);
             }
-            Some(class) => self.retries.failed(&key, class, self.around.clock.monotonic()),
+            Some(class) => self
+                .retries
+                .failed(&key, class, self.around.clock.monotonic()),
         }
     }
 
-    /// The decision and the usage that follows from it, for the ledger.
-    pub(super) fn tell_ledger(&self, entry: &Entry, verdict: &Verdict, decision: &Decision) {
-        let of = Subject { key: &entry.key, uid: entry.uid(), tenant: &verdict.tenant };
+    /// The row of a decision, for the ledger.
+    pub(super) fn ledger_row(
+        &self,
+        entry: &Entry,
+        verdict: &Verdict,
+        decision: &Decision,
+    ) -> heyun_ledger::Entry {
+        let of = Subject {
+            key: &entry.key,
+            uid: entry.uid(),
+            tenant: &verdict.tenant,
+        };
         let now_us = self.around.clock.now().as_microsecond();
+        let json = serde_json::to_string(verdict).unwrap_or_else(|_| "null".to_owned());
+        let outcome = verdict.outcome.code();
         let (reason, _) = explain::condition(verdict);
-        let json = serde_json::to_string(verdict).unwrap_or_else(|_| "{}".to_owned());
-        let mut entries =
-            vec![outbox::decision(&of, decision, verdict.outcome.code(), &reason, json, now_us)];
-        let before = entry.status.decision.as_ref();
-        entries.extend(outbox::usage(&of, before, Some(decision), decision.epoch, now_us));
+        outbox::decision(&of, decision, outcome, &reason, json, now_us)
+    }
+
+    /// Tells the ledger what was committed, and never what was not.
+    fn tell_ledger(&self, key: &WorkloadKey, assumed: Assumed, now: Option<&Decision>) {
+        let Some(before) = assumed.before else { return };
+        if before.decision.as_ref() == now {
+            return;
+        }
+        let of = Subject {
+            key,
+            uid: &before.uid,
+            tenant: &before.tenant,
+        };
+        let now_us = self.around.clock.now().as_microsecond();
+        let epoch = now.or(before.decision.as_ref()).map_or(0, |d| d.epoch);
+        let mut entries = outbox::usage(&of, before.decision.as_ref(), now, epoch, now_us);
+        if let Some(heyun_ledger::Entry::Decision(row)) = assumed.row
+            && now.is_some_and(|d| d.id == row.decision_id)
+        {
+            entries.push(heyun_ledger::Entry::Decision(row));
+        }
         self.send_entries(entries);
     }
 
     fn send_entries(&self, entries: Vec<heyun_ledger::Entry>) {
         if self.around.outbox.try_send(entries).is_err() {
-            warn!("the ledger's outbox does not keep up: what is in force is stated again by the next leader");
+            warn!(
+                "the ledger's outbox does not keep up: what is in force is stated again by the next leader"
+            );
         }
     }
 
@@ -115,10 +174,28 @@ impl Operator {
         let now_us = self.around.clock.now().as_microsecond();
         let mut entries = Vec::new();
         for entry in self.world.workloads.values() {
-            let Some(decision) = &entry.status.decision else { continue };
-            let Some(tenant) = self.world.tree.tenant_of(&entry.key.namespace) else { continue };
-            let of = Subject { key: &entry.key, uid: entry.uid(), tenant: &tenant.name };
+            let Some(decision) = &entry.status.decision else {
+                continue;
+            };
+            let Some(tenant) = self.world.tree.tenant_of(&entry.key.namespace) else {
+                continue;
+            };
+            let of = Subject {
+                key: &entry.key,
+                uid: entry.uid(),
+                tenant: &tenant.name,
+            };
             entries.extend(outbox::usage(&of, None, Some(decision), term.epoch, now_us));
+            // Where the row is there already, it stays as it is, with its verdict.
+            let (placed, none) = ("Placed", "null".to_owned());
+            entries.push(outbox::decision(
+                &of,
+                decision,
+                placed,
+                "Scheduled",
+                none,
+                now_us,
+            ));
         }
         for chunk in entries.chunks(500) {
             self.send_entries(chunk.to_vec());
@@ -132,7 +209,10 @@ impl Operator {
         if old == Some(reason.as_str()) {
             return;
         }
-        let object = Workload { metadata: entry.meta.clone(), ..Workload::default() };
+        let object = Workload {
+            metadata: entry.meta.clone(),
+            ..Workload::default()
+        };
         debug!(workload = object.name_any(), reason, "refused");
         let note = Note {
             about: object.object_ref(&()),

@@ -85,7 +85,9 @@ pub(super) struct Sight<'a> {
 impl Sight<'_> {
     /// Looks at one Workload. `again` asks for a new decision even where one stands.
     pub(super) fn look(&self, key: &WorkloadKey, again: bool) -> Look {
-        let Some(entry) = self.world.workloads.get(key) else { return self.look_at_orphans(key) };
+        let Some(entry) = self.world.workloads.get(key) else {
+            return self.look_at_orphans(key);
+        };
         if entry.deleting() {
             return self.look_at_deletion(entry);
         }
@@ -124,9 +126,17 @@ impl Sight<'_> {
         };
         let interpreted = interpret::interpret(&workload.spec, &context).map_err(|errors| {
             let reason = errors.first().map_or(Reason::Invalid, |e| e.reason);
-            Refusal { reason, message: interpret::summarize(&errors) }
+            Refusal {
+                reason,
+                message: interpret::summarize(&errors),
+            }
         })?;
-        Ok(Facts { workload, interpreted, placement, tenant: tenant.clone() })
+        Ok(Facts {
+            workload,
+            interpreted,
+            placement,
+            tenant: tenant.clone(),
+        })
     }
 
     fn placement(&self, entry: &Entry) -> Result<PlacementSpec, Refusal> {
@@ -158,7 +168,10 @@ impl Sight<'_> {
             tenant: &facts.tenant.name,
             flavors: &self.world.flavor_specs,
             quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
-            priority: class.and_then(|c| self.world.priorities.get(c)).and_then(|c| c.value).unwrap_or(0),
+            priority: class
+                .and_then(|c| self.world.priorities.get(c))
+                .and_then(|c| c.value)
+                .unwrap_or(0),
             previous: previous.as_ref(),
             weights: self.weights,
         });
@@ -171,8 +184,18 @@ impl Sight<'_> {
             return Some(decision.clone());
         }
         let works = self.works(&entry.key);
-        let Facts { interpreted, placement, .. } = facts;
-        decide::adopted(&works, entry.generation(), interpreted, placement, self.epoch)
+        let Facts {
+            interpreted,
+            placement,
+            ..
+        } = facts;
+        decide::adopted(
+            &works,
+            entry.generation(),
+            interpreted,
+            placement,
+            self.epoch,
+        )
     }
 
     /// The Works of a Workload, without manifests.
@@ -208,7 +231,12 @@ impl Sight<'_> {
         status: WorkloadStatus,
     ) -> WorkloadStatus {
         let key = WorkloadKey::new(
-            facts.workload.metadata.namespace.clone().unwrap_or_default(),
+            facts
+                .workload
+                .metadata
+                .namespace
+                .clone()
+                .unwrap_or_default(),
             facts.workload.metadata.name.clone().unwrap_or_default(),
         );
         let bare = Workload {
@@ -246,7 +274,10 @@ impl Sight<'_> {
             flavors: &self.world.flavor_specs,
             secrets: hashes,
         })
-        .map_err(|e| Refusal { reason: Reason::Invalid, message: e.to_string() })?;
+        .map_err(|e| Refusal {
+            reason: Reason::Invalid,
+            message: e.to_string(),
+        })?;
         let held: Vec<&WorkEntry> = self.world.works_of(&entry.key).collect();
         Ok(diff::works(&wanted, &compared(&wanted, &held)))
     }
@@ -271,7 +302,11 @@ impl Sight<'_> {
                 None => missing.push(name.clone()),
             }
         }
-        if missing.is_empty() { Ok(found) } else { Err(missing) }
+        if missing.is_empty() {
+            Ok(found)
+        } else {
+            Err(missing)
+        }
     }
 
     /// No Workload: its Works go, as their own deletion policy says.
@@ -311,7 +346,10 @@ impl Sight<'_> {
         if steps.is_empty() {
             return Look::Nothing;
         }
-        Look::Write(Box::new(Chain { steps, ..bare(entry) }))
+        Look::Write(Box::new(Chain {
+            steps,
+            ..bare(entry)
+        }))
     }
 
     /// Not accepted: the condition says why; a decision that stands stays, with its Works.
@@ -321,7 +359,15 @@ impl Sight<'_> {
         let reason = refusal.reason.as_str();
         for kind in [ConditionType::Accepted, ConditionType::Ready] {
             let observed = Some(generation);
-            set_condition(&mut after.conditions, kind, Some(false), reason, &refusal.message, observed, &self.now);
+            set_condition(
+                &mut after.conditions,
+                kind,
+                Some(false),
+                reason,
+                &refusal.message,
+                observed,
+                &self.now,
+            );
         }
         after.observed_generation = generation;
         after.summary.reason = format!("{reason}: {}", refusal.message);
@@ -336,23 +382,39 @@ impl Sight<'_> {
         let generation = entry.generation();
         let message = "spec.suspend is true: set it to false to have it scheduled";
         for kind in [ConditionType::Scheduled, ConditionType::Ready] {
-            set_condition(&mut after.conditions, kind, Some(false), Reason::Suspended.as_str(), message, Some(generation), &self.now);
+            set_condition(
+                &mut after.conditions,
+                kind,
+                Some(false),
+                Reason::Suspended.as_str(),
+                message,
+                Some(generation),
+                &self.now,
+            );
         }
         after.observed_generation = generation;
-        Reason::Suspended.as_str().clone_into(&mut after.summary.reason);
+        Reason::Suspended
+            .as_str()
+            .clone_into(&mut after.summary.reason);
         self.chain(entry, after, Vec::new())
     }
 
     fn chain(&self, entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
         let chain = written(entry, after, steps);
-        if chain.is_empty() { Look::Nothing } else { Look::Write(Box::new(chain)) }
+        if chain.is_empty() {
+            Look::Nothing
+        } else {
+            Look::Write(Box::new(chain))
+        }
     }
 }
 
 /// A chain that writes what differs.
 pub(super) fn written(entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Chain {
-    let status = (after != entry.status)
-        .then(|| StatusWrite { before: entry.status.clone(), after });
+    let status = (after != entry.status).then(|| StatusWrite {
+        before: entry.status.clone(),
+        after,
+    });
     Chain {
         finalizer: (!entry.finalized()).then_some(true),
         status,

@@ -18,6 +18,7 @@ use tracing::warn;
 
 use super::{Ended, Operator};
 use crate::leader::Term;
+use crate::members::{Fleet, Report};
 use crate::{quotas, shown, tenancy};
 
 /// Requests of one task under way at once.
@@ -45,7 +46,9 @@ pub(super) struct Applied {
 impl Applied {
     /// When the loop must look at the platform again.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        let show = self.show_at.filter(|_| !self.shown_running && !self.quotas_running);
+        let show = self
+            .show_at
+            .filter(|_| !self.shown_running && !self.quotas_running);
         [show, self.retry_at].into_iter().flatten().min()
     }
 }
@@ -53,11 +56,18 @@ impl Applied {
 /// What a task did.
 pub(super) enum Outcome {
     /// Tenants: what was brought about, and whether all was.
-    Tenants { applied: Vec<tenancy::Plan>, tenants: Vec<Tenant>, complete: bool },
+    Tenants {
+        applied: Vec<tenancy::Plan>,
+        tenants: Vec<Tenant>,
+        complete: bool,
+    },
     /// Quotas as they are now, and whether all were written.
     Quotas { written: Vec<Quota>, complete: bool },
     /// Flavors and Placements as they are now.
-    Shown { flavors: Vec<Flavor>, placements: Vec<Placement> },
+    Shown {
+        flavors: Vec<Flavor>,
+        placements: Vec<Placement>,
+    },
 }
 
 impl Operator {
@@ -77,6 +87,9 @@ impl Operator {
             self.candidates.extend(self.world.workloads.keys().cloned());
             self.start_tenants();
         }
+        if self.fleet.next_due().is_some_and(|at| at <= now) {
+            self.fleet.retry(&self.world);
+        }
         let members = std::mem::take(&mut self.dirty.members);
         if !members.is_empty() || std::mem::take(&mut self.dirty.flavors) {
             self.fleet.sync(&self.world, term, &members);
@@ -90,6 +103,29 @@ impl Operator {
         if showing && !self.platform.shown_running {
             self.platform.show_at = None;
             self.start_shown();
+        }
+    }
+
+    /// Takes in what a member reported.
+    pub(super) fn hear(&mut self, report: Report) {
+        if self.fleet.hear(report, &mut self.world) {
+            self.dirty.unblock = true;
+            self.show_soon();
+        }
+        let unreachable = Fleet::unreachable(&self.world);
+        if unreachable != self.unreachable {
+            // What is known of the work on these members is old, or no longer is.
+            let changed: Vec<&String> = unreachable
+                .symmetric_difference(&self.unreachable)
+                .collect();
+            let works = self
+                .world
+                .works
+                .iter()
+                .filter(|(key, _)| changed.contains(&&key.member));
+            self.candidates
+                .extend(works.map(|(_, entry)| entry.workload.clone()));
+            self.unreachable = unreachable;
         }
     }
 
@@ -112,7 +148,9 @@ impl Operator {
                     .then(|| (tenant.clone(), plan))
             })
             .collect();
-        self.platform.tenants.retain(|name, _| self.world.tree.get(name).is_some());
+        self.platform
+            .tenants
+            .retain(|name, _| self.world.tree.get(name).is_some());
         if wanted.is_empty() {
             return;
         }
@@ -145,7 +183,11 @@ impl Operator {
                     }
                 }
             }
-            Ended::Platform(Box::new(Outcome::Tenants { applied, tenants, complete }))
+            Ended::Platform(Box::new(Outcome::Tenants {
+                applied,
+                tenants,
+                complete,
+            }))
         });
     }
 
@@ -177,7 +219,11 @@ impl Operator {
                 .collect()
                 .await;
             let complete = results.iter().all(Result::is_ok);
-            let written = results.into_iter().filter_map(Result::ok).flatten().collect();
+            let written = results
+                .into_iter()
+                .filter_map(Result::ok)
+                .flatten()
+                .collect();
             Ended::Platform(Box::new(Outcome::Quotas { written, complete }))
         });
     }
@@ -207,11 +253,16 @@ impl Operator {
                 let before = object.status.as_ref();
                 match apply::patch_status(&api, &object, before, &status, Guard::Uid).await {
                     Ok(written) => outcome.1.extend(written),
-                    Err(error) => warn!(placement = object.name_any(), %error, "status not written"),
+                    Err(error) => {
+                        warn!(placement = object.name_any(), %error, "status not written")
+                    }
                 }
             }
             let (flavors, placements) = outcome;
-            Ended::Platform(Box::new(Outcome::Shown { flavors, placements }))
+            Ended::Platform(Box::new(Outcome::Shown {
+                flavors,
+                placements,
+            }))
         });
     }
 
@@ -220,7 +271,11 @@ impl Operator {
         let now = self.around.clock.monotonic();
         let mut retry = false;
         match outcome {
-            Outcome::Tenants { applied, tenants, complete } => {
+            Outcome::Tenants {
+                applied,
+                tenants,
+                complete,
+            } => {
                 self.platform.tenants_running = false;
                 let plans = applied.into_iter().map(|plan| (plan.tenant.clone(), plan));
                 self.platform.tenants.extend(plans);
@@ -241,7 +296,10 @@ impl Operator {
                 }
                 retry |= !complete;
             }
-            Outcome::Shown { flavors, placements } => {
+            Outcome::Shown {
+                flavors,
+                placements,
+            } => {
                 self.platform.shown_running = false;
                 for flavor in flavors {
                     self.world.flavors.put(flavor);
@@ -268,8 +326,10 @@ async fn write_quota(
 ) -> Result<Option<Quota>, Class> {
     let api: Api<Quota> = Api::all(client.clone());
     let before = quota.status.as_ref();
-    apply::patch_status(&api, &quota, before, &status, Guard::Version).await.map_err(|error| {
-        warn!(quota = quota.name_any(), %error, "status not written");
-        error.class()
-    })
+    apply::patch_status(&api, &quota, before, &status, Guard::Version)
+        .await
+        .map_err(|error| {
+            warn!(quota = quota.name_any(), %error, "status not written");
+            error.class()
+        })
 }

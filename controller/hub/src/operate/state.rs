@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use heyun_crds::workload::Decision;
 use heyun_member::error::{Attempts, Class};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::WorkloadKey;
@@ -13,6 +14,21 @@ use heyun_scheduler::snapshot::Held;
 pub(super) struct Assumed {
     /// What the decision holds that it commits; nothing if it commits none.
     pub held: Held,
+    /// What the ledger is told of it once it is committed.
+    pub row: Option<heyun_ledger::Entry>,
+    /// What was decided before, of whom: the ledger is told the difference.
+    pub before: Option<Before>,
+}
+
+/// A Workload as it was when its chain started.
+#[derive(Clone, Debug)]
+pub(super) struct Before {
+    /// Its uid.
+    pub uid: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// Its decision.
+    pub decision: Option<Decision>,
 }
 
 /// When to look again at what failed; how long to wait is the one table's to say.
@@ -39,8 +55,12 @@ impl Retries {
 
     /// Those that are due.
     pub(super) fn take_due(&mut self, now: Duration) -> Vec<WorkloadKey> {
-        let due: Vec<_> =
-            self.due.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        let due: Vec<_> = self
+            .due
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in &due {
             self.due.remove(key);
         }
@@ -67,7 +87,11 @@ impl Verdicts {
     /// Keeps a verdict with the id of its decision (empty where nothing was decided).
     pub(super) fn keep(&mut self, decision: String, verdict: Verdict) {
         let key = verdict.key.clone();
-        if self.by_key.insert(key.clone(), (decision, verdict)).is_none() {
+        if self
+            .by_key
+            .insert(key.clone(), (decision, verdict))
+            .is_none()
+        {
             self.order.push_back(key);
         }
         while self.order.len() > VERDICTS_MAX {
@@ -79,6 +103,9 @@ impl Verdicts {
 
     /// The verdict of that decision, if it is still kept.
     pub(super) fn get(&self, key: &WorkloadKey, decision: &str) -> Option<&Verdict> {
-        self.by_key.get(key).filter(|(id, _)| id == decision).map(|(_, verdict)| verdict)
+        self.by_key
+            .get(key)
+            .filter(|(id, _)| id == decision)
+            .map(|(_, verdict)| verdict)
     }
 }

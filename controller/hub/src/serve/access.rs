@@ -54,5 +54,9 @@ pub async fn review(
     let api: Api<SubjectAccessReview> = Api::all(client.clone());
     let answer = api.create(&PostParams::default(), &review).await?;
     let status = answer.status.unwrap_or_default();
-    Ok(if status.allowed { Ok(()) } else { Err(status.reason.unwrap_or_default()) })
+    Ok(if status.allowed {
+        Ok(())
+    } else {
+        Err(status.reason.unwrap_or_default())
+    })
 }

@@ -48,24 +48,37 @@ pub async fn serve(
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Admin { telemetry, readiness });
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+        .with_state(Admin {
+            telemetry,
+            readiness,
+        });
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.readiness.get() {
         "ok".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the hub's objects are not read yet\n").into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the hub's objects are not read yet\n",
+        )
+            .into_response()
     }
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     match admin.telemetry.prometheus_text() {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-                .into_response()
-        }
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -29,7 +29,9 @@ pub enum CallerError {
     )]
     Settings(&'static str),
     /// The certificate is not the front proxy's.
-    #[error("the client certificate is for `{0}`, which is not a name of the API server's front proxy")]
+    #[error(
+        "the client certificate is for `{0}`, which is not a name of the API server's front proxy"
+    )]
     Name(String),
     /// The request names no user.
     #[error("the front proxy named no user")]
@@ -72,7 +74,10 @@ impl FrontProxy {
         };
         Ok(Self {
             ca: text("requestheader-client-ca-file")?.clone(),
-            allowed_names: list("requestheader-allowed-names").unwrap_or_default().into_iter().collect(),
+            allowed_names: list("requestheader-allowed-names")
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
             user_headers: list("requestheader-username-headers")?,
             group_headers: list("requestheader-group-headers")?,
         })
@@ -91,9 +96,14 @@ impl FrontProxy {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let user = values(&self.user_headers).into_iter().find(|u| !u.is_empty());
+        let user = values(&self.user_headers)
+            .into_iter()
+            .find(|u| !u.is_empty());
         let user = user.ok_or(CallerError::NoUser)?;
-        Ok(Caller { user, groups: values(&self.group_headers) })
+        Ok(Caller {
+            user,
+            groups: values(&self.group_headers),
+        })
     }
 }
 
@@ -109,8 +119,15 @@ mod tests {
             ("requestheader-username-headers", "[\"X-Remote-User\"]"),
             ("requestheader-group-headers", "[\"X-Remote-Group\"]"),
         ];
-        let data: BTreeMap<_, _> = data.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        FrontProxy::from_config(&ConfigMap { data: Some(data), ..ConfigMap::default() }).unwrap()
+        let data: BTreeMap<_, _> = data
+            .iter()
+            .map(|(k, v)| ((*k).into(), (*v).into()))
+            .collect();
+        FrontProxy::from_config(&ConfigMap {
+            data: Some(data),
+            ..ConfigMap::default()
+        })
+        .unwrap()
     }
 
     #[test]
@@ -125,7 +142,10 @@ mod tests {
             proxy().caller("someone", &headers),
             Err(CallerError::Name("someone".into()))
         );
-        assert_eq!(proxy().caller("front-proxy-client", &HeaderMap::new()), Err(CallerError::NoUser));
+        assert_eq!(
+            proxy().caller("front-proxy-client", &HeaderMap::new()),
+            Err(CallerError::NoUser)
+        );
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Extension;
+use heyun_crds::labels::SYSTEM_NAMESPACE;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use k8s_openapi::ByteString;
-use heyun_crds::labels::SYSTEM_NAMESPACE;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -65,7 +65,10 @@ async fn certificate(client: &Client) -> Result<Serving, ListenError> {
         return Ok(Serving::from_secret(&secret)?);
     }
     let fresh = Serving::generate(vec![SERVICE_NAME.into()])?;
-    match secrets.create(&PostParams::default(), &fresh.to_secret(TLS_SECRET)).await {
+    match secrets
+        .create(&PostParams::default(), &fresh.to_secret(TLS_SECRET))
+        .await
+    {
         Ok(_) => Ok(fresh),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             Ok(Serving::from_secret(&secrets.get(TLS_SECRET).await?)?)
@@ -80,8 +83,14 @@ async fn certificate(client: &Client) -> Result<Serving, ListenError> {
 async fn register(client: &Client, ca_pem: &str) -> Result<(), kube::Error> {
     let services: Api<APIService> = Api::all(client.clone());
     let patch = json!({"spec": {"caBundle": ByteString(ca_pem.as_bytes().to_vec())}});
-    #[expect(clippy::disallowed_methods, reason = "one field of an object of the API server's own")]
-    match services.patch(API_SERVICE, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one field of an object of the API server's own"
+    )]
+    match services
+        .patch(API_SERVICE, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+    {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
         Err(error) => Err(error),
@@ -149,4 +158,3 @@ async fn connection(
     }
     Ok(())
 }
-

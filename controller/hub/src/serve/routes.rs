@@ -41,15 +41,22 @@ pub fn router(api: Api) -> Router {
     let base = format!("/apis/{QUERY_GROUP}/{QUERY_VERSION}");
     Router::new()
         .route("/apis", get(|| async { Json(group_list()) }))
-        .route(&format!("/apis/{QUERY_GROUP}"), get(|| async { Json(group()) }))
+        .route(
+            &format!("/apis/{QUERY_GROUP}"),
+            get(|| async { Json(group()) }),
+        )
         .route(&base, get(|| async { Json(resources()) }))
-        .route(&format!("{base}/namespaces/{{namespace}}/workloads/{{name}}/why"), get(why))
+        .route(
+            &format!("{base}/namespaces/{{namespace}}/workloads/{{name}}/why"),
+            get(why),
+        )
         .route(&format!("{base}/usagereports"), get(usage_report))
         .with_state(api)
 }
 
 fn group() -> Value {
-    let version = json!({"groupVersion": format!("{QUERY_GROUP}/{QUERY_VERSION}"), "version": QUERY_VERSION});
+    let version =
+        json!({"groupVersion": format!("{QUERY_GROUP}/{QUERY_VERSION}"), "version": QUERY_VERSION});
     json!({
         "kind": "APIGroup", "apiVersion": "v1", "name": QUERY_GROUP,
         "versions": [version], "preferredVersion": version,
@@ -94,9 +101,11 @@ impl From<AskError> for Refused {
     fn from(error: AskError) -> Self {
         match error {
             AskError::NotFound(_) => Self(StatusCode::NOT_FOUND, "NotFound", error.to_string()),
-            AskError::NotReady | AskError::Gone => {
-                Self(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string())
-            }
+            AskError::NotReady | AskError::Gone => Self(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                error.to_string(),
+            ),
         }
     }
 }
@@ -141,7 +150,10 @@ async fn why(
     };
     admit(&api, &caller, wanted).await?;
     let (reply, answer) = oneshot::channel();
-    let question = Question::Why { key: WorkloadKey::new(namespace, name), reply };
+    let question = Question::Why {
+        key: WorkloadKey::new(namespace, name),
+        reply,
+    };
     api.ask.send(question).await.map_err(|_| AskError::Gone)?;
     let why = answer.await.map_err(|_| AskError::Gone)??;
     Ok(Json(why).into_response())
@@ -170,7 +182,10 @@ async fn usage_report(
     };
     admit(&api, &caller, wanted).await?;
     let (reply, answer) = oneshot::channel();
-    let question = Question::Subtree { tenant: params.tenant, reply };
+    let question = Question::Subtree {
+        tenant: params.tenant,
+        reply,
+    };
     api.ask.send(question).await.map_err(|_| AskError::Gone)?;
     let tenants = answer.await.map_err(|_| AskError::Gone)??;
     api.ledger
@@ -181,8 +196,10 @@ async fn usage_report(
             usage::UsageError::Time { .. } => {
                 Refused(StatusCode::BAD_REQUEST, "BadRequest", error.to_string())
             }
-            usage::UsageError::Ledger(_) => {
-                Refused(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", error.to_string())
-            }
+            usage::UsageError::Ledger(_) => Refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                error.to_string(),
+            ),
         })
 }

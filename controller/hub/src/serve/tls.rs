@@ -31,7 +31,9 @@ pub enum TlsError {
     #[error("the front proxy's CA in extension-apiserver-authentication is not PEM: {0}")]
     Ca(String),
     /// The kept certificate cannot be read.
-    #[error("the Secret heyun-system/heyun-query-tls cannot be read ({0}): delete it, and it is made anew")]
+    #[error(
+        "the Secret heyun-system/heyun-query-tls cannot be read ({0}): delete it, and it is made anew"
+    )]
     Stored(String),
     /// The pieces do not fit together.
     #[error("TLS cannot be set up")]
@@ -53,7 +55,12 @@ impl Serving {
             .map_err(|e| TlsError::Stored(e.to_string()))?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
             .map_err(|e| TlsError::Stored(e.to_string()))?;
-        Ok(Self { ca_pem, key_pem, cert, key })
+        Ok(Self {
+            ca_pem,
+            key_pem,
+            cert,
+            key,
+        })
     }
 
     /// Reads a certificate that [`Serving::to_secret`] wrote.
@@ -72,9 +79,14 @@ impl Serving {
     /// The Secret that keeps this certificate.
     pub fn to_secret(&self, name: &str) -> Secret {
         let pair = [("tls.crt", &self.ca_pem), ("tls.key", &self.key_pem)];
-        let data = pair.into_iter().map(|(k, v)| (k.to_owned(), ByteString(v.clone().into_bytes())));
+        let data = pair
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), ByteString(v.clone().into_bytes())));
         Secret {
-            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
             type_: Some("kubernetes.io/tls".to_owned()),
             data: Some(data.collect()),
             ..Secret::default()

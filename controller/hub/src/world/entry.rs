@@ -1,8 +1,10 @@
 //! What is held of a Workload and of a Work: all but parsed manifests.
 
+use std::collections::BTreeSet;
+
 use heyun_crds::labels::{FINALIZER, PREFIX, TRACEPARENT, WORKLOAD_NAMESPACE};
-use heyun_crds::workload::{Manifest, WorkloadSpec, WorkloadStatus};
 use heyun_crds::work::WorkSpec;
+use heyun_crds::workload::{Manifest, WorkloadSpec, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff;
 use heyun_plan::member_names::member_of_namespace;
@@ -19,7 +21,10 @@ use super::WorkKey;
 ///
 /// Kubernetes compares them so itself since 1.35 (KEP-5504).
 pub fn version(meta: &ObjectMeta) -> u64 {
-    meta.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
+    meta.resource_version
+        .as_deref()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0)
 }
 
 /// A Workload as it is held.
@@ -37,6 +42,8 @@ pub struct Entry {
     pub manifests: Box<[u8]>,
     /// The status.
     pub status: WorkloadStatus,
+    /// Node labels that its manifests name.
+    pub label_keys: BTreeSet<String>,
     /// What its decision holds, with what is not confirmed as gone.
     pub held: Held,
 }
@@ -46,6 +53,7 @@ impl Entry {
     pub fn read(mut object: Workload) -> Self {
         let manifests = std::mem::take(&mut object.spec.manifests);
         let held = held::held(&object);
+        let label_keys = label_keys(&manifests);
         let mut meta = object.metadata;
         meta.managed_fields = None;
         if let Some(annotations) = &mut meta.annotations {
@@ -61,8 +69,11 @@ impl Entry {
             meta,
             spec: object.spec,
             // Values that came as JSON always go back to JSON.
-            manifests: serde_json::to_vec(&manifests).unwrap_or_default().into_boxed_slice(),
+            manifests: serde_json::to_vec(&manifests)
+                .unwrap_or_default()
+                .into_boxed_slice(),
             status: object.status.unwrap_or_default(),
+            label_keys,
             held,
         }
     }
@@ -84,12 +95,20 @@ impl Entry {
 
     /// Whether it has our finalizer.
     pub fn finalized(&self) -> bool {
-        self.meta.finalizers.iter().flatten().any(|f| f == FINALIZER)
+        self.meta
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|f| f == FINALIZER)
     }
 
     /// Trace context that came with the generation.
     pub fn traceparent(&self) -> Option<&str> {
-        self.meta.annotations.as_ref()?.get(TRACEPARENT).map(String::as_str)
+        self.meta
+            .annotations
+            .as_ref()?
+            .get(TRACEPARENT)
+            .map(String::as_str)
     }
 
     /// The manifests, parsed anew.
@@ -107,6 +126,23 @@ impl Entry {
             status: Some(self.status.clone()),
         }
     }
+}
+
+/// Node labels that pod templates select by, as far as they are written plainly.
+fn label_keys(manifests: &[Manifest]) -> BTreeSet<String> {
+    let templates = [
+        "/spec/template/spec",
+        "/spec/jobTemplate/spec/template/spec",
+        "/spec",
+    ];
+    let selectors = manifests.iter().flat_map(|m| {
+        templates
+            .iter()
+            .filter_map(|t| m.0.pointer(&format!("{t}/nodeSelector"))?.as_object())
+    });
+    selectors
+        .flat_map(|selector| selector.keys().cloned())
+        .collect()
 }
 
 /// A Work as it is held: its manifests are replaced by nothing, their hash is an annotation.
@@ -140,7 +176,10 @@ impl WorkEntry {
         object.metadata.managed_fields = None;
         let held = held::held_from_works(std::slice::from_ref(&object));
         let member = member_of_namespace(object.metadata.namespace.as_deref()?)?.to_owned();
-        let key = WorkKey { member, name: object.metadata.name.clone()? };
+        let key = WorkKey {
+            member,
+            name: object.metadata.name.clone()?,
+        };
         let namespace = object
             .metadata
             .labels
@@ -148,6 +187,13 @@ impl WorkEntry {
             .and_then(|l| l.get(WORKLOAD_NAMESPACE))
             .unwrap_or(&object.spec.workload.namespace);
         let workload = WorkloadKey::new(namespace, &object.spec.workload.name);
-        Some(Self { key, workload, version: version(&object.metadata), held, digest, work: object })
+        Some(Self {
+            key,
+            workload,
+            version: version(&object.metadata),
+            held,
+            digest,
+            work: object,
+        })
     }
 }

@@ -26,13 +26,20 @@ impl Named for Namespace {}
 impl Named for PriorityClass {}
 impl Named for Placement {
     fn table_name(&self) -> String {
-        format!("{}/{}", self.namespace().unwrap_or_default(), self.name_any())
+        format!(
+            "{}/{}",
+            self.namespace().unwrap_or_default(),
+            self.name_any()
+        )
     }
 }
 impl Named for Sketch {
     fn table_name(&self) -> String {
         let namespace = self.namespace().unwrap_or_default();
-        namespace.strip_prefix("heyun-member-").unwrap_or(&namespace).to_owned()
+        namespace
+            .strip_prefix("heyun-member-")
+            .unwrap_or(&namespace)
+            .to_owned()
     }
 }
 
@@ -46,7 +53,11 @@ pub struct Table<K> {
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), rest: None, listed: false }
+        Self {
+            objects: BTreeMap::new(),
+            rest: None,
+            listed: false,
+        }
     }
 }
 
@@ -114,7 +125,11 @@ impl<K: Named> Table<K> {
                 effect.completed = !self.listed;
                 self.listed = true;
             }
-            Change::Unreadable { namespace, name, error } => {
+            Change::Unreadable {
+                namespace,
+                name,
+                error,
+            } => {
                 tracing::warn!(?namespace, name, error, "an object cannot be read");
             }
         }
@@ -127,7 +142,11 @@ impl<K: Named> Table<K> {
         if let Some(rest) = &mut self.rest {
             rest.remove(&name);
         }
-        if self.objects.get(&name).is_some_and(|held| version(held.meta()) >= version(object.meta())) {
+        if self
+            .objects
+            .get(&name)
+            .is_some_and(|held| version(held.meta()) >= version(object.meta()))
+        {
             return None;
         }
         self.objects.insert(name.clone(), object);
