@@ -18,7 +18,12 @@ pub struct ScoreWeights {
 
 impl Default for ScoreWeights {
     fn default() -> Self {
-        Self { balance: 40, stability: 30, cost: 20, preference: 10 }
+        Self {
+            balance: 40,
+            stability: 30,
+            cost: 20,
+            preference: 10,
+        }
     }
 }
 

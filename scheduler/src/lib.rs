@@ -7,13 +7,28 @@
 //! come. Nothing here reads a clock, the environment, a file or a socket: `now` is a field of the
 //! snapshot.
 
+mod attempt;
+mod capacity;
+mod case;
+pub mod check;
 pub mod config;
+mod decide;
+mod divide;
+mod filter;
+#[cfg(test)]
+mod fixtures;
+mod fleet;
+mod hash;
+mod labels;
 pub mod quantity;
 pub mod quota;
 pub mod request;
 pub mod resources;
+mod rules;
 pub mod schedule;
+mod score;
 pub mod snapshot;
+mod spread;
 pub mod text;
 pub mod verdict;
 

@@ -94,7 +94,9 @@ impl Resources {
     /// smallest) number, which no quota and no member can hold.
     #[must_use]
     pub fn saturating_mul(&self, times: i64) -> Self {
-        self.iter().map(|(name, amount)| (name.to_owned(), amount.saturating_mul(times))).collect()
+        self.iter()
+            .map(|(name, amount)| (name.to_owned(), amount.saturating_mul(times)))
+            .collect()
     }
 
     /// Adds `other`; an amount that would overflow stays at the largest (or smallest) number.
@@ -107,7 +109,7 @@ impl Resources {
 
     /// The larger amount of each resource.
     #[must_use]
-    pub fn max(&self, other: &Self) -> Self {
+    pub fn larger(&self, other: &Self) -> Self {
         let mut largest = self.clone();
         for (name, amount) in other.iter() {
             if amount > largest.get(name) || !largest.contains(name) {
@@ -120,7 +122,8 @@ impl Resources {
     /// Whether these amounts fit into `room`: each is at most what `room` has of it. An amount of
     /// 0 always fits.
     pub fn fits(&self, room: &Self) -> bool {
-        self.iter().all(|(name, amount)| amount <= 0 || amount <= room.get(name))
+        self.iter()
+            .all(|(name, amount)| amount <= 0 || amount <= room.get(name))
     }
 }
 
@@ -132,7 +135,10 @@ impl FromIterator<(String, i64)> for Resources {
 
 impl<'a> FromIterator<(&'a str, i64)> for Resources {
     fn from_iter<I: IntoIterator<Item = (&'a str, i64)>>(pairs: I) -> Self {
-        pairs.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect()
+        pairs
+            .into_iter()
+            .map(|(name, amount)| (name.to_owned(), amount))
+            .collect()
     }
 }
 

@@ -1,11 +1,71 @@
 //! The one function that decides.
 
 use crate::config::Config;
+use crate::decide::decide;
+use crate::fleet::Fleet;
+use crate::fleet::class::Classes;
+use crate::hash::Inputs;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use crate::verdict::Verdict;
 
-/// Decides on all requests, in order of priority, age and name.
-pub fn schedule(_snapshot: &Snapshot, _requests: &[Request], _config: &Config) -> Vec<Verdict> {
-    Vec::new()
+/// Decides on all requests: by priority, the highest first, then by age, then by name, whatever
+/// order they come in; the verdicts stand in that order. Each decision sees what the earlier ones
+/// of the batch have taken: their replicas as in flight, their charges as charged. Of two requests
+/// with one key the one with the higher generation counts.
+///
+/// The verdicts are promises only together: commit them in this order, and decide again on what
+/// follows one that could not be committed.
+pub fn schedule(snapshot: &Snapshot, requests: &[Request], config: &Config) -> Vec<Verdict> {
+    let mut fleet = Fleet::new(snapshot);
+    let mut classes = Classes::default();
+    let mut quotas = snapshot.quotas.clone();
+    let mut inputs = Inputs::new(snapshot, config);
+    let mut verdicts = Vec::with_capacity(requests.len());
+    for request in in_order(requests) {
+        let mut decided = decide(&fleet, &mut classes, &quotas, request, config);
+        decided.verdict.inputs_hash = inputs.hash(snapshot, &quotas, request);
+        inputs.follow(&decided.verdict);
+        for (lot, each, replicas) in decided.taken {
+            fleet.assume(lot, each, replicas);
+        }
+        if let Some(node) = quotas.node(&request.tenant)
+            && !decided.increase.is_empty()
+        {
+            // An overflow cannot be: the increase was within what is left.
+            let _ = quotas.charge(node, &decided.increase);
+        }
+        verdicts.push(decided.verdict);
+    }
+    verdicts
 }
+
+/// The requests in the order in which they are decided.
+fn in_order(requests: &[Request]) -> Vec<&Request> {
+    let mut order: Vec<&Request> = requests.iter().collect();
+    order.sort_by(|left, right| {
+        right
+            .priority
+            .cmp(&left.priority)
+            .then(left.created.cmp(&right.created))
+            .then(left.key.cmp(&right.key))
+            .then(right.generation.cmp(&left.generation))
+            .then(left.uid.cmp(&right.uid))
+    });
+    let mut newest: std::collections::BTreeMap<_, (i64, &str)> = std::collections::BTreeMap::new();
+    for request in &order {
+        let known = newest
+            .entry(&request.key)
+            .or_insert((request.generation, &request.uid));
+        *known = (*known).max((request.generation, &request.uid));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    order.retain(|request| {
+        let newest = newest.get(&request.key) == Some(&(request.generation, &*request.uid));
+        newest && seen.insert(&request.key)
+    });
+    order
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,12 +24,19 @@ pub fn reason(reason: &Reason) -> String {
             format!("taint {} is not tolerated", taint(key, value, *effect))
         }
         Reason::NotSelected => "no affinity term selects it".to_owned(),
-        Reason::OtherTier { tier } => format!("is in tier {tier}, which is not used"),
         Reason::Excluded => "the placement excludes it".to_owned(),
         Reason::ApiMissing { api } => format!("does not serve {api}"),
         Reason::ApisUnknown => "the APIs it serves are not known yet".to_owned(),
-        Reason::Architecture { component, needs, has } => {
-            format!("{component} runs on {}, its nodes are {}", names(needs), names(has))
+        Reason::Architecture {
+            component,
+            needs,
+            has,
+        } => {
+            format!(
+                "{component} runs on {}, its nodes are {}",
+                names(needs),
+                names(has)
+            )
         }
         Reason::Zone { zone, allowed } => {
             format!("is in zone {}, allowed is {}", named(zone), names(allowed))
@@ -45,7 +52,11 @@ pub fn reason(reason: &Reason) -> String {
             format!("stands in {}, allowed is {}", named(region), names(allowed))
         }
         Reason::Provider { provider, allowed } => {
-            format!("is of provider {}, allowed is {}", named(provider), names(allowed))
+            format!(
+                "is of provider {}, allowed is {}",
+                named(provider),
+                names(allowed)
+            )
         }
         Reason::ClassMissing { class } => format!("has no class {class}"),
         Reason::NoTopology { key } => format!("has no value for {key}"),
@@ -67,7 +78,14 @@ fn capacity_reason(reason: &Reason) -> String {
         Reason::NoNodeMatches { component } => {
             format!("no node matches the selectors and tolerations of {component}")
         }
-        Reason::Capacity { component, resource, needed, best_free, fits, wanted } => {
+        Reason::Capacity {
+            component,
+            resource,
+            needed,
+            best_free,
+            fits,
+            wanted,
+        } => {
             if needed > best_free {
                 format!(
                     "{component} needs {} {resource}, best node has {} free",
@@ -78,7 +96,11 @@ fn capacity_reason(reason: &Reason) -> String {
                 format!("holds {fits} more of {component}, {wanted} wanted")
             }
         }
-        Reason::BelowMinimum { component, fits, min } => {
+        Reason::BelowMinimum {
+            component,
+            fits,
+            min,
+        } => {
             format!("holds {fits} of {component}, a member takes at least {min}")
         }
         other => other.code().to_owned(),
@@ -102,9 +124,19 @@ pub fn unblocked_by(refusal: &Refusal) -> String {
             "when it is back".to_owned()
         }
         Reason::Unschedulable => "when it is uncordoned".to_owned(),
-        Reason::Capacity { resource, needed, best_free, fits, wanted, .. } => {
+        Reason::Capacity {
+            resource,
+            needed,
+            best_free,
+            fits,
+            wanted,
+            ..
+        } => {
             if needed > best_free {
-                format!("{} {resource} free on one node", format_amount(resource, *needed))
+                format!(
+                    "{} {resource} free on one node",
+                    format_amount(resource, *needed)
+                )
             } else {
                 format!("room for {} more replicas", wanted.saturating_sub(*fits))
             }
@@ -146,17 +178,30 @@ pub fn workload_reason(reason: &WorkloadReason) -> String {
         WorkloadReason::NoMemberFits { refused } => {
             format!("no member fits: {}", counts(refused))
         }
-        WorkloadReason::NoCapacity { component, needed, fits } => format!(
+        WorkloadReason::NoCapacity {
+            component,
+            needed,
+            fits,
+        } => format!(
             "{component} has {needed} replicas to place, {fits} fit on the members that are left"
         ),
         WorkloadReason::QuotaExceeded(shortfall) | WorkloadReason::Oversubscribed(shortfall) => {
             shortfall.to_string()
         }
-        WorkloadReason::DivisionUnsatisfiable { component, replicas, members } => format!(
+        WorkloadReason::DivisionUnsatisfiable {
+            component,
+            replicas,
+            members,
+        } => format!(
             "{replicas} replicas of {component} cannot be divided over {members} members within \
              the bounds per member"
         ),
-        WorkloadReason::SpreadUnsatisfiable { key, component, groups, replicas } => format!(
+        WorkloadReason::SpreadUnsatisfiable {
+            key,
+            component,
+            groups,
+            replicas,
+        } => format!(
             "{replicas} replicas of {component} cannot be spread over {key} as asked: {groups} \
              groups have room"
         ),
@@ -181,8 +226,10 @@ pub fn verdict(verdict: &Verdict) -> String {
             for member in &placed.carried_to {
                 per_member.entry(member).or_default();
             }
-            let parts: Vec<String> =
-                per_member.iter().map(|(member, sum)| format!("{member}:{sum}")).collect();
+            let parts: Vec<String> = per_member
+                .iter()
+                .map(|(member, sum)| format!("{member}:{sum}"))
+                .collect();
             format!("Placed on {}", listed(&parts))
         }
         Outcome::Rejected(reason) | Outcome::Waiting(reason) => {
@@ -197,20 +244,30 @@ fn taint(key: &str, value: &str, effect: TaintEffect) -> String {
         TaintEffect::NoSchedule => "NoSchedule",
         TaintEffect::NoExecute => "NoExecute",
     };
-    if value.is_empty() { format!("{key}:{effect}") } else { format!("{key}={value}:{effect}") }
+    if value.is_empty() {
+        format!("{key}:{effect}")
+    } else {
+        format!("{key}={value}:{effect}")
+    }
 }
 
 fn counts(refused: &BTreeMap<String, u32>) -> String {
     let mut parts: Vec<(&String, &u32)> = refused.iter().collect();
     parts.sort_by(|left, right| right.1.cmp(left.1).then(left.0.cmp(right.0)));
-    let parts: Vec<String> =
-        parts.into_iter().map(|(code, count)| format!("{code} {count}")).collect();
+    let parts: Vec<String> = parts
+        .into_iter()
+        .map(|(code, count)| format!("{code} {count}"))
+        .collect();
     listed(&parts)
 }
 
 fn names(set: &BTreeSet<String>) -> String {
     let parts: Vec<String> = set.iter().take(NAMED.saturating_add(1)).cloned().collect();
-    if parts.is_empty() { "none".to_owned() } else { listed(&parts) }
+    if parts.is_empty() {
+        "none".to_owned()
+    } else {
+        listed(&parts)
+    }
 }
 
 fn listed(parts: &[String]) -> String {
@@ -220,7 +277,11 @@ fn listed(parts: &[String]) -> String {
 }
 
 fn named(name: &str) -> &str {
-    if name.is_empty() { "an unknown place" } else { name }
+    if name.is_empty() {
+        "an unknown place"
+    } else {
+        name
+    }
 }
 
 /// The UTC date of a second since 1970, by the civil calendar.
@@ -232,7 +293,11 @@ fn date(seconds: i64) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
 }
@@ -260,6 +325,9 @@ mod tests {
             fits: 0,
             wanted: 1,
         };
-        assert_eq!(reason(&capacity), "Deployment/web needs 1 cpu, best node has 400m free");
+        assert_eq!(
+            reason(&capacity),
+            "Deployment/web needs 1 cpu, best node has 400m free"
+        );
     }
 }

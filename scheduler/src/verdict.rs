@@ -98,8 +98,13 @@ pub struct Placed {
 impl Placed {
     /// The members that are used, by name.
     pub fn members(&self) -> BTreeSet<&str> {
-        let assigned = self.assignments.iter().map(|assignment| assignment.member.as_str());
-        assigned.chain(self.carried_to.iter().map(String::as_str)).collect()
+        let assigned = self
+            .assignments
+            .iter()
+            .map(|assignment| assignment.member.as_str());
+        assigned
+            .chain(self.carried_to.iter().map(String::as_str))
+            .collect()
     }
 }
 
@@ -279,11 +284,6 @@ pub enum Reason {
     },
     /// No affinity term selects it.
     NotSelected,
-    /// It is in another affinity term than the one that holds the workload, or in none that can.
-    OtherTier {
-        /// The term it is in.
-        tier: String,
-    },
     /// The placement excludes it.
     Excluded,
     /// It does not serve an API that a manifest needs.
@@ -409,7 +409,6 @@ impl Reason {
             Self::Unschedulable => "Unschedulable",
             Self::Taint { .. } => "Taint",
             Self::NotSelected => "NotSelected",
-            Self::OtherTier { .. } => "OtherTier",
             Self::Excluded => "Excluded",
             Self::ApiMissing { .. } => "ApiMissing",
             Self::ApisUnknown => "ApisUnknown",

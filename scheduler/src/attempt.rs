@@ -1,0 +1,457 @@
+//! One attempt to place a whole workload on some of the members: all of it or nothing.
+
+mod divided;
+mod purse;
+mod single;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::capacity::{Flying, room, roomy};
+use crate::case::{Case, Choice, Part};
+use crate::divide::Rule;
+use crate::quota::{Amounts, Key, Shortfall};
+use crate::request::{Division, DivisionKind};
+use crate::spread::Spread;
+
+pub(crate) use purse::Purse;
+
+/// The most members that are left out because a component for every node does not fit there.
+const MAX_BANS: usize = 64;
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No member is left to choose from.
+    NoMember,
+    /// A component has too little room.
+    Capacity {
+        component: String,
+        needed: i64,
+        fits: i64,
+    },
+    /// A component cannot be divided within its bounds.
+    Division {
+        component: String,
+        replicas: i64,
+        members: i64,
+    },
+    /// A component cannot be spread.
+    Spread {
+        key: String,
+        component: String,
+        groups: i64,
+        replicas: i64,
+    },
+    /// The quota does not cover it.
+    Quota(Shortfall),
+    /// The budget per flavor of an attempt within quota does not cover a component.
+    Budget,
+    /// A component holds data on a member that may not have it any more.
+    Pinned { component: String, member: String },
+}
+
+/// Replicas of a component on a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pick {
+    /// The flavor.
+    pub(crate) flavor: usize,
+    /// The lot, if nodes of the flavor are seen.
+    pub(crate) lot: Option<usize>,
+    /// Replicas.
+    pub(crate) replicas: i64,
+    /// Of these, replicas that are new there.
+    pub(crate) new: i64,
+}
+
+/// What an attempt has found: picks by (component, site), and sites for what is carried along.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// By component and site.
+    pub(crate) picks: BTreeMap<(usize, usize), Pick>,
+    /// Sites of a workload without components.
+    pub(crate) carried: BTreeSet<usize>,
+}
+
+/// What an attempt may use.
+pub(crate) struct Terms<'t> {
+    /// Sites, the best first.
+    pub(crate) sites: Vec<usize>,
+    /// Spread constraints with their topology keys.
+    pub(crate) spreads: &'t [(String, Spread)],
+    /// What quota leaves; `None`: quota is looked at afterwards.
+    pub(crate) purse: Option<Purse>,
+}
+
+/// An attempt under way.
+#[derive(Clone)]
+pub(super) struct Attempt<'t, 'c, 'a> {
+    case: &'t Case<'c, 'a>,
+    plan: Plan,
+    flown: Vec<(usize, Flying)>,
+    purse: Option<Purse>,
+}
+
+/// Places the whole workload, or says why not.
+pub(crate) fn attempt(case: &Case<'_, '_>, terms: &Terms<'_>) -> Result<Plan, Failure> {
+    let mut sites = terms.sites.clone();
+    for _ in 0..MAX_BANS {
+        if sites.is_empty() {
+            return Err(Failure::NoMember);
+        }
+        let start = Attempt {
+            case,
+            plan: Plan::default(),
+            flown: Vec::new(),
+            purse: terms.purse.clone(),
+        };
+        match start.run(&sites, terms.spreads) {
+            Err(Stop::Failed(failure)) => return Err(failure),
+            Err(Stop::Banned(site)) => sites.retain(|other| *other != site),
+            Ok(plan) => return Ok(plan),
+        }
+    }
+    Err(Failure::NoMember)
+}
+
+/// Why one run ended without a plan.
+enum Stop {
+    /// For good.
+    Failed(Failure),
+    /// Because of one site: without it there may be a plan.
+    Banned(usize),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl<'t, 'c, 'a> Attempt<'t, 'c, 'a> {
+    fn run(mut self, sites: &[usize], spreads: &[(String, Spread)]) -> Result<Plan, Stop> {
+        let kind = self.case.request.placement.division.kind;
+        if self.case.parts.is_empty() {
+            self.carry(sites, spreads);
+            return Ok(self.plan);
+        }
+        let aggregated = kind == DivisionKind::Aggregated;
+        if aggregated && let Some(plan) = self.together(sites, spreads) {
+            return Ok(plan);
+        }
+        for index in self.in_turn(Division::OneMember) {
+            self.one_member(index, sites)?;
+        }
+        if kind == DivisionKind::Duplicated {
+            self.duplicated(sites, spreads)?;
+        } else {
+            let rule = if aggregated {
+                Rule::Fewest
+            } else {
+                Rule::Proportional
+            };
+            for index in self.in_turn(Division::Divided) {
+                self.divided(index, sites, spreads, rule)?;
+            }
+        }
+        self.without_replicas(sites);
+        self.on_every_node(sites)?;
+        Ok(self.plan)
+    }
+
+    /// The components of one kind that have replicas to place: those that stay first, then those
+    /// with most to place.
+    fn in_turn(&self, division: Division) -> Vec<usize> {
+        let parts = self.case.parts.iter().enumerate();
+        let mut turn: Vec<usize> = parts
+            .filter(|(_, part)| part.component.division == division && part.wanted > 0)
+            .map(|(index, _)| index)
+            .collect();
+        turn.sort_by_key(|index| {
+            let part = self.case.parts.get(*index);
+            let pinned = part.is_some_and(|part| part.component.pinned_data);
+            let size = part.map_or(0, |part| {
+                part.each.iter().fold(0_i128, |size, (_, amount)| {
+                    size.max(i128::from(*amount) * i128::from(part.wanted))
+                })
+            });
+            (!pinned, std::cmp::Reverse(size), *index)
+        });
+        turn
+    }
+
+    fn part(&self, index: usize) -> Option<&'t Part<'a>> {
+        self.case.parts.get(index)
+    }
+
+    /// How many more replicas fit for a choice, what this attempt has placed counted.
+    fn room_now(&self, part: &Part<'a>, choice: &Choice) -> i64 {
+        let Some(lot) = choice.lot.filter(|_| choice.room > 0) else {
+            return choice.room;
+        };
+        if !self.flown.iter().any(|(of, _)| *of == lot) {
+            return choice.room;
+        }
+        let (Some(class), Some(of)) = (self.case.class(part), self.case.fleet.lots.get(lot)) else {
+            return 0;
+        };
+        let own = self
+            .flown
+            .iter()
+            .filter(|(of, _)| *of == lot)
+            .map(|(_, flying)| flying);
+        let flying = of.flying.iter().chain(own);
+        room(class.nodes(self.case.fleet, lot), flying, &part.each).min(choice.room)
+    }
+
+    /// The most replicas of a choice in all.
+    fn most_now(&self, part: &Part<'a>, choice: &Choice) -> i64 {
+        choice.credit.saturating_add(self.room_now(part, choice))
+    }
+
+    /// Takes replicas on a site.
+    fn take(&mut self, index: usize, site: usize, choice: &Choice, replicas: i64) {
+        let Some(part) = self.part(index) else { return };
+        let new = replicas.saturating_sub(choice.credit).max(0);
+        if let (Some(lot), true) = (choice.lot, new > 0) {
+            self.flown.push((
+                lot,
+                Flying {
+                    each: part.each.clone(),
+                    replicas: new,
+                },
+            ));
+        }
+        if let Some(purse) = &mut self.purse {
+            let flavor = self
+                .case
+                .fleet
+                .flavors
+                .get(choice.flavor)
+                .copied()
+                .unwrap_or("");
+            purse.spend(choice.flavor, part.increase(site, flavor, replicas));
+        }
+        let pick = Pick {
+            flavor: choice.flavor,
+            lot: choice.lot,
+            replicas,
+            new,
+        };
+        self.plan.picks.insert((index, site), pick);
+    }
+
+    /// Whether the purse covers replicas on a site; always, when there is none.
+    fn affords(&self, part: &Part<'a>, site: usize, choice: &Choice, replicas: i64) -> bool {
+        let Some(purse) = &self.purse else {
+            return true;
+        };
+        let flavor = self
+            .case
+            .fleet
+            .flavors
+            .get(choice.flavor)
+            .copied()
+            .unwrap_or("");
+        purse.covers(choice.flavor, part.increase(site, flavor, replicas))
+    }
+
+    /// The sites that are used so far.
+    fn used(&self) -> BTreeSet<usize> {
+        self.plan.picks.keys().map(|(_, site)| *site).collect()
+    }
+
+    /// Sites in the order in which a component should try them: where the workload already goes,
+    /// then where the component is, then by score.
+    fn by_preference(&self, part: &Part<'a>, sites: &[usize]) -> Vec<usize> {
+        let used = self.used();
+        let together = self.case.request.placement.division.kind == DivisionKind::Aggregated;
+        let mut order = sites.to_vec();
+        order.sort_by_key(|site| {
+            let there = part
+                .previous
+                .get(site)
+                .is_some_and(|replicas| *replicas > 0);
+            (
+                !there,
+                !(together && used.contains(site)),
+                !self.case.has_any(*site),
+            )
+        });
+        order
+    }
+
+    /// Where the objects go when nothing runs pods.
+    fn carry(&mut self, sites: &[usize], spreads: &[(String, Spread)]) {
+        let kept: Vec<usize> = sites
+            .iter()
+            .copied()
+            .filter(|site| self.case.carried(*site))
+            .collect();
+        if self.case.request.placement.division.kind == DivisionKind::Duplicated {
+            self.plan.carried.extend(sites);
+        } else if kept.is_empty() {
+            let wanted = spreads
+                .iter()
+                .map(|(_, spread)| spread.min_groups)
+                .max()
+                .unwrap_or(1);
+            let wanted = usize::try_from(wanted).unwrap_or(1).max(1);
+            self.plan.carried.extend(sites.iter().take(wanted));
+        } else {
+            self.plan.carried.extend(kept);
+        }
+    }
+
+    /// Components with 0 replicas keep their objects where they are, else where the others go.
+    fn without_replicas(&mut self, sites: &[usize]) {
+        for (index, part) in self.case.parts.iter().enumerate() {
+            if part.wanted > 0 || part.on_every_node() {
+                continue;
+            }
+            let mut there: Vec<usize> = sites
+                .iter()
+                .copied()
+                .filter(|site| part.previous.contains_key(site))
+                .collect();
+            if there.is_empty() {
+                there = self.used().into_iter().take(1).collect();
+            }
+            if there.is_empty() {
+                there = sites.iter().copied().take(1).collect();
+            }
+            for site in there {
+                let known = part.choices(site).first().map(|choice| choice.flavor);
+                let flavor = known.or_else(|| self.case.rules.flavors.first().copied());
+                if let Some(flavor) = flavor {
+                    let pick = Pick {
+                        flavor,
+                        lot: None,
+                        replicas: 0,
+                        new: 0,
+                    };
+                    self.plan.picks.insert((index, site), pick);
+                }
+            }
+        }
+    }
+
+    /// Components that run on every node, on every site that is used.
+    fn on_every_node(&mut self, sites: &[usize]) -> Result<(), Stop> {
+        let every: Vec<usize> = (0..self.case.parts.len())
+            .filter(|index| self.part(*index).is_some_and(Part::on_every_node))
+            .collect();
+        if every.is_empty() {
+            return Ok(());
+        }
+        let mut used = self.used();
+        if used.is_empty() {
+            let all = self.case.request.placement.division.kind == DivisionKind::Duplicated;
+            let there = sites
+                .iter()
+                .copied()
+                .filter(|site| self.case.has_any(*site));
+            used = if all {
+                sites.iter().copied().collect()
+            } else {
+                there.collect()
+            };
+            used.extend(sites.first().filter(|_| used.is_empty()));
+        }
+        for site in used {
+            for index in &every {
+                self.every_node(*index, site)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn every_node(&mut self, index: usize, site: usize) -> Result<(), Stop> {
+        let Some(part) = self.part(index) else {
+            return Ok(());
+        };
+        let mut unaffordable = false;
+        for choice in part.choices(site) {
+            let (nodes, fit) = self.nodes_now(part, choice);
+            if nodes == 0 || nodes > choice.credit.saturating_add(fit) {
+                continue;
+            }
+            if self.affords(part, site, choice, nodes) {
+                self.take(index, site, choice, nodes);
+                return Ok(());
+            }
+            unaffordable = true;
+        }
+        let matching = part
+            .choices(site)
+            .iter()
+            .any(|choice| self.nodes_now(part, choice).0 > 0);
+        if !matching && self.no_node(part, site) {
+            return Ok(());
+        }
+        if unaffordable {
+            Err(Failure::Budget.into())
+        } else {
+            Err(Stop::Banned(site))
+        }
+    }
+
+    /// Whether no node of an allowed flavor matches a component: then it simply does not run there.
+    fn no_node(&self, part: &Part<'a>, site: usize) -> bool {
+        let fleet = self.case.fleet;
+        let lots = self
+            .case
+            .rules
+            .flavors
+            .iter()
+            .filter_map(|flavor| fleet.lot_of(site, *flavor));
+        let Some(class) = self.case.class(part) else {
+            return true;
+        };
+        let mut lots = lots;
+        !lots.any(|lot| class.nodes(fleet, lot).next().is_some())
+    }
+
+    /// The nodes that match a component, and how many of them surely have room for one replica.
+    fn nodes_now(&self, part: &Part<'a>, choice: &Choice) -> (i64, i64) {
+        let (Some(lot), Some(class)) = (choice.lot, self.case.class(part)) else {
+            return (0, 0);
+        };
+        let nodes = || class.nodes(self.case.fleet, lot);
+        let count = nodes().fold(0_i64, |count, nodes| count.saturating_add(nodes.count));
+        if choice.room == 0 {
+            return (count, 0);
+        }
+        let flying = self
+            .case
+            .fleet
+            .lots
+            .get(lot)
+            .into_iter()
+            .flat_map(|lot| &lot.flying);
+        let own = self
+            .flown
+            .iter()
+            .filter(|(of, _)| *of == lot)
+            .map(|(_, flying)| flying);
+        (count, roomy(nodes(), flying.chain(own), &part.each))
+    }
+}
+
+/// By how much the tenant's charge grows with a plan, per flavor and resource.
+pub(crate) fn increase(case: &Case<'_, '_>, plan: &Plan) -> Amounts {
+    let mut grown = Amounts::new();
+    for ((index, site), pick) in &plan.picks {
+        let (Some(part), Some(flavor)) =
+            (case.parts.get(*index), case.fleet.flavors.get(pick.flavor))
+        else {
+            continue;
+        };
+        for (resource, amount) in part.increase(*site, flavor, pick.replicas) {
+            if amount > 0 {
+                let sum = grown.entry(Key::new(*flavor, resource)).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+        }
+    }
+    grown
+}

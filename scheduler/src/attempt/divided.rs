@@ -1,0 +1,447 @@
+//! Components that divide over members.
+
+use super::{Attempt, Failure, Stop};
+use crate::case::{Choice, Part};
+use crate::divide::{Rule, Slot};
+use crate::request::{Division, DivisionKind};
+use crate::spread::{Spread, several};
+
+/// One member in the division of a component: the choice it would use.
+#[derive(Clone, Copy)]
+struct Offer {
+    site: usize,
+    choice: Choice,
+    most: i64,
+}
+
+impl Attempt<'_, '_, '_> {
+    /// Divides a component over the sites.
+    pub(super) fn divided(
+        &mut self,
+        index: usize,
+        sites: &[usize],
+        spreads: &[(String, Spread)],
+        rule: Rule,
+    ) -> Result<(), Stop> {
+        let Some(part) = self.part(index) else {
+            return Ok(());
+        };
+        let mut order = self.by_preference(part, sites);
+        self.only_where_data_is(part, &mut order)?;
+        let first = self.offers(part, &order, false);
+        let mut failure = match self.solve(part, &first, spreads, rule) {
+            Ok(shares) if self.all_affordable(part, &first, &shares) => {
+                self.take_all(index, &first, &shares);
+                return Ok(());
+            }
+            Ok(_) => Failure::Budget,
+            Err(failure) => failure,
+        };
+        let second = if failure == Failure::Budget {
+            vec![self.levelled(part, &first), self.rationed(part, &order)]
+        } else {
+            vec![self.offers(part, &order, true)]
+        };
+        for offers in second {
+            match self.solve(part, &offers, spreads, rule) {
+                Ok(shares) if self.all_affordable(part, &offers, &shares) => {
+                    self.take_all(index, &offers, &shares);
+                    return Ok(());
+                }
+                Ok(_) => failure = Failure::Budget,
+                Err(_) => {}
+            }
+        }
+        Err(failure.into())
+    }
+
+    /// What each site offers: its first choice with room, or the roomiest one.
+    fn offers(&self, part: &Part<'_>, order: &[usize], roomiest: bool) -> Vec<Offer> {
+        let mut offers = Vec::with_capacity(order.len());
+        for site in order {
+            let (lo, hi) = self.case.bounds(part, *site);
+            let weighed = part.choices(*site).iter().map(|choice| Offer {
+                site: *site,
+                choice: *choice,
+                most: self.most_now(part, choice).min(hi).min(part.wanted),
+            });
+            let mut weighed = weighed.filter(|offer| offer.most >= lo);
+            let best = if roomiest {
+                // The first of the roomiest.
+                weighed.reduce(|best, next| if next.most > best.most { next } else { best })
+            } else {
+                weighed.find(|offer| {
+                    let enough = offer.most.min(lo.max(1));
+                    self.affords(part, *site, &offer.choice, enough)
+                })
+            };
+            offers.extend(best);
+        }
+        offers
+    }
+
+    /// The offers cut to an equal height, the highest that the purse covers; what is left of it
+    /// goes to the first.
+    fn levelled(&self, part: &Part<'_>, offers: &[Offer]) -> Vec<Offer> {
+        let heights = |level: i64| -> Vec<i64> {
+            offers
+                .iter()
+                .map(|offer| offer.most.min(level.max(offer.choice.credit)))
+                .collect()
+        };
+        let (mut low, mut high) = (0_i64, part.wanted);
+        while low < high {
+            let middle = low + (high - low + 1) / 2;
+            if self.all_affordable(part, offers, &heights(middle)) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        let mut cut = heights(low);
+        for index in 0..cut.len() {
+            let room = offers
+                .get(index)
+                .is_some_and(|offer| cut.get(index).is_some_and(|share| *share < offer.most));
+            if room && let Some(share) = cut.get_mut(index) {
+                *share += 1;
+            }
+            if room
+                && !self.all_affordable(part, offers, &cut)
+                && let Some(share) = cut.get_mut(index)
+            {
+                *share -= 1;
+            }
+        }
+        let cut = offers.iter().zip(cut);
+        cut.map(|(offer, most)| Offer { most, ..*offer }).collect()
+    }
+
+    /// Offers that the purse covers together: each site in order takes what it can, in the first
+    /// flavor that leaves it enough.
+    fn rationed(&self, part: &Part<'_>, order: &[usize]) -> Vec<Offer> {
+        let Some(mut purse) = self.purse.clone() else {
+            return Vec::new();
+        };
+        let mut offers = Vec::new();
+        for site in order {
+            let (lo, hi) = self.case.bounds(part, *site);
+            for choice in part.choices(*site) {
+                let flavor = self
+                    .case
+                    .fleet
+                    .flavors
+                    .get(choice.flavor)
+                    .copied()
+                    .unwrap_or("");
+                let covered =
+                    |most: i64| purse.covers(choice.flavor, part.increase(*site, flavor, most));
+                let most = self.most_now(part, choice).min(hi).min(part.wanted);
+                let most = largest(most, covered);
+                if most >= lo.max(1) {
+                    purse.spend(choice.flavor, part.increase(*site, flavor, most));
+                    offers.push(Offer {
+                        site: *site,
+                        choice: *choice,
+                        most,
+                    });
+                    break;
+                }
+            }
+        }
+        offers
+    }
+
+    fn all_affordable(&self, part: &Part<'_>, offers: &[Offer], shares: &[i64]) -> bool {
+        let Some(mut purse) = self.purse.clone() else {
+            return true;
+        };
+        offers.iter().zip(shares).all(|(offer, share)| {
+            let flavor = self
+                .case
+                .fleet
+                .flavors
+                .get(offer.choice.flavor)
+                .copied()
+                .unwrap_or("");
+            let grown = || part.increase(offer.site, flavor, *share);
+            let covered = purse.covers(offer.choice.flavor, grown());
+            purse.spend(offer.choice.flavor, grown());
+            covered
+        })
+    }
+
+    fn take_all(&mut self, index: usize, offers: &[Offer], shares: &[i64]) {
+        for (offer, share) in offers.iter().zip(shares).filter(|(_, share)| **share > 0) {
+            self.take(index, offer.site, &offer.choice, *share);
+        }
+    }
+
+    /// The shares of the offers, or why there are none.
+    fn solve(
+        &self,
+        part: &Part<'_>,
+        offers: &[Offer],
+        spreads: &[(String, Spread)],
+        rule: Rule,
+    ) -> Result<Vec<i64>, Failure> {
+        let slots: Vec<Slot> = offers.iter().map(|offer| self.slot(part, offer)).collect();
+        let constraints: Vec<Spread> = spreads
+            .iter()
+            .map(|(_, spread)| Spread {
+                group_of: offers
+                    .iter()
+                    .map(|offer| spread.group_of.get(offer.site).copied().flatten())
+                    .collect(),
+                ..spread.clone()
+            })
+            .collect();
+        if let Some(shares) = several(&slots, &constraints, part.wanted, rule) {
+            return Ok(shares);
+        }
+        Err(self.why(part, &slots, &constraints, spreads, rule))
+    }
+
+    fn slot(&self, part: &Part<'_>, offer: &Offer) -> Slot {
+        let division = &self.case.request.placement.division;
+        let name = self
+            .case
+            .fleet
+            .sites
+            .get(offer.site)
+            .map_or("", |site| site.name);
+        let given = division
+            .weights
+            .get(name)
+            .map_or(1, |weight| i64::from(*weight));
+        let weight = match division.kind {
+            DivisionKind::Weighted => given,
+            _ => self.most_now(part, &offer.choice),
+        };
+        let (lo, _) = self.case.bounds(part, offer.site);
+        Slot {
+            prev: part.prev(offer.site),
+            lo,
+            hi: offer.most,
+            weight,
+        }
+    }
+
+    fn why(
+        &self,
+        part: &Part<'_>,
+        slots: &[Slot],
+        constraints: &[Spread],
+        spreads: &[(String, Spread)],
+        rule: Rule,
+    ) -> Failure {
+        let component = part.component.name.clone();
+        let fits = slots
+            .iter()
+            .fold(0_i64, |sum, slot| sum.saturating_add(slot.hi));
+        if fits < part.wanted {
+            // Bounds per member may be what is short, and not the members' room.
+            let free = self.case.order.iter().fold(0_i64, |sum, site| {
+                let most = part
+                    .choices(*site)
+                    .iter()
+                    .map(|choice| self.most_now(part, choice));
+                sum.saturating_add(most.max().unwrap_or(0))
+            });
+            if free < part.wanted || self.purse.is_some() || slots.len() < self.case.order.len() {
+                return Failure::Capacity {
+                    component,
+                    needed: part.wanted,
+                    fits,
+                };
+            }
+        }
+        let members = i64::try_from(slots.len()).unwrap_or(i64::MAX);
+        let divisible = crate::divide::divide(slots, part.wanted, rule).is_some();
+        if !divisible || constraints.is_empty() {
+            return Failure::Division {
+                component,
+                replicas: part.wanted,
+                members,
+            };
+        }
+        let broken = constraints
+            .iter()
+            .zip(spreads)
+            .find(|(one, _)| crate::spread::spread(slots, one, part.wanted, rule).is_none());
+        let (one, (key, _)) = match (broken, constraints.last().zip(spreads.last())) {
+            (Some(found), _) | (None, Some(found)) => found,
+            (None, None) => {
+                return Failure::Division {
+                    component,
+                    replicas: part.wanted,
+                    members,
+                };
+            }
+        };
+        let room: Vec<i64> = slots.iter().map(|slot| slot.hi).collect();
+        let groups = one
+            .counts(&room)
+            .into_iter()
+            .filter(|count| *count > 0)
+            .count();
+        let groups = i64::try_from(groups).unwrap_or(i64::MAX);
+        Failure::Spread {
+            key: key.clone(),
+            component,
+            groups,
+            replicas: part.wanted,
+        }
+    }
+
+    /// All replicas of every component on each site that holds them.
+    pub(super) fn duplicated(
+        &mut self,
+        sites: &[usize],
+        spreads: &[(String, Spread)],
+    ) -> Result<(), Stop> {
+        let turn = self.in_turn(Division::Divided);
+        let mut full: Vec<usize> = Vec::new();
+        let mut short: Option<Failure> = None;
+        let mut order = sites.to_vec();
+        order.sort_by_key(|site| !self.case.has_any(*site));
+        for site in order {
+            let mut trial = self.clone();
+            match turn
+                .iter()
+                .try_for_each(|index| trial.full_copy(*index, site))
+            {
+                Ok(()) => {
+                    *self = trial;
+                    full.push(site);
+                }
+                Err(Failure::Budget) => return Err(Failure::Budget.into()),
+                Err(failure) => short = short.or(Some(failure)),
+            }
+        }
+        if turn.is_empty() {
+            return Ok(());
+        }
+        if full.is_empty() {
+            return Err(short.unwrap_or(Failure::NoMember).into());
+        }
+        self.thin_out(&turn, &full, spreads)
+    }
+
+    fn full_copy(&mut self, index: usize, site: usize) -> Result<(), Failure> {
+        let Some(part) = self.part(index) else {
+            return Ok(());
+        };
+        let (_, hi) = self.case.bounds(part, site);
+        let wanted = part.wanted.min(hi);
+        let mut fits = 0;
+        let mut affordable = true;
+        for choice in part.choices(site) {
+            let most = self.most_now(part, choice);
+            // A member that gets nothing new keeps the copy that it has.
+            let wanted = if choice.room == 0 {
+                wanted.min(choice.credit)
+            } else {
+                wanted
+            };
+            fits = fits.max(most);
+            if wanted > 0 && most >= wanted {
+                if self.affords(part, site, choice, wanted) {
+                    self.take(index, site, choice, wanted);
+                    return Ok(());
+                }
+                affordable = false;
+            }
+        }
+        if !affordable {
+            return Err(Failure::Budget);
+        }
+        Err(Failure::Capacity {
+            component: part.component.name.clone(),
+            needed: wanted,
+            fits,
+        })
+    }
+
+    /// Drops copies until the spread constraints are kept, the least preferred first.
+    fn thin_out(
+        &mut self,
+        turn: &[usize],
+        full: &[usize],
+        spreads: &[(String, Spread)],
+    ) -> Result<(), Stop> {
+        let Some(part) = turn.first().and_then(|index| self.part(*index)) else {
+            return Ok(());
+        };
+        let mut kept = full.to_vec();
+        for (key, spread) in spreads {
+            let group = |site: &usize| spread.group_of.get(*site).copied().flatten();
+            kept.retain(|site| group(site).is_some());
+            let mut groups: Vec<usize> = Vec::new();
+            for found in kept.iter().filter_map(group) {
+                if !groups.contains(&found) {
+                    groups.push(found);
+                }
+            }
+            let most = spread.max_groups.and_then(|max| usize::try_from(max).ok());
+            groups.truncate(most.unwrap_or(usize::MAX));
+            kept.retain(|site| group(site).is_some_and(|group| groups.contains(&group)));
+            if let Some(skew) = spread.max_skew {
+                let members = |group_id: usize| {
+                    kept.iter()
+                        .filter(|site| group(site) == Some(group_id))
+                        .count()
+                };
+                let least = groups
+                    .iter()
+                    .map(|group| members(*group))
+                    .min()
+                    .unwrap_or(0);
+                let more = usize::try_from(skew / part.wanted.max(1)).unwrap_or(0);
+                let mut counts = vec![0_usize; spread.groups()];
+                kept.retain(|site| {
+                    let Some(count) = group(site).and_then(|group| counts.get_mut(group)) else {
+                        return false;
+                    };
+                    *count += 1;
+                    *count <= least + more
+                });
+            }
+            let used = i64::try_from(groups.len()).unwrap_or(i64::MAX);
+            if used < spread.min_groups {
+                let component = part.component.name.clone();
+                let key = key.clone();
+                let failure = Failure::Spread {
+                    key,
+                    component,
+                    groups: used,
+                    replicas: part.wanted,
+                };
+                return Err(failure.into());
+            }
+        }
+        let gone: Vec<usize> = full
+            .iter()
+            .copied()
+            .filter(|site| !kept.contains(site))
+            .collect();
+        self.plan
+            .picks
+            .retain(|(index, site), _| !(turn.contains(index) && gone.contains(site)));
+        Ok(())
+    }
+}
+
+/// The largest number up to `most` that is allowed; 0 when 1 is not.
+fn largest(most: i64, allowed: impl Fn(i64) -> bool) -> i64 {
+    let (mut low, mut high) = (0_i64, most.max(0));
+    while low < high {
+        let middle = low + (high - low + 1) / 2;
+        if allowed(middle) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
+}

@@ -1,0 +1,215 @@
+//! How many replicas fit on a member's nodes, whatever nodes the replicas in flight will take.
+//!
+//! A replica that is assigned and not yet seen on a node may land on any node it fits. What is
+//! left is therefore judged for the worst packing: of two bounds on what those replicas can take
+//! away, each valid for every packing, the better one counts. The answer is never too high, and
+//! exact where what is in flight has the size of what is asked for.
+
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+/// What one replica requests: (resource id, amount above 0), by id.
+pub(crate) type Each = Vec<(usize, i64)>;
+
+/// More replicas than any member holds; where nothing is requested, this many fit.
+pub(crate) const PLENTY: i64 = 1 << 40;
+
+/// Nodes that are alike: how many, and what is free on each by resource id. A resource beyond the
+/// end is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Nodes {
+    /// How many.
+    pub(crate) count: i64,
+    /// Free amounts.
+    pub(crate) free: Vec<i64>,
+}
+
+impl Nodes {
+    fn free_of(&self, resource: usize) -> i64 {
+        self.free.get(resource).copied().unwrap_or(0).max(0)
+    }
+
+    /// How many replicas fit on one of these nodes.
+    pub(crate) fn fit(&self, each: &Each) -> i64 {
+        let times = each.iter().map(|(resource, amount)| {
+            self.free_of(*resource)
+                .checked_div(*amount)
+                .unwrap_or(PLENTY)
+        });
+        times.min().unwrap_or(PLENTY).min(PLENTY)
+    }
+}
+
+/// Replicas in flight of one size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flying {
+    /// What each requests.
+    pub(crate) each: Each,
+    /// How many.
+    pub(crate) replicas: i64,
+}
+
+/// How many replicas of `each` fit on `nodes`, for every packing of `flying`.
+pub(crate) fn room<'a>(
+    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    flying: impl Iterator<Item = &'a Flying> + Clone,
+    each: &Each,
+) -> i64 {
+    let total = slots(nodes.clone(), each);
+    if total == 0 || flying.clone().next().is_none() {
+        return total;
+    }
+    let whole = |group: &&Flying| is_multiple(&group.each, each);
+    let all_slots = flying.clone().map(|group| slots_taken(group, each));
+    let by_slots = all_slots.fold(0_i64, i64::saturating_add);
+    let by_amount = amount_taken(nodes.clone(), flying.clone(), each, PLENTY);
+    let wholes = flying
+        .clone()
+        .filter(whole)
+        .map(|group| slots_taken(group, each));
+    let wholes = wholes.fold(0_i64, i64::saturating_add);
+    let mixed = amount_taken(nodes, flying.filter(|group| !whole(group)), each, PLENTY);
+    let taken = by_slots.min(by_amount).min(wholes.saturating_add(mixed));
+    total.saturating_sub(taken).max(0)
+}
+
+/// On how many of `nodes` one replica of `each` fits, for every packing of `flying`.
+pub(crate) fn roomy<'a>(
+    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    flying: impl Iterator<Item = &'a Flying> + Clone,
+    each: &Each,
+) -> i64 {
+    let fitting = nodes.clone().filter(|nodes| nodes.fit(each) > 0);
+    let total = fitting.fold(0_i64, |sum, nodes| sum.saturating_add(nodes.count.max(0)));
+    // A replica in flight lands on one node and takes no other's room.
+    let pods = flying.clone().fold(0_i64, |sum, group| {
+        sum.saturating_add(group.replicas.max(0))
+    });
+    let taken = pods.min(amount_taken(nodes, flying, each, 1));
+    total.saturating_sub(taken).max(0)
+}
+
+/// How many replicas of `each` fit on `nodes` with nothing in flight.
+pub(crate) fn slots<'a>(nodes: impl Iterator<Item = &'a Nodes>, each: &Each) -> i64 {
+    let sum = nodes.fold(0_i64, |sum, nodes| {
+        sum.saturating_add(nodes.fit(each).saturating_mul(nodes.count.max(0)))
+    });
+    sum.min(PLENTY)
+}
+
+/// The most slots that a group can take: no replica of it takes more than the slots its largest
+/// share of one slot reaches into.
+fn slots_taken(group: &Flying, each: &Each) -> i64 {
+    let most = each.iter().map(|(resource, amount)| {
+        let flown = amount_of(&group.each, *resource);
+        ceil_div(flown, *amount)
+    });
+    most.max()
+        .unwrap_or(0)
+        .saturating_mul(group.replicas.max(0))
+}
+
+/// Whether each replica of the group takes a whole number of slots, so that nothing is lost by
+/// counting slots.
+fn is_multiple(flown: &Each, each: &Each) -> bool {
+    let mut shares = each.iter().map(|(resource, amount)| {
+        let flown = amount_of(flown, *resource);
+        (
+            flown.checked_div(*amount).unwrap_or(0),
+            flown.checked_rem(*amount).unwrap_or(0),
+        )
+    });
+    let largest = shares
+        .clone()
+        .map(|(whole, rest)| (whole, i64::from(rest > 0)))
+        .max();
+    let Some((whole, rest)) = largest else {
+        return true;
+    };
+    rest == 0 && shares.all(|(share, rest)| share < whole || rest == 0)
+}
+
+/// The most slots that the sums of what is in flight can take, spread in the worst way as if they
+/// were fluid: one resource at a time, cheapest slots first. Of a node at most `most` slots count.
+fn amount_taken<'a>(
+    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    flying: impl Iterator<Item = &'a Flying> + Clone,
+    each: &Each,
+    most: i64,
+) -> i64 {
+    let mut taken = 0_i64;
+    for (resource, amount) in each {
+        let sum = flying.clone().fold(0_i64, |sum, group| {
+            let flown = amount_of(&group.each, *resource);
+            sum.saturating_add(flown.saturating_mul(group.replicas.max(0)))
+        });
+        if sum > 0 {
+            taken = taken.saturating_add(cheapest(
+                nodes.clone(),
+                each,
+                most,
+                (*resource, *amount),
+                sum,
+            ));
+        }
+    }
+    taken
+}
+
+/// How many slots `budget` of one resource can take. On a node the first slot costs what is left
+/// over beside all slots and one more, each further one `amount`.
+fn cheapest<'a>(
+    nodes: impl Iterator<Item = &'a Nodes>,
+    each: &Each,
+    most: i64,
+    (resource, amount): (usize, i64),
+    budget: i64,
+) -> i64 {
+    let mut prices: Vec<(i64, i64)> = Vec::new();
+    for nodes in nodes {
+        let fit = nodes.fit(each).min(most);
+        if fit <= 0 || nodes.count <= 0 {
+            continue;
+        }
+        let spare = nodes
+            .free_of(resource)
+            .saturating_sub(amount.saturating_mul(fit));
+        let first = spare.saturating_add(1).max(1);
+        let further = fit.saturating_sub(1);
+        if first <= amount {
+            prices.push((first, nodes.count));
+            prices.push((amount, further.saturating_mul(nodes.count)));
+        } else {
+            // The first slot is the dearest: the mean price, which no choice of slots undercuts.
+            let all = first.saturating_add(amount.saturating_mul(further));
+            let mean = all.checked_div(fit).unwrap_or(amount).max(1);
+            prices.push((mean, fit.saturating_mul(nodes.count)));
+        }
+    }
+    prices.sort_unstable();
+    let mut left = budget;
+    let mut taken = 0_i64;
+    for (price, slots) in prices {
+        let bought = left.checked_div(price).unwrap_or(0).min(slots);
+        taken = taken.saturating_add(bought);
+        left = left.saturating_sub(bought.saturating_mul(price));
+        if bought < slots {
+            break;
+        }
+    }
+    taken
+}
+
+/// The amount of one resource; 0 when it is not requested.
+pub(crate) fn amount_of(each: &Each, resource: usize) -> i64 {
+    each.iter()
+        .find(|(id, _)| *id == resource)
+        .map_or(0, |(_, amount)| *amount)
+}
+
+fn ceil_div(number: i64, by: i64) -> i64 {
+    let whole = number.checked_div(by).unwrap_or(0);
+    whole.saturating_add(i64::from(number.checked_rem(by).unwrap_or(0) > 0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Division and spread, from the definitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Violation;
+use crate::request::{
+    Component, Division, DivisionKind, Request, SpreadConstraint, WhenUnsatisfiable,
+};
+use crate::snapshot::Snapshot;
+use crate::verdict::{Placed, Verdict};
+
+pub(super) fn verify(
+    snapshot: &Snapshot,
+    request: &Request,
+    verdict: &Verdict,
+    placement: &Placed,
+    found: &mut Vec<Violation>,
+) {
+    for component in &request.components {
+        let shares: Vec<(&str, i64)> = placement
+            .assignments
+            .iter()
+            .filter(|assignment| assignment.component == component.name)
+            .map(|assignment| (assignment.member.as_str(), assignment.replicas))
+            .collect();
+        let members: BTreeSet<&str> = shares.iter().map(|(member, _)| *member).collect();
+        let mut broken = Vec::new();
+        if members.len() != shares.len() {
+            broken.push("one flavor per member");
+        }
+        counts(request, component, &shares, &mut broken);
+        pinned(request, component, &members, &mut broken);
+        if component.division == Division::Divided {
+            for spread in &request.placement.spread {
+                let soft = spread.when_unsatisfiable == WhenUnsatisfiable::ScheduleAnyway;
+                let relaxed = soft && verdict.relaxed.contains(&spread.topology_key);
+                if !relaxed && !kept(snapshot, request, spread, component, &shares) {
+                    broken.push("spread");
+                }
+            }
+        }
+        for rule in broken {
+            let (key, component) = (request.key.clone(), component.name.clone());
+            found.push(Violation::Division {
+                key,
+                component,
+                rule,
+            });
+        }
+    }
+}
+
+fn counts(
+    request: &Request,
+    component: &Component,
+    shares: &[(&str, i64)],
+    broken: &mut Vec<&'static str>,
+) {
+    let total: i64 = shares.iter().map(|(_, replicas)| replicas).sum();
+    let division = &request.placement.division;
+    match component.division {
+        Division::EveryMatchingNode => {}
+        Division::OneMember => {
+            let with_replicas = shares.iter().filter(|(_, replicas)| *replicas > 0).count();
+            if total != component.replicas || with_replicas > 1 {
+                broken.push("all replicas on one member");
+            }
+        }
+        Division::Divided if division.kind == DivisionKind::Duplicated => {
+            if component.replicas > 0 && shares.is_empty() {
+                broken.push("a copy somewhere");
+            }
+            if shares
+                .iter()
+                .any(|(_, replicas)| *replicas > component.replicas)
+            {
+                broken.push("a copy has no more than all replicas");
+            }
+        }
+        Division::Divided => {
+            if total != component.replicas {
+                broken.push("the shares add up");
+            }
+            for (member, replicas) in shares.iter().filter(|(_, replicas)| *replicas > 0) {
+                let (min, max) = match component.bounds.get(*member) {
+                    Some(own) => (own.min, own.max),
+                    None => (division.min_per_member, division.max_per_member),
+                };
+                if *replicas < min.unwrap_or(0) || max.is_some_and(|max| *replicas > max) {
+                    broken.push("bounds per member");
+                }
+            }
+        }
+    }
+}
+
+fn pinned(
+    request: &Request,
+    component: &Component,
+    members: &BTreeSet<&str>,
+    broken: &mut Vec<&'static str>,
+) {
+    if !component.pinned_data {
+        return;
+    }
+    let mut before = BTreeSet::new();
+    for assignment in request
+        .previous
+        .iter()
+        .filter(|a| a.component == component.name)
+    {
+        before.insert(assignment.member.as_str());
+    }
+    if !before.is_empty() && !members.is_subset(&before) {
+        broken.push("data stays where it is");
+    }
+}
+
+fn kept(
+    snapshot: &Snapshot,
+    request: &Request,
+    spread: &SpreadConstraint,
+    component: &Component,
+    shares: &[(&str, i64)],
+) -> bool {
+    let mut groups: BTreeMap<String, i64> = BTreeMap::new();
+    for (name, replicas) in shares.iter().filter(|(_, replicas)| *replicas > 0) {
+        let Some(member) = snapshot.members.get(*name) else {
+            return false;
+        };
+        let key = spread.topology_key.as_str();
+        let value = match key {
+            "member" => (*name).to_owned(),
+            "provider" => member.provider.clone(),
+            "operator" => member.operator.clone(),
+            "zone" => member.zone.clone(),
+            "region" => member.region.clone(),
+            "owner" => member.owner.clone(),
+            "mlps" => member
+                .mlps
+                .map(|mlps| mlps.level.to_string())
+                .unwrap_or_default(),
+            label => {
+                let label = label.strip_prefix("label:").unwrap_or(label);
+                member.labels.get(label).cloned().unwrap_or_default()
+            }
+        };
+        if value.is_empty() {
+            return false;
+        }
+        *groups.entry(value).or_default() += replicas;
+    }
+    if groups.is_empty() {
+        return true;
+    }
+    let used = i64::try_from(groups.len()).unwrap_or(i64::MAX);
+    let duplicated = request.placement.division.kind == DivisionKind::Duplicated;
+    let cap = if duplicated {
+        i64::MAX
+    } else {
+        component.replicas
+    };
+    let skew = groups.values().max().unwrap_or(&0) - groups.values().min().unwrap_or(&0);
+    used >= spread.min_groups.unwrap_or(1).min(cap)
+        && spread.max_groups.is_none_or(|max| used <= max)
+        && spread.max_skew.is_none_or(|max| skew <= max)
+}

@@ -1,0 +1,89 @@
+//! What a request may not say, whatever the fleet is.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::request::{Component, Request};
+
+/// The most affinity terms.
+const MAX_TERMS: usize = 64;
+
+/// The first contradiction or excess of a request, as a sentence that names value and fix.
+pub(super) fn problem(request: &Request, config: &Config) -> Option<String> {
+    let components = &request.components;
+    if components.len() > config.max_components {
+        let (has, most) = (components.len(), config.max_components);
+        return Some(format!(
+            "{has} components, at most {most}: split the workload"
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for component in components {
+        if !names.insert(&component.name) {
+            let name = &component.name;
+            return Some(format!(
+                "component {name} is given twice: rename one of them"
+            ));
+        }
+    }
+    components
+        .iter()
+        .find_map(|component| of_component(component, config))
+        .or_else(|| of_placement(request))
+}
+
+fn of_component(component: &Component, config: &Config) -> Option<String> {
+    let Component { name, replicas, .. } = component;
+    if *replicas < 0 || *replicas > config.max_replicas {
+        let most = config.max_replicas;
+        return Some(format!("{name} has {replicas} replicas: give 0 to {most}"));
+    }
+    if let Some((resource, amount)) = component.per_replica.iter().find(|(_, amount)| *amount < 0) {
+        return Some(format!(
+            "{name} requests {amount} {resource}: give 0 or more"
+        ));
+    }
+    component.bounds.iter().find_map(|(member, bounds)| {
+        let (min, max) = (bounds.min?, bounds.max?);
+        (min > max).then(|| {
+            format!("{name} has min {min} and max {max} on {member}: lower min or raise max")
+        })
+    })
+}
+
+fn of_placement(request: &Request) -> Option<String> {
+    let placement = &request.placement;
+    if placement.affinity.len() > MAX_TERMS {
+        let has = placement.affinity.len();
+        return Some(format!(
+            "{has} affinity terms, at most {MAX_TERMS}: remove some"
+        ));
+    }
+    let division = &placement.division;
+    if let (Some(min), Some(max)) = (division.min_per_member, division.max_per_member)
+        && min > max
+    {
+        return Some(format!(
+            "division has minPerMember {min} and maxPerMember {max}: lower the one or raise the other"
+        ));
+    }
+    placement.spread.iter().find_map(|spread| {
+        let key = &spread.topology_key;
+        if key.is_empty() {
+            return Some("a spread has no topologyKey: give one, such as provider".to_owned());
+        }
+        if let Some(skew) = spread.max_skew.filter(|skew| *skew < 0) {
+            return Some(format!("spread over {key} has maxSkew {skew}: give 0 or more"));
+        }
+        if let (Some(min), Some(max)) = (spread.min_groups, spread.max_groups)
+            && min > max
+        {
+            return Some(format!(
+                "spread over {key} has minGroups {min} and maxGroups {max}: lower the one or raise the other"
+            ));
+        }
+        spread.max_groups.filter(|max| *max < 1).map(|max| {
+            format!("spread over {key} has maxGroups {max}: give 1 or more")
+        })
+    })
+}

@@ -1,0 +1,242 @@
+//! The snapshot made ready for many decisions: names as numbers, shapes as rows, and the capacity
+//! that earlier decisions of the batch have taken.
+
+pub(crate) mod class;
+
+use std::collections::BTreeMap;
+
+use crate::capacity::{Each, Flying, Nodes, PLENTY};
+use crate::resources::{PODS, Resources};
+use crate::snapshot::{Member, Snapshot, Taint};
+
+/// The longest path from a tenant to its root that is followed; a longer one is a cycle.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// The fleet at one moment of the batch.
+pub(crate) struct Fleet<'a> {
+    /// What it was made from.
+    pub(crate) snapshot: &'a Snapshot,
+    /// Members by name.
+    pub(crate) sites: Vec<Site<'a>>,
+    /// Nodes of one flavor on one member.
+    pub(crate) lots: Vec<Lot>,
+    /// Flavors by name.
+    pub(crate) flavors: Vec<&'a str>,
+    /// Distinct kinds of nodes.
+    pub(crate) profiles: Vec<Profile<'a>>,
+    resources: BTreeMap<&'a str, usize>,
+}
+
+/// One member.
+pub(crate) struct Site<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// What the snapshot says of it.
+    pub(crate) member: &'a Member,
+    /// The region on whose ground it stands, and every region above.
+    pub(crate) regions: Vec<&'a str>,
+    /// Its lots, as indices into [`Fleet::lots`].
+    pub(crate) lots: std::ops::Range<usize>,
+}
+
+/// Nodes of one flavor on one member.
+pub(crate) struct Lot {
+    /// The flavor, as an index into [`Fleet::flavors`].
+    pub(crate) flavor: usize,
+    /// Nodes with their profiles.
+    pub(crate) nodes: Vec<(usize, Nodes)>,
+    /// What is in flight, one group per size.
+    pub(crate) flying: Vec<Flying>,
+    /// Counts the changes of `flying`.
+    pub(crate) version: u64,
+}
+
+/// What tells nodes apart besides their free amounts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Profile<'a> {
+    /// The flavor, as an index into [`Fleet::flavors`].
+    pub(crate) flavor: usize,
+    /// Labels.
+    pub(crate) labels: &'a BTreeMap<String, String>,
+    /// Taints.
+    pub(crate) taints: &'a [Taint],
+}
+
+impl<'a> Fleet<'a> {
+    /// The fleet of a snapshot before any decision.
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+        let flavors: Vec<&str> = snapshot.flavors.keys().map(String::as_str).collect();
+        let mut fleet = Self {
+            snapshot,
+            sites: Vec::with_capacity(snapshot.members.len()),
+            lots: Vec::new(),
+            flavors,
+            profiles: Vec::new(),
+            resources: resource_ids(snapshot),
+        };
+        let mut profiles = BTreeMap::new();
+        for (name, member) in &snapshot.members {
+            fleet.add(name, member, &mut profiles);
+        }
+        fleet
+    }
+
+    fn add(
+        &mut self,
+        name: &'a str,
+        member: &'a Member,
+        profiles: &mut BTreeMap<Profile<'a>, usize>,
+    ) {
+        let first = self.lots.len();
+        let mut by_flavor: BTreeMap<usize, Lot> = BTreeMap::new();
+        for shape in member.sketch.iter().flat_map(|sketch| &sketch.shapes) {
+            let Some(flavor) = shape.flavor.as_deref().and_then(|name| self.flavor(name)) else {
+                continue;
+            };
+            let profile = Profile {
+                flavor,
+                labels: &shape.labels,
+                taints: &shape.taints,
+            };
+            let known = profiles.len();
+            let id = *profiles.entry(profile).or_insert(known);
+            if id == known {
+                self.profiles.push(profile);
+            }
+            let nodes = Nodes {
+                count: shape.count.max(0),
+                free: self.row(&shape.free),
+            };
+            let lot = by_flavor.entry(flavor).or_insert_with(|| Lot {
+                flavor,
+                nodes: Vec::new(),
+                flying: Vec::new(),
+                version: 0,
+            });
+            lot.nodes.push((id, nodes));
+        }
+        for flight in &member.in_flight {
+            let flavor = self.flavor(&flight.flavor);
+            if let Some(lot) = flavor.and_then(|flavor| by_flavor.get_mut(&flavor)) {
+                lot.fly(self.each(&flight.per_replica), flight.replicas);
+            }
+        }
+        self.lots.extend(by_flavor.into_values());
+        let regions = ancestors(self.snapshot, &member.region);
+        self.sites.push(Site {
+            name,
+            member,
+            regions,
+            lots: first..self.lots.len(),
+        });
+    }
+
+    /// The index of a flavor.
+    pub(crate) fn flavor(&self, name: &str) -> Option<usize> {
+        self.flavors.binary_search(&name).ok()
+    }
+
+    /// The index of a member.
+    pub(crate) fn site(&self, name: &str) -> Option<usize> {
+        self.sites.binary_search_by(|site| site.name.cmp(name)).ok()
+    }
+
+    /// A request per resource id, with one of `pods`; a resource that no node has gets an id
+    /// beyond all rows.
+    pub(crate) fn each(&self, per_replica: &Resources) -> Each {
+        let beyond = self.resources.len();
+        let id = |name: &str| self.resources.get(name).copied().unwrap_or(beyond);
+        let mut each: Each = per_replica
+            .iter()
+            .filter(|(_, amount)| *amount > 0)
+            .map(|(name, amount)| (id(name), amount))
+            .collect();
+        if per_replica.get(PODS) <= 0 {
+            each.push((id(PODS), 1));
+        }
+        each.sort_unstable();
+        each
+    }
+
+    /// The name of a resource id; empty for one that no node has.
+    pub(crate) fn resource_name(&self, id: usize) -> &'a str {
+        self.resources
+            .iter()
+            .find(|(_, known)| **known == id)
+            .map_or("", |(name, _)| name)
+    }
+
+    fn row(&self, free: &Resources) -> Vec<i64> {
+        let mut row = vec![0; self.resources.len()];
+        for (name, id) in &self.resources {
+            if let Some(cell) = row.get_mut(*id) {
+                let unbounded = *name == PODS && !free.contains(PODS);
+                *cell = if unbounded {
+                    PLENTY
+                } else {
+                    free.get(name).clamp(0, i64::MAX)
+                };
+            }
+        }
+        row
+    }
+
+    /// Counts replicas as in flight on a lot.
+    pub(crate) fn assume(&mut self, lot: usize, each: Each, replicas: i64) {
+        if let Some(lot) = self.lots.get_mut(lot) {
+            lot.fly(each, replicas);
+        }
+    }
+
+    /// The lot of a flavor on a site.
+    pub(crate) fn lot_of(&self, site: usize, flavor: usize) -> Option<usize> {
+        let mut lots = self.sites.get(site)?.lots.clone();
+        lots.find(|lot| self.lots.get(*lot).is_some_and(|lot| lot.flavor == flavor))
+    }
+}
+
+impl Lot {
+    fn fly(&mut self, each: Each, replicas: i64) {
+        if replicas <= 0 {
+            return;
+        }
+        self.version += 1;
+        match self.flying.iter_mut().find(|group| group.each == each) {
+            Some(group) => group.replicas = group.replicas.saturating_add(replicas),
+            None => self.flying.push(Flying { each, replicas }),
+        }
+    }
+}
+
+fn resource_ids(snapshot: &Snapshot) -> BTreeMap<&str, usize> {
+    let mut ids: BTreeMap<&str, usize> = BTreeMap::from([(PODS, 0)]);
+    let sketches = snapshot
+        .members
+        .values()
+        .filter_map(|member| member.sketch.as_ref());
+    for (name, _) in sketches
+        .flat_map(|sketch| &sketch.shapes)
+        .flat_map(|shape| shape.free.iter())
+    {
+        let next = ids.len();
+        ids.entry(name).or_insert(next);
+    }
+    ids
+}
+
+/// A tenant and all above it, nearest first; at most [`MAX_DEPTH`].
+pub(crate) fn ancestors<'a>(snapshot: &'a Snapshot, tenant: &'a str) -> Vec<&'a str> {
+    let mut path = Vec::new();
+    let mut at = Some(tenant).filter(|tenant| !tenant.is_empty());
+    while let Some(name) = at {
+        if path.len() >= MAX_DEPTH || path.contains(&name) {
+            break;
+        }
+        path.push(name);
+        at = snapshot
+            .tenants
+            .get(name)
+            .and_then(|tenant| tenant.parent.as_deref());
+    }
+    path
+}

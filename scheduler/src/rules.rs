@@ -1,0 +1,169 @@
+//! The hard rules of one request: the tenant's guardrails along its path, and what the placement
+//! adds to them.
+
+use std::collections::BTreeSet;
+
+use crate::fleet::{Fleet, Site, ancestors};
+use crate::labels::pass_all;
+use crate::request::{AffinityTerm, Request};
+use crate::verdict::Authority;
+
+/// A rule with the tenant that has it; `None`: the placement has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule<'a, T> {
+    /// What is allowed or required.
+    pub(crate) value: T,
+    /// Who has the rule.
+    pub(crate) tenant: Option<&'a str>,
+}
+
+impl<T> Rule<'_, T> {
+    /// Who may decide on it: nobody besides the owner of the workload for its own placement.
+    pub(crate) fn authority(&self) -> Option<Authority> {
+        let tenant = self.tenant?.to_owned();
+        Some(Authority::SecurityAdministrators { tenant })
+    }
+}
+
+/// All rules of one request.
+pub(crate) struct Rules<'a> {
+    /// The request.
+    pub(crate) request: &'a Request,
+    /// The moment of the decision.
+    pub(crate) now: i64,
+    /// Seconds for which a member that is not ready is tolerated.
+    pub(crate) tolerated_not_ready: i64,
+    /// Regions.
+    pub(crate) residency: Vec<Rule<'a, &'a BTreeSet<String>>>,
+    /// Network zones; the placement's one zone apart.
+    pub(crate) zones: Vec<Rule<'a, &'a BTreeSet<String>>>,
+    /// Providers.
+    pub(crate) providers: Vec<Rule<'a, &'a BTreeSet<String>>>,
+    /// MLPS levels.
+    pub(crate) levels: Vec<Rule<'a, u8>>,
+    /// Flavors that are allowed, in order of preference, as indices of the fleet.
+    pub(crate) flavors: Vec<usize>,
+    /// The tenant whose rule forbids flavors that the placement allows.
+    pub(crate) flavor_authority: Option<Authority>,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of a request.
+    pub(crate) fn new(fleet: &Fleet<'a>, request: &'a Request, tolerated_not_ready: i64) -> Self {
+        let snapshot = fleet.snapshot;
+        let mut rules = Self {
+            request,
+            now: snapshot.now,
+            tolerated_not_ready,
+            residency: Vec::new(),
+            zones: Vec::new(),
+            providers: Vec::new(),
+            levels: Vec::new(),
+            flavors: preferred_flavors(fleet, request),
+            flavor_authority: None,
+        };
+        let required = &request.placement.requirements;
+        if !required.residency.is_empty() {
+            rules.residency.push(Rule {
+                value: &required.residency,
+                tenant: None,
+            });
+        }
+        if let Some(level) = required.mlps_level {
+            rules.levels.push(Rule {
+                value: level,
+                tenant: None,
+            });
+        }
+        for name in ancestors(snapshot, &request.tenant) {
+            rules.add(fleet, name);
+        }
+        rules
+    }
+
+    fn add(&mut self, fleet: &Fleet<'a>, tenant: &'a str) {
+        let Some(of) = fleet.snapshot.tenants.get(tenant) else {
+            return;
+        };
+        let rails = &of.guardrails;
+        let tenant = Some(tenant);
+        self.residency
+            .extend(rails.residency.as_ref().map(|value| Rule { value, tenant }));
+        self.zones
+            .extend(rails.zones.as_ref().map(|value| Rule { value, tenant }));
+        self.providers
+            .extend(rails.providers.as_ref().map(|value| Rule { value, tenant }));
+        self.levels
+            .extend(rails.mlps_level.map(|value| Rule { value, tenant }));
+        if let Some(allowed) = &rails.flavors {
+            let before = self.flavors.len();
+            self.flavors.retain(|flavor| {
+                fleet
+                    .flavors
+                    .get(*flavor)
+                    .is_some_and(|name| allowed.contains(*name))
+            });
+            if self.flavors.len() < before {
+                self.flavor_authority = Rule { value: (), tenant }.authority();
+            }
+        }
+    }
+}
+
+fn preferred_flavors(fleet: &Fleet<'_>, request: &Request) -> Vec<usize> {
+    let named = &request.placement.flavors;
+    if !named.is_empty() {
+        let mut flavors: Vec<usize> = Vec::new();
+        for flavor in named.iter().filter_map(|name| fleet.flavor(name)) {
+            if !flavors.contains(&flavor) {
+                flavors.push(flavor);
+            }
+        }
+        return flavors;
+    }
+    let mut all: Vec<usize> = (0..fleet.flavors.len()).collect();
+    all.sort_by_key(|flavor| {
+        let name = fleet.flavors.get(*flavor);
+        let flavor = name.and_then(|name| fleet.snapshot.flavors.get(*name));
+        std::cmp::Reverse(flavor.map_or(0, |flavor| flavor.precedence))
+    });
+    all
+}
+
+/// Whether an affinity term selects a member.
+pub(crate) fn selects(term: &AffinityTerm, site: &Site<'_>) -> bool {
+    let one_of =
+        |allowed: &BTreeSet<String>, value: &str| allowed.is_empty() || allowed.contains(value);
+    let member = site.member;
+    one_of(&term.members, site.name)
+        && one_of(&term.owners, &member.owner)
+        && one_of(&term.providers, &member.provider)
+        && one_of(&term.operators, &member.operator)
+        && one_of(&term.zones, &member.zone)
+        && (term.regions.is_empty() || stands_in(site, &term.regions))
+        && pass_all(&member.labels, &term.labels)
+}
+
+/// Whether a member stands in one of the regions or below: containment in the tree.
+pub(crate) fn stands_in(site: &Site<'_>, regions: &BTreeSet<String>) -> bool {
+    site.regions.iter().any(|region| regions.contains(*region))
+}
+
+/// The value of a topology key on a member; `None` when it has none.
+pub(crate) fn topology(site: &Site<'_>, key: &str) -> Option<String> {
+    let member = site.member;
+    let value = match key {
+        "member" => site.name.to_owned(),
+        "provider" => member.provider.clone(),
+        "operator" => member.operator.clone(),
+        "zone" => member.zone.clone(),
+        "region" => member.region.clone(),
+        "owner" => member.owner.clone(),
+        "mlps" => member.mlps?.level.to_string(),
+        label => member
+            .labels
+            .get(label.strip_prefix("label:").unwrap_or(label))?
+            .clone(),
+    };
+    Some(value).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,211 @@
+//! Scores: whole numbers from 0 to 100, each explained by its name, and their weighted mean.
+
+use crate::case::{Part, Seat};
+use crate::config::ScoreWeights;
+use crate::fleet::{Fleet, Site};
+use crate::labels::tolerated;
+use crate::resources::{CPU, Resources};
+use crate::rules::Rules;
+use crate::snapshot::TaintEffect;
+use crate::verdict::Scores;
+
+/// Bytes in a GiB: prices of what is counted in bytes are per GiB.
+const GIB: i128 = 1 << 30;
+
+/// Rates every member that is not expelled.
+pub(crate) fn rate(
+    fleet: &Fleet<'_>,
+    rules: &Rules<'_>,
+    parts: &[Part<'_>],
+    weights: ScoreWeights,
+    seats: &mut [Seat],
+) {
+    let main = parts
+        .iter()
+        .filter(|part| part.wanted > 0)
+        .max_by_key(|part| part.wanted);
+    let rooms: Vec<i64> = (0..seats.len()).map(|site| room(main, site)).collect();
+    let roomiest = rooms.iter().max().copied().unwrap_or(0);
+    let prices: Vec<Option<i128>> = fleet
+        .sites
+        .iter()
+        .enumerate()
+        .map(|(index, site)| price(fleet, main, index, site))
+        .collect();
+    let known: Vec<i128> = prices.iter().flatten().copied().collect();
+    let (dearest, cheapest) = (
+        known.iter().max().copied().unwrap_or(0),
+        known.iter().min().copied().unwrap_or(0),
+    );
+    let wanted: i64 = parts
+        .iter()
+        .fold(0, |sum, part| sum.saturating_add(part.wanted));
+    for (index, seat) in seats
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, seat)| !seat.expelled)
+    {
+        let Some(site) = fleet.sites.get(index) else {
+            continue;
+        };
+        let there = parts
+            .iter()
+            .fold(0_i64, |sum, part| sum.saturating_add(part.prev(index)));
+        let mut scores = Scores {
+            balance: percent(
+                rooms.get(index).copied().unwrap_or(0).into(),
+                roomiest.into(),
+                100,
+            ),
+            stability: percent(there.into(), wanted.into(), 0),
+            cost: match prices.get(index).copied().flatten() {
+                Some(price) => percent(dearest - price, dearest - cheapest, 100),
+                None if known.is_empty() => 100,
+                None => 50,
+            },
+            preference: preference(rules, main, index, site),
+            total: 0,
+        };
+        scores.total = mean(&scores, weights);
+        seat.scores = Some(scores);
+    }
+}
+
+/// Sites that are not expelled, the best first, by name among equals.
+pub(crate) fn order(seats: &[Seat]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..seats.len())
+        .filter(|site| seats.get(*site).is_some_and(|seat| !seat.expelled))
+        .collect();
+    let total = |site: usize| {
+        seats
+            .get(site)
+            .and_then(|seat| seat.scores)
+            .map_or(0, |s| s.total)
+    };
+    order.sort_by_key(|site| std::cmp::Reverse(total(*site)));
+    order
+}
+
+fn room(main: Option<&Part<'_>>, site: usize) -> i64 {
+    main.map_or(0, |part| {
+        part.choices(site)
+            .iter()
+            .map(|choice| choice.most())
+            .max()
+            .unwrap_or(0)
+    })
+}
+
+/// The price of one replica of the main component for an hour, in the flavor it would take.
+fn price(
+    fleet: &Fleet<'_>,
+    main: Option<&Part<'_>>,
+    index: usize,
+    site: &Site<'_>,
+) -> Option<i128> {
+    let part = main?;
+    let choice = part.choices(index).first()?;
+    let prices = site.member.prices.get(*fleet.flavors.get(choice.flavor)?)?;
+    let amounts: &Resources = &part.component.per_replica;
+    let total = amounts.iter().fold(0_i128, |sum, (resource, amount)| {
+        let price = prices.get(resource).copied().unwrap_or(0);
+        // A thousandth of the price's unit keeps small requests apart.
+        let cost = i128::from(amount) * i128::from(price) * 1000 / unit(resource);
+        sum.saturating_add(cost)
+    });
+    Some(total)
+}
+
+/// How many of an amount make one of what a price is for.
+fn unit(resource: &str) -> i128 {
+    let tail = resource.rsplit('/').next().unwrap_or(resource);
+    if resource == CPU {
+        1000
+    } else if matches!(tail, "memory" | "storage" | "ephemeral-storage")
+        || tail.starts_with("hugepages-")
+    {
+        GIB
+    } else {
+        1
+    }
+}
+
+/// The place of the flavor it would take in the order of preference; half of it where a soft taint
+/// is not tolerated.
+fn preference(rules: &Rules<'_>, main: Option<&Part<'_>>, index: usize, site: &Site<'_>) -> u8 {
+    let flavors = rules.flavors.len();
+    let taken = main
+        .and_then(|part| part.choices(index).first())
+        .map(|choice| choice.flavor);
+    let place = taken.and_then(|taken| rules.flavors.iter().position(|flavor| *flavor == taken));
+    let score = match place {
+        Some(place) => percent((flavors - place) as i128, flavors as i128, 100),
+        None if main.is_none() => 100,
+        None => 0,
+    };
+    let tolerations = &rules.request.placement.tolerations;
+    let soft = site.member.taints.iter().any(|taint| {
+        taint.effect == TaintEffect::PreferNoSchedule && !tolerated(taint, tolerations)
+    });
+    if soft { score / 2 } else { score }
+}
+
+fn percent(part: i128, whole: i128, of_nothing: u8) -> u8 {
+    if whole <= 0 {
+        return of_nothing;
+    }
+    u8::try_from((part.clamp(0, whole) * 100) / whole).unwrap_or(100)
+}
+
+fn mean(scores: &Scores, weights: ScoreWeights) -> u8 {
+    let weighted = [
+        (scores.balance, weights.balance),
+        (scores.stability, weights.stability),
+        (scores.cost, weights.cost),
+        (scores.preference, weights.preference),
+    ];
+    let all: u64 = weighted.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let sum: u64 = weighted
+        .iter()
+        .map(|(score, weight)| u64::from(*score) * if all == 0 { 1 } else { u64::from(*weight) })
+        .sum();
+    let whole = if all == 0 { 4 } else { all };
+    u8::try_from(sum / whole).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scores, mean, percent};
+    use crate::config::ScoreWeights;
+
+    #[test]
+    fn the_total_is_the_weighted_mean() {
+        let scores = Scores {
+            balance: 100,
+            stability: 0,
+            cost: 50,
+            preference: 100,
+            total: 0,
+        };
+        let weights = ScoreWeights {
+            balance: 1,
+            stability: 1,
+            cost: 2,
+            preference: 0,
+        };
+        assert_eq!(mean(&scores, weights), 50);
+        let none = ScoreWeights {
+            balance: 0,
+            stability: 0,
+            cost: 0,
+            preference: 0,
+        };
+        assert_eq!(mean(&scores, none), 62);
+    }
+
+    #[test]
+    fn shares_of_nothing_are_given() {
+        assert_eq!(percent(3, 0, 100), 100);
+        assert_eq!(percent(1, 3, 0), 33);
+    }
+}
