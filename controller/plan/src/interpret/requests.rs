@@ -79,9 +79,9 @@ impl PodAmounts {
                 running = running.checked_add(&own)?;
                 sidecars.clone_from(&at_its_turn);
             }
-            starting = Resources::max(&starting, &at_its_turn);
+            starting = Resources::larger(&starting, &at_its_turn);
         }
-        Some(Resources::max(&running, &starting))
+        Some(Resources::larger(&running, &starting))
     }
 }
 

@@ -139,7 +139,7 @@ fn requests(pod: &Pod) -> Resources {
     };
     all.requests(&Resources::new()).unwrap_or_else(|| {
         let each = all.containers.iter().map(|c| &c.requests);
-        each.fold(Resources::new(), |most, own| Resources::max(&most, own))
+        each.fold(Resources::new(), |most, own| Resources::larger(&most, own))
     })
 }
 
@@ -161,7 +161,7 @@ fn container(container: &Container, statuses: &[ContainerStatus]) -> Amounts {
         let allocated = resources(status.allocated_resources.as_ref());
         let actual = status.resources.as_ref().and_then(|r| r.requests.as_ref());
         for has in [allocated, resources(actual)] {
-            asked.requests = Resources::max(&asked.requests, &has);
+            asked.requests = Resources::larger(&asked.requests, &has);
         }
     }
     asked
