@@ -62,14 +62,23 @@ pub fn max(one: &Held, other: &Held) -> Held {
         both.entry(place)
             .and_modify(|held: &mut HeldEntry| {
                 held.replicas = held.replicas.max(entry.replicas);
-                held.per_replica = Resources::max(&held.per_replica, &entry.per_replica);
-                held.charge = Resources::max(&held.charge, &entry.charge);
+                held.per_replica = larger(&held.per_replica, &entry.per_replica);
+                held.charge = larger(&held.charge, &entry.charge);
             })
             .or_insert_with(|| entry.clone());
     }
     Held {
         entries: both.into_values().collect(),
     }
+}
+
+/// The larger amount of each resource.
+fn larger(one: &Resources, other: &Resources) -> Resources {
+    let mut larger = one.clone();
+    for (name, amount) in other.iter() {
+        larger.set(name, amount.max(one.get(name)));
+    }
+    larger
 }
 
 /// A decision's amounts by place: assigned and not yet confirmed as gone, together.
@@ -89,7 +98,7 @@ fn add(sum: &mut Places, assignment: &Assignment) {
     at.replicas = at
         .replicas
         .saturating_add(i64::from(assignment.replicas.max(0)));
-    at.requests = Resources::max(&at.requests, &amounts::taken(&assignment.requests));
+    at.requests = larger(&at.requests, &amounts::taken(&assignment.requests));
     at.charge
         .saturating_add_assign(&amounts::taken(&assignment.charge));
 }
