@@ -19,7 +19,9 @@ pub struct LabelEquals {
     pub match_labels: BTreeMap<String, String>,
 }
 
-/// How a taint acts on what does not tolerate it.
+/// Effect of a taint: `NoSchedule` (no new work; what runs there stays), `PreferNoSchedule` (chosen
+/// only when nothing else is left) or `NoExecute` (no new work, and what runs there leaves). In a
+/// toleration, absent: every effect. Example: `NoSchedule`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -38,10 +40,11 @@ pub enum TaintEffect {
 pub struct Taint {
     /// Key. Example: `maintenance`.
     pub key: String,
-    /// Value. Default: empty.
+    /// Value. Default: empty. Example: `until-friday`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value: String,
-    /// What it does to work that does not tolerate it.
+    /// `NoSchedule` (no new work; what runs there stays), `PreferNoSchedule` (chosen only when nothing
+    /// else is left) or `NoExecute` (no new work, and what runs there leaves). Example: `NoSchedule`.
     pub effect: TaintEffect,
 }
 
@@ -63,13 +66,13 @@ pub enum TolerationOperator {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Toleration {
-    /// Key of the taint; empty with `operator: Exists` tolerates every taint.
+    /// Key of the taint; empty with `operator: Exists` tolerates every taint. Example: `maintenance`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
-    /// `Equal` (default) or `Exists`.
+    /// `Equal` (key and value are equal) or `Exists` (the key exists). Default: `Equal`.
     #[serde(default)]
     pub operator: TolerationOperator,
-    /// Value of the taint, for `Equal`.
+    /// Value of the taint, for `Equal`. Default: empty. Example: `until-friday`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value: String,
     /// Effect it tolerates; absent: every effect.

@@ -46,10 +46,11 @@ pub struct FlavorSpec {
     /// Example: `{matchLabels: {kubernetes.io/arch: arm64, heyun.dev/xinchuang: "true"}}`.
     pub node_selector: LabelEquals,
     /// Of the flavors that match a node the highest precedence wins; ties are refused. Immutable.
-    /// Default: 0.
+    /// Default: 0. Example: 20.
     #[serde(default)]
     pub precedence: i32,
-    /// Tolerations added to pods placed on this flavor, so that its nodes may be tainted.
+    /// Tolerations added to pods placed on this flavor, so that its nodes may be tainted. Default:
+    /// none. Example: `[{key: xinchuang, operator: Exists}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
 }

@@ -66,7 +66,7 @@ pub struct MemberClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// Push only: the Secret in the hub's own namespace that holds the credential; written by
-    /// `heyun cluster join`, bound to this endpoint and its CA.
+    /// `heyun cluster join`, bound to this endpoint and its CA. Example: `{name: member-guangzhou-1}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<SecretRef>,
     /// Vendor of the cloud, a topology key for spread. Example: `huawei`.
@@ -75,7 +75,7 @@ pub struct MemberClusterSpec {
     /// Kubernetes distribution, for people. Example: `cce`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub distribution: String,
-    /// Where it physically stands.
+    /// Where it physically stands. Example: `{region: guangzhou}`.
     #[serde(default)]
     pub location: Location,
     /// Name of the Tenant it belongs to, for affinity and administration. Example: `guangzhou`.
@@ -84,24 +84,28 @@ pub struct MemberClusterSpec {
     /// Who runs it day to day. Example: `gz-cloud-ops`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub operator: String,
-    /// Area of the e-government extranet. Default: `cegn-common`.
+    /// Area of the e-government extranet: `cegn-common` (公用网络区), `cegn-dedicated` (专用网络区),
+    /// `cegn-internet` (互联网接入区) or `internet`. Default: `cegn-common`.
     #[serde(default)]
     pub zone: NetworkZone,
-    /// Graded protection (GB/T 22239) of the platform.
+    /// Graded protection (GB/T 22239) of the platform. Example: `{level: 3, filingNo: "44010099001"}`.
     #[serde(default)]
     pub mlps: Mlps,
-    /// What the vendor calls things, mapped once for every application.
+    /// What the vendor calls things, mapped once for every application. Default: empty, every name as
+    /// it is. Example: `{storage: {standard: csi-disk}, ingress: {default: nginx}}`.
     #[serde(default)]
     pub class_map: ClassMap,
-    /// Taints that keep away work without the toleration.
+    /// Taints that keep away work without the toleration. Default: none.
+    /// Example: `[{key: maintenance, effect: NoSchedule}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key", "effect"]))]
     pub taints: Vec<Taint>,
     /// True closes the member for new work (`heyun cluster cordon`); what runs there stays.
+    /// Default: false.
     #[serde(default)]
     pub unschedulable: bool,
     /// What is never given to workloads, by resource, as a percentage or an amount.
-    /// Example: `{cpu: 10%, memory: 4Gi}`.
+    /// Default: nothing. Example: `{cpu: 10%, memory: 4Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reserve: BTreeMap<String, String>,
 }
@@ -146,7 +150,9 @@ pub struct Location {
     pub region: String,
 }
 
-/// Areas of the e-government extranet; classified networks are out of scope.
+/// Area of the e-government extranet that is asked for: `cegn-common` (公用网络区), `cegn-dedicated`
+/// (专用网络区), `cegn-internet` (互联网接入区) or `internet`; classified networks are out of scope.
+/// Absent: any. Example: `cegn-common`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -182,7 +188,7 @@ impl NetworkZone {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mlps {
-    /// Level the platform is filed at, 1 to 5; 0: not filed. Default: 0.
+    /// Level the platform is filed at, 1 to 5; 0: not filed. Default: 0. Example: 3.
     #[serde(default)]
     #[schemars(range(min = 0, max = 5))]
     pub level: u8,
@@ -190,6 +196,7 @@ pub struct Mlps {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filing_no: String,
     /// Last day on which the filing is valid (inclusive), `YYYY-MM-DD` or RFC 3339; absent: no end.
+    /// Example: `2027-06-30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<String>,
 }

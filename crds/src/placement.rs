@@ -43,37 +43,40 @@ use crate::member_cluster::NetworkZone;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementSpec {
-    /// Terms in order: the first whose members hold everything wins. Empty: every member.
+    /// Terms in order: the first whose members hold everything wins. Default: one term of every member.
+    /// Example: `[{name: home, owners: [guangzhou]}, {name: province, owners: [guangdong]}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub affinity: Vec<AffinityTerm>,
-    /// Members that are never chosen, by name.
+    /// Members that are never chosen, by name. Default: none. Example: `[gz-old]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub exclude: Vec<String>,
     /// Flavors in order of preference; one left out is forbidden. Empty: every flavor that the
-    /// tenant has quota for, by precedence.
+    /// tenant has quota for, by precedence. Example: `[xinchuang-arm64, general-amd64]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub flavors: Vec<String>,
-    /// Hard requirements; they add to the tenant's guardrails and never weaken them.
+    /// Hard requirements; they add to the tenant's guardrails and never weaken them. Default: none.
+    /// Example: `{mlpsLevel: 3, zone: cegn-common}`.
     #[serde(default)]
     pub requirements: Requirements,
-    /// Taints of members that are tolerated.
+    /// Taints of members that are tolerated. Default: none. Example: `[{key: maintenance, operator: Exists}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<Toleration>,
-    /// How replicas are divided over the chosen members.
+    /// How replicas are divided over the chosen members. Default: `{type: Aggregated}`.
+    /// Example: `{type: ByCapacity, minPerMember: 2}`.
     #[serde(default)]
     pub division: Division,
-    /// Spread over topology keys.
+    /// Spread over topology keys. Default: none. Example: `[{topologyKey: provider, maxSkew: 4}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topologyKey"]))]
     pub spread: Vec<SpreadConstraint>,
     /// What becomes of volume claims when work moves; absent: work with claims does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataPolicy>,
-    /// Weights of the scores, 0 to 100 each; absent: the platform's.
+    /// Weights of the scores, 0 to 100 each; absent: the platform's. Example: `{stability: 60, cost: 20}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<ScoreWeights>,
 }
@@ -84,7 +87,7 @@ pub struct PlacementSpec {
 pub struct AffinityTerm {
     /// Name of the term, shown as the tier. Example: `home`.
     pub name: String,
-    /// Members by name.
+    /// Members by name. Default: any. Example: `[guangzhou-1, guangzhou-2]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub members: Vec<String>,
@@ -95,7 +98,7 @@ pub struct AffinityTerm {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub owners: Vec<String>,
-    /// Members that stand in one of these Region tenants or below.
+    /// Members that stand in one of these Region tenants or below. Default: any. Example: `[guangdong]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub regions: Vec<String>,
@@ -103,11 +106,11 @@ pub struct AffinityTerm {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub providers: Vec<String>,
-    /// Members of one of these operators.
+    /// Members of one of these operators. Default: any. Example: `[gz-cloud-ops]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub operators: Vec<String>,
-    /// Members in one of these zones.
+    /// Members in one of these zones. Default: any. Example: `[cegn-common]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zones: Vec<NetworkZone>,
 }
@@ -123,11 +126,12 @@ pub struct Requirements {
     /// Network zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<NetworkZone>,
-    /// Least MLPS level of the platform.
+    /// Least MLPS level of the platform, 1 to 5; absent: the tenant's. Example: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 5))]
     pub mlps_level: Option<u8>,
-    /// Region tenants, by containment in the tree.
+    /// Region tenants on whose ground the work may run, by containment in the tree; empty: the
+    /// tenant's. Example: `[guangzhou]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residency: Vec<String>,
 }
@@ -141,13 +145,14 @@ pub struct Division {
     #[serde(default, rename = "type")]
     pub type_: DivisionType,
     /// For `Weighted`: weight by member name; a member without one gets nothing.
+    /// Example: `{guangzhou-1: 2, province-a: 1}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
-    /// Least replicas on a member that is chosen. Default: 1.
+    /// Least replicas on a member that is chosen. Default: 1. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub min_per_member: Option<u32>,
-    /// Most replicas on one member. Default: no bound.
+    /// Most replicas on one member. Default: no bound. Example: 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_per_member: Option<u32>,
@@ -174,19 +179,20 @@ pub struct SpreadConstraint {
     /// `member`, `provider`, `operator`, `zone`, `mlps`, `region`, or `label:KEY` for a label of
     /// the MemberCluster. Example: `provider`.
     pub topology_key: String,
-    /// Largest difference of replicas between chosen groups; absent: any.
+    /// Largest difference of replicas between chosen groups; absent: any. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_skew: Option<u32>,
-    /// Least number of groups. Default: 1.
+    /// Least number of groups. Default: 1. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub min_groups: Option<u32>,
-    /// Most groups; absent: any.
+    /// Most groups; absent: any. Example: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_groups: Option<u32>,
-    /// `DoNotSchedule` (the default) or `ScheduleAnyway` (as near as it goes).
+    /// `DoNotSchedule` (the Workload is not placed) or `ScheduleAnyway` (as near as it goes).
+    /// Default: `DoNotSchedule`.
     #[serde(default)]
     pub when_unsatisfiable: WhenUnsatisfiable,
 }
@@ -201,7 +207,9 @@ pub enum WhenUnsatisfiable {
     ScheduleAnyway,
 }
 
-/// What becomes of volume claims when work moves.
+/// What becomes of volume claims when work moves: `Ephemeral` (the data may be lost), `Replicated`
+/// (the application replicates it itself) or `RestoreFrom` (it is restored from a backup). Absent:
+/// work with claims does not move. Example: `Replicated`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DataPolicy {
     /// The data may be lost.
@@ -216,19 +224,19 @@ pub enum DataPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScoreWeights {
-    /// Even use of members.
+    /// Even use of members. Example: 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub balance: Option<u32>,
-    /// Staying where it is.
+    /// Staying where it is. Example: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub stability: Option<u32>,
-    /// Low price.
+    /// Low price. Example: 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub cost: Option<u32>,
-    /// The order of flavors.
+    /// The order of flavors. Example: 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub preference: Option<u32>,

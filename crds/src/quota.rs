@@ -40,9 +40,10 @@ use crate::quantity::Quantity;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct QuotaSpec {
-    /// The Tenant; equal to the Quota's own name, so that there is one.
+    /// The Tenant; equal to the Quota's own name, so that there is one. Example: `gz-civil-affairs`.
     pub tenant: String,
     /// One line per flavor and resource; an absent line is 0.
+    /// Example: `[{flavor: xinchuang-arm64, resource: cpu, guaranteed: "20", nominal: "40", ceiling: "60"}]`.
     #[serde(default)]
     #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor", "resource"]))]
     pub resources: Vec<QuotaLine>,
@@ -50,7 +51,7 @@ pub struct QuotaSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover_reserve: Option<String>,
     /// How far the nominals of the children may exceed this nominal, in percent (100 to 1000).
-    /// Default: 100.
+    /// Default: 100. Example: 150.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 1000))]
     pub overcommit_percent: Option<u32>,
@@ -64,12 +65,12 @@ pub struct QuotaLine {
     pub flavor: String,
     /// Name of the resource. Example: `cpu`.
     pub resource: String,
-    /// 保底: never lent. Default: 0.
+    /// 保底: never lent; at most the nominal. Default: 0. Example: `"20"`.
     #[serde(default)]
     pub guaranteed: Quantity,
-    /// 核定额度: entitled; lent while idle, taken back on demand.
+    /// 核定额度: entitled; lent while idle, taken back on demand. Example: `"40"`.
     pub nominal: Quantity,
-    /// 上限: the most it may reach by borrowing. Default: the nominal.
+    /// 上限: the most it may reach by borrowing. Default: the nominal. Example: `"60"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Quantity>,
 }

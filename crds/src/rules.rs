@@ -165,7 +165,8 @@ pub(crate) fn apply(crd: CustomResourceDefinition) -> Result<CustomResourceDefin
 }
 
 /// Drops formats that the API server does not know and would warn of (`uint32`); their least
-/// value, 0, is already in the schema.
+/// value, 0, is already in the schema. Joins the lines of a paragraph, for `kubectl explain` wraps
+/// by itself.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -175,6 +176,11 @@ fn tidy(schema: &mut Value) {
                 .is_some_and(|f| f.starts_with("uint"))
             {
                 map.remove("format");
+            }
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                let paragraphs: Vec<String> =
+                    text.split("\n\n").map(|p| p.replace('\n', " ")).collect();
+                *text = paragraphs.join("\n\n");
             }
             map.values_mut().for_each(tidy);
         }

@@ -43,7 +43,7 @@ use crate::common::{ResourceMap, Taint};
 #[serde(rename_all = "camelCase")]
 pub struct SketchSpec {
     /// Node label keys that shapes are told apart by (at most 64): those that any Flavor or
-    /// Workload names.
+    /// Workload names. Example: `[topology.kubernetes.io/zone]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub label_keys: Vec<String>,

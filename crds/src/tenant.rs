@@ -57,7 +57,8 @@ pub struct TenantSpec {
     /// Name of the parent Tenant; absent: a root. Example: `guangzhou`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// `Region`, `Agency` or `System`.
+    /// `Region` (an administrative division or development zone: ground that members stand on),
+    /// `Agency` (an organisation) or `System` (a graded information system, 定级对象). Example: `Agency`.
     pub kind: TenantKind,
     /// Level of government. Example: `Prefectural`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,21 +70,26 @@ pub struct TenantSpec {
     /// Name for people, may change at will. Example: `广州市民政局`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub display_name: String,
-    /// Unified social credit code of the organisation (GB 32100), 18 characters.
+    /// Unified social credit code of the organisation (GB 32100), 18 characters with
+    /// the check character last. Example: `11440100007482911M`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub org_code: String,
-    /// Who administers the tenant: they may deploy in its namespaces.
+    /// Who administers the tenant: they may deploy in its namespaces. Default: nobody.
+    /// Example: `[{kind: Group, name: "gz-civil-affairs:admins"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub owners: Vec<Owner>,
-    /// Namespaces of the tenant on the hub and on members; each begins with the tenant's name.
+    /// Namespaces of the tenant on the hub and on members; each is the tenant's
+    /// name or begins with it and a dash. Default: none. Example: `[gz-civil-affairs, gz-civil-affairs-test]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<String>,
     /// What the tenant may create below itself; absent: nothing.
+    /// Example: `{children: 5, depth: 1, namePrefix: gz-civil-affairs-}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Delegation>,
-    /// Hard rules for all work of this tenant and of those below it.
+    /// Hard rules for all work of this tenant and of those below it. Default: the parent's.
+    /// Example: `{residency: [guangzhou], mlpsLevel: 3}`.
     #[serde(default)]
     pub guardrails: Guardrails,
 }
@@ -113,7 +119,8 @@ impl TenantKind {
     }
 }
 
-/// Levels of government.
+/// Level of government: `National`, `Provincial`, `Prefectural`, `County` or `Township`; for people
+/// and reports. Absent: not said. Example: `Prefectural`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -134,11 +141,11 @@ pub enum AdminLevel {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
-    /// `User`, `Group` or `ServiceAccount`.
+    /// `User`, `Group` or `ServiceAccount`. Example: `Group`.
     pub kind: OwnerKind,
     /// Name as the API server authenticates it. Example: `gz-civil-affairs:admins`.
     pub name: String,
-    /// Namespace of a ServiceAccount.
+    /// Namespace of a ServiceAccount; absent for others. Example: `ci`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
@@ -171,13 +178,13 @@ impl OwnerKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delegation {
-    /// Most children. Default: 0.
+    /// Most children. Default: 0. Example: 5.
     #[serde(default)]
     pub children: u32,
-    /// Most levels below. Default: 0.
+    /// Most levels below. Default: 0. Example: 1.
     #[serde(default)]
     pub depth: u32,
-    /// How a delegated child's name starts. Example: `gz-civil-affairs-`.
+    /// How a delegated child's name starts; begins with the tenant's own name. Example: `gz-civil-affairs-`.
     #[serde(default)]
     pub name_prefix: String,
 }
@@ -210,6 +217,7 @@ pub struct Guardrails {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highest_priority: Option<String>,
     /// Kinds that a Workload may carry, as `Kind` or `Kind.group`; absent: the platform's list.
+    /// Example: `[Deployment.apps, Service, ConfigMap]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_kinds: Option<Vec<String>>,
 }

@@ -58,15 +58,15 @@ use crate::workload::{AdoptionPolicy, Assignment, DeletionPolicy, ImmutablePolic
 pub struct WorkSpec {
     /// The Workload this comes from.
     pub workload: WorkloadKey,
-    /// Tenant of the Workload.
+    /// Tenant of the Workload. Example: `gz-civil-affairs`.
     pub tenant: String,
     /// uid of that Tenant: a tenant created again inherits nothing.
     pub tenant_uid: String,
-    /// Id of the decision.
+    /// Id of the decision. Example: `7f3a9c21d0`.
     pub decision: String,
-    /// Epoch of the leader that wrote this (fence).
+    /// Epoch of the leader that wrote this (fence). Example: 3.
     pub epoch: i64,
-    /// Epoch that retires this Work: written before it is deleted.
+    /// Epoch that retires this Work: written before it is deleted, together with `epoch`. Example: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retire: Option<i64>,
     /// What the decision assigns to this member: with it a lost decision is rebuilt.
@@ -79,13 +79,16 @@ pub struct WorkSpec {
     /// Secrets that go along: their payload is a native Secret beside this Work.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<CarriedSecret>,
-    /// What happens with an object of the same name that is there already.
+    /// What happens with an object of the same name that is there already: `Never` (refused),
+    /// `IfNoDiff` (adopted when nothing would change) or `Always` (adopted and changed). Default: `Never`.
     #[serde(default)]
     pub adoption: AdoptionPolicy,
-    /// What happens when an immutable field changes.
+    /// What happens when an immutable field changes: `Refuse` (a condition names field, member and fix)
+    /// or `Recreate`. Default: `Refuse`.
     #[serde(default)]
     pub on_immutable: ImmutablePolicy,
-    /// What becomes of the objects when this Work is deleted.
+    /// What becomes of the objects when this Work is deleted: `Delete` or `Orphan` (they stay).
+    /// Default: `Delete`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -96,9 +99,9 @@ pub struct WorkSpec {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadKey {
-    /// Namespace, on the hub and on the member.
+    /// Namespace, on the hub and on the member. Example: `gz-civil-affairs`.
     pub namespace: String,
-    /// Name.
+    /// Name. Example: `assistance`.
     pub name: String,
     /// uid; adoption rewrites it.
     #[serde(default)]
@@ -114,7 +117,7 @@ pub struct WorkloadKey {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CarriedSecret {
-    /// Name on the member.
+    /// Name on the member. Example: `db-password`.
     pub name: String,
     /// Name of the native Secret in the member's namespace on the hub.
     pub source: String,

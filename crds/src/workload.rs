@@ -73,28 +73,31 @@ pub const EXPLANATION_BYTES_MAX: usize = 8 * 1024;
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadSpec {
     /// Plain Kubernetes manifests of any namespaced kind but Secret, unmodified. At most 200 and
-    /// 512 KiB as JSON. An atomic list: `heyun deploy -f` writes it as a whole.
+    /// 512 KiB as JSON. Example: `[{apiVersion: v1, kind: ConfigMap, metadata: {name: app}}]`. An atomic list: `heyun deploy -f` writes it as a whole.
     #[schemars(length(min = 1, max = 200), extend("x-kubernetes-list-type" = "atomic"))]
     pub manifests: Vec<Manifest>,
-    /// Native Secrets of this namespace that travel with the work.
+    /// Native Secrets of this namespace that travel with the work; those that pods name are found by
+    /// themselves. Default: none. Example: `[{name: db-password}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub secrets: Vec<SecretUse>,
-    /// Where and how it may be spread; not together with `placementRef`.
+    /// Where and how it may be spread; not together with `placementRef`. Absent: anywhere that the
+    /// tenant's guardrails and quota allow. Example: `{division: {type: ByCapacity}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementSpec>,
-    /// Name of a Placement in the same namespace; not together with `placement`.
+    /// A Placement in the same namespace; not together with `placement`. Example: `{name: two-cities}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement_ref: Option<PlacementRef>,
     /// Overrides the replicas of the one scalable component, or of the one `scaleTarget` names;
-    /// this is what `kubectl scale` writes.
+    /// this is what `kubectl scale` writes. Absent: what the manifest says. Example: 12.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub replicas: Option<i32>,
     /// The component that `replicas` means. Example: `Deployment/web`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_target: Option<String>,
-    /// What a component says beyond its manifest.
+    /// What a component says beyond its manifest. Default: nothing.
+    /// Example: `[{name: StatefulSet/db, replicas: 3}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub components: Vec<ComponentSpec>,
@@ -104,13 +107,16 @@ pub struct WorkloadSpec {
     /// True keeps the Workload from being scheduled anew; what runs stays. Default: false.
     #[serde(default)]
     pub suspend: bool,
-    /// What becomes of the applied objects when the Workload is deleted. Default: `Delete`.
+    /// What becomes of the applied objects when the Workload is deleted: `Delete` or `Orphan` (they stay;
+    /// a Workload created again from the same YAML adopts them). Default: `Delete`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// What happens with an object of the same name that is there already. Default: `Never`.
+    /// What happens with an object of the same name that is there already: `Never` (refused),
+    /// `IfNoDiff` (adopted when nothing would change) or `Always` (adopted and changed). Default: `Never`.
     #[serde(default)]
     pub adoption: AdoptionPolicy,
-    /// What happens when a field that Kubernetes keeps immutable changes. Default: `Refuse`.
+    /// What happens when a field that Kubernetes keeps immutable changes: `Refuse` (a condition names
+    /// field, member and fix) or `Recreate` (deleted and created again). Default: `Refuse`.
     #[serde(default)]
     pub on_immutable: ImmutablePolicy,
 }
@@ -175,11 +181,11 @@ pub struct PlacementRef {
 pub struct ComponentSpec {
     /// The component. Example: `StatefulSet/db`.
     pub name: String,
-    /// Overrides its replicas.
+    /// Overrides its replicas. Absent: what the manifest says. Example: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub replicas: Option<i32>,
-    /// Whether it may be divided over members; absent: by its kind.
+    /// Whether it may be divided over members; absent: by its kind. Example: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divisible: Option<bool>,
 }

@@ -1,5 +1,11 @@
 //! The static files of an installation: no wildcard, nothing forgotten, names as the code has them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests: a panic is the report"
+)]
+
 use heyun_crds::{install, labels};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -75,7 +75,7 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
         return;
     };
     for (name, field) in fields {
-        // The standard condition is explained once by Kubernetes' own reference.
+        // The standard condition is explained by Kubernetes' own reference, a placement by its kind.
         let here = format!("{path}.{name}");
         let default = match &field["default"] {
             Value::Null if required.contains(&name.as_str()) => "*required*".to_owned(),
@@ -87,9 +87,16 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
             "| `{here}` | {} | {default} | {} | {} |",
             kind(field),
             checks(field).join("; "),
-            text(&field["description"])
+            if here == "spec.placement" {
+                format!(
+                    "{} Its fields: [Placement](#placement).",
+                    text(&field["description"])
+                )
+            } else {
+                text(&field["description"])
+            }
         );
-        if name == "conditions" {
+        if name == "conditions" || here == "spec.placement" {
             continue;
         }
         let (inner, suffix) = if field["items"].is_object() {
