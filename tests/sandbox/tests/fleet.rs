@@ -25,7 +25,12 @@ const SOON: Duration = Duration::from_mins(1);
 const OWNER_DIR: &str = "HEYUN_TEST_OWNER_DIR";
 
 fn keeper() -> KeeperCommand {
-    KeeperCommand::binary(env!("CARGO_BIN_EXE_heyun-keeper"))
+    // As an executable that embeds it has it: behind a subcommand.
+    let path = env!("CARGO_BIN_EXE_heyun-keeper").into();
+    KeeperCommand {
+        path,
+        args: vec!["keeper".into()],
+    }
 }
 
 fn start(spec: &FleetSpec, dir: Option<&Path>) -> Fleet {

@@ -3,5 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    heyun_sandbox::keeper_main(std::env::args_os().skip(1))
+    // The word stands where an executable that embeds the keeper has its subcommand.
+    heyun_sandbox::keeper_main(
+        std::env::args_os()
+            .skip(1)
+            .skip_while(|arg| arg == "keeper"),
+    )
 }

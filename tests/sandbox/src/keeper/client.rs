@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::protocol::{Answer, Envelope, ExitInfo, Launch, ProcessInfo, Reply, Request, Signal};
+use super::sweep::session_of;
 use super::{KeeperCommand, OWNED};
 use crate::error::{IoContext, tail};
 use crate::{Error, Result};
@@ -183,7 +184,13 @@ impl Keeper {
 
     /// Ends it and all that it owns, and waits for that.
     pub(crate) fn shutdown(&self) -> Result<()> {
-        self.done(Request::Shutdown, ANSWER)
+        self.done(Request::Shutdown, ANSWER)?;
+        // It answers last of all; after this, not even it is left.
+        let until = Instant::now() + Duration::from_secs(5);
+        while session_of(self.pid).is_some() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     fn done(&self, request: Request, patience: Duration) -> Result<()> {

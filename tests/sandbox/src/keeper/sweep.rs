@@ -53,15 +53,24 @@ fn kill_session(session: i32) -> bool {
     found
 }
 
-/// Whether a process is of this session and not dead. The dead ones that nobody asked how they
-/// ended, in a container perhaps for ever, do not count.
 fn is_alive_in(session: i32, pid: Pid) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
-        return false;
-    };
+    u32::try_from(pid.as_raw_nonzero().get())
+        .ok()
+        .and_then(session_of)
+        == Some(session)
+}
+
+/// The session of a process that is not dead. The dead ones that nobody asked how they ended, in a
+/// container perhaps for ever, do not count.
+pub(super) fn session_of(pid: u32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // PID (NAME) STATE PARENT GROUP SESSION …, where the name may hold anything.
-    let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-    fields.next() != Some("Z") && fields.nth(2) == Some(session.to_string().as_str())
+    let mut fields = stat.rsplit(") ").next()?.split(' ');
+    if fields.next()? == "Z" {
+        None
+    } else {
+        fields.nth(2)?.parse().ok()
+    }
 }
 
 /// Removes what [`OWNED`] lists, and the folder if it is empty then.
