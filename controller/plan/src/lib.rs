@@ -13,3 +13,6 @@ pub mod secrets;
 pub mod sketch;
 pub mod tenants;
 pub mod wrap;
+
+#[cfg(test)]
+mod story;
