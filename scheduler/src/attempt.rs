@@ -127,7 +127,7 @@ impl From<Failure> for Stop {
     }
 }
 
-impl<'t, 'c, 'a> Attempt<'t, 'c, 'a> {
+impl<'t, 'a> Attempt<'t, '_, 'a> {
     fn run(mut self, sites: &[usize], spreads: &[(String, Spread)]) -> Result<Plan, Stop> {
         let kind = self.case.request.placement.division.kind;
         if self.case.parts.is_empty() {
@@ -320,8 +320,7 @@ impl<'t, 'c, 'a> Attempt<'t, 'c, 'a> {
                 there = sites.iter().copied().take(1).collect();
             }
             for site in there {
-                let known = part.choices(site).first().map(|choice| choice.flavor);
-                let flavor = known.or_else(|| self.case.rules.flavors.first().copied());
+                let flavor = self.flavor_without_replicas(part, site);
                 if let Some(flavor) = flavor {
                     let pick = Pick {
                         flavor,
@@ -333,6 +332,27 @@ impl<'t, 'c, 'a> Attempt<'t, 'c, 'a> {
                 }
             }
         }
+    }
+
+    /// The flavor that is named for no replicas: the one of before, else one that would do.
+    fn flavor_without_replicas(&self, part: &Part<'a>, site: usize) -> Option<usize> {
+        let fleet = self.case.fleet;
+        let allowed = &self.case.rules.flavors;
+        let name = fleet.sites.get(site).map_or("", |site| site.name);
+        let mut previous = self.case.request.previous.iter();
+        let before = previous
+            .find(|before| before.component == part.component.name && before.member == name);
+        let before = before.and_then(|before| fleet.flavor(&before.flavor));
+        before
+            .filter(|flavor| allowed.contains(flavor))
+            .or_else(|| part.choices(site).first().map(|choice| choice.flavor))
+            .or_else(|| {
+                allowed
+                    .iter()
+                    .copied()
+                    .find(|flavor| fleet.lot_of(site, *flavor).is_some())
+            })
+            .or_else(|| allowed.first().copied())
     }
 
     /// Components that run on every node, on every site that is used.

@@ -212,4 +212,9 @@ fn ceil_div(number: i64, by: i64) -> i64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "tests compute with small numbers and stop at a panic"
+)]
 mod tests;

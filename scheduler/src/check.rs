@@ -222,3 +222,6 @@ fn new_replicas(
         0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -266,4 +266,9 @@ pub(crate) fn sum(numbers: &[i64]) -> i64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "tests compute with small numbers and stop at a panic"
+)]
 mod tests;

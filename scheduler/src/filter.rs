@@ -129,10 +129,9 @@ pub(crate) fn is_passing(refusal: &Refusal) -> bool {
     )
 }
 
-fn operator(site: &Site<'_>) -> Option<Authority> {
-    Some(Authority::MemberOperator {
-        operator: site.member.operator.clone(),
-    })
+fn operator(site: &Site<'_>) -> Authority {
+    let operator = site.member.operator.clone();
+    Authority::MemberOperator { operator }
 }
 
 fn readiness(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
@@ -200,7 +199,7 @@ fn apis(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
     };
     for api in required.iter().filter(|api| !served.contains(*api)) {
         let reason = Reason::ApiMissing { api: api.clone() };
-        found.push(refusal(Filter::Apis, reason, operator(site)));
+        found.push(refusal(Filter::Apis, reason, Some(operator(site))));
     }
 }
 
@@ -249,7 +248,7 @@ fn mlps(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
         found.push(refusal(
             Filter::Mlps,
             Reason::MlpsExpired { valid_until },
-            operator(site),
+            Some(operator(site)),
         ));
     }
 }

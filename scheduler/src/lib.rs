@@ -14,6 +14,7 @@ pub mod check;
 pub mod config;
 mod decide;
 mod divide;
+pub mod explain;
 mod filter;
 #[cfg(test)]
 mod fixtures;

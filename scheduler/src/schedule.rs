@@ -69,3 +69,6 @@ fn in_order(requests: &[Request]) -> Vec<&Request> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod properties;

@@ -1,6 +1,6 @@
 //! Scores: whole numbers from 0 to 100, each explained by its name, and their weighted mean.
 
-use crate::case::{Part, Seat};
+use crate::case::{Choice, Part, Seat};
 use crate::config::ScoreWeights;
 use crate::fleet::{Fleet, Site};
 use crate::labels::tolerated;
@@ -66,7 +66,7 @@ pub(crate) fn rate(
             preference: preference(rules, main, index, site),
             total: 0,
         };
-        scores.total = mean(&scores, weights);
+        scores.total = mean(scores, weights);
         seat.scores = Some(scores);
     }
 }
@@ -90,7 +90,7 @@ fn room(main: Option<&Part<'_>>, site: usize) -> i64 {
     main.map_or(0, |part| {
         part.choices(site)
             .iter()
-            .map(|choice| choice.most())
+            .map(Choice::most)
             .max()
             .unwrap_or(0)
     })
@@ -157,7 +157,7 @@ fn percent(part: i128, whole: i128, of_nothing: u8) -> u8 {
     u8::try_from((part.clamp(0, whole) * 100) / whole).unwrap_or(100)
 }
 
-fn mean(scores: &Scores, weights: ScoreWeights) -> u8 {
+fn mean(scores: Scores, weights: ScoreWeights) -> u8 {
     let weighted = [
         (scores.balance, weights.balance),
         (scores.stability, weights.stability),
@@ -193,14 +193,14 @@ mod tests {
             cost: 2,
             preference: 0,
         };
-        assert_eq!(mean(&scores, weights), 50);
+        assert_eq!(mean(scores, weights), 50);
         let none = ScoreWeights {
             balance: 0,
             stability: 0,
             cost: 0,
             preference: 0,
         };
-        assert_eq!(mean(&scores, none), 62);
+        assert_eq!(mean(scores, none), 62);
     }
 
     #[test]

@@ -355,4 +355,9 @@ fn windows(groups: &[Slot], max_skew: Option<i64>, total: i64) -> impl Iterator<
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "tests compute with small numbers and stop at a panic"
+)]
 mod tests;

@@ -269,15 +269,12 @@ impl Attempt<'_, '_, '_> {
             .iter()
             .zip(spreads)
             .find(|(one, _)| crate::spread::spread(slots, one, part.wanted, rule).is_none());
-        let (one, (key, _)) = match (broken, constraints.last().zip(spreads.last())) {
-            (Some(found), _) | (None, Some(found)) => found,
-            (None, None) => {
-                return Failure::Division {
-                    component,
-                    replicas: part.wanted,
-                    members,
-                };
-            }
+        let Some((one, (key, _))) = broken.or(constraints.last().zip(spreads.last())) else {
+            return Failure::Division {
+                component,
+                replicas: part.wanted,
+                members,
+            };
         };
         let room: Vec<i64> = slots.iter().map(|slot| slot.hi).collect();
         let groups = one

@@ -92,7 +92,7 @@ impl Attempt<'_, '_, '_> {
                     .iter()
                     .any(|choice| choice.most() >= part.wanted)
                     && (!divided || (lo..=hi).contains(&part.wanted))
-                    && (!divided || self.one_site_spreads(site, part.wanted, spreads)))
+                    && (!divided || Self::one_site_spreads(site, part.wanted, spreads)))
         };
         if !self.case.parts.iter().all(whole) {
             return None;
@@ -110,7 +110,7 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// Whether the spread constraints allow all replicas on one member.
-    fn one_site_spreads(&self, site: usize, wanted: i64, spreads: &[(String, Spread)]) -> bool {
+    fn one_site_spreads(site: usize, wanted: i64, spreads: &[(String, Spread)]) -> bool {
         spreads.iter().all(|(_, spread)| {
             let mut shares = vec![0; spread.group_of.len()];
             if let Some(share) = shares.get_mut(site) {

@@ -52,7 +52,7 @@ fn worst(free: &mut Vec<Vec<i64>>, flying: &[Each], each: &Each) -> i64 {
 }
 
 fn worst_nodes(free: &mut Vec<i64>, flying: &[i64], each: i64) -> i64 {
-    let roomy = |free: &[i64]| free.iter().filter(|free| **free >= each).count() as i64;
+    let roomy = |free: &[i64]| free.iter().map(|free| i64::from(*free >= each)).sum();
     let Some((first, rest)) = flying.split_first() else {
         return roomy(free);
     };

@@ -19,7 +19,7 @@ pub(super) fn seat(site: &Site<'_>, rules: &Rules<'_>, parts: &[Part<'_>]) -> Se
         refusals.push(refusal(Filter::Capacity, Reason::NoSketch, None));
     }
     let terms = &rules.request.placement.affinity;
-    let mut tiers = if terms.is_empty() { 1 } else { 0 };
+    let mut tiers = u64::from(terms.is_empty());
     for (index, term) in terms.iter().enumerate().take(64) {
         if selects(term, site) {
             tiers |= 1_u64 << index;

@@ -124,8 +124,8 @@ fn pack<'l, 'a>(
 }
 
 /// Puts pods on nodes until none is left or none fits; returns how many are left.
-fn fill<'a>(
-    bins: &mut Vec<Bin<'a>>,
+fn fill(
+    bins: &mut Vec<Bin<'_>>,
     needs: &[(&str, i64)],
     pods: i64,
     takes: impl Fn(&Shape) -> bool,

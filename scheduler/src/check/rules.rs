@@ -102,38 +102,8 @@ fn must_not_be_there(
     if placement.exclude.contains(name) {
         broken.push("exclude");
     }
-    if !placement.affinity.is_empty() {
-        let term = placement
-            .affinity
-            .iter()
-            .find(|term| Some(&term.name) == verdict.tier.as_ref());
-        let holds = term.is_some_and(|term| {
-            let in_region = term.regions.is_empty()
-                || inside(snapshot, &member.region, |region| {
-                    term.regions.contains(region)
-                });
-            let mut holds = in_region;
-            holds &= term.members.is_empty() || term.members.contains(name);
-            holds &= term.owners.is_empty() || term.owners.contains(&member.owner);
-            holds &= term.providers.is_empty() || term.providers.contains(&member.provider);
-            holds &= term.operators.is_empty() || term.operators.contains(&member.operator);
-            holds &= term.zones.is_empty() || term.zones.contains(&member.zone);
-            for label in &term.labels {
-                let value = member.labels.get(&label.key);
-                let listed = value.is_some_and(|value| label.values.contains(value));
-                holds &= match label.op {
-                    LabelOp::In => listed,
-                    LabelOp::NotIn => !listed,
-                    LabelOp::Exists => value.is_some(),
-                    LabelOp::DoesNotExist => value.is_none(),
-                    LabelOp::Gt | LabelOp::Lt => true,
-                };
-            }
-            holds
-        });
-        if !holds {
-            broken.push("affinity");
-        }
+    if !placement.affinity.is_empty() && !in_tier(snapshot, request, verdict, name, member) {
+        broken.push("affinity");
     }
     let required = &placement.requirements;
     if required
@@ -184,6 +154,41 @@ fn must_not_be_there(
             broken.push("taint NoExecute");
         }
     }
+}
+
+/// Whether the tier of the verdict selects a member.
+fn in_tier(
+    snapshot: &Snapshot,
+    request: &Request,
+    verdict: &Verdict,
+    name: &str,
+    member: &Member,
+) -> bool {
+    let mut terms = request.placement.affinity.iter();
+    let Some(term) = terms.find(|term| Some(&term.name) == verdict.tier.as_ref()) else {
+        return false;
+    };
+    let mut holds = term.regions.is_empty()
+        || inside(snapshot, &member.region, |region| {
+            term.regions.contains(region)
+        });
+    holds &= term.members.is_empty() || term.members.contains(name);
+    holds &= term.owners.is_empty() || term.owners.contains(&member.owner);
+    holds &= term.providers.is_empty() || term.providers.contains(&member.provider);
+    holds &= term.operators.is_empty() || term.operators.contains(&member.operator);
+    holds &= term.zones.is_empty() || term.zones.contains(&member.zone);
+    for label in &term.labels {
+        let value = member.labels.get(&label.key);
+        let listed = value.is_some_and(|value| label.values.contains(value));
+        holds &= match label.op {
+            LabelOp::In => listed,
+            LabelOp::NotIn => !listed,
+            LabelOp::Exists => value.is_some(),
+            LabelOp::DoesNotExist => value.is_none(),
+            LabelOp::Gt | LabelOp::Lt => true,
+        };
+    }
+    holds
 }
 
 fn tolerates(request: &Request, key: &str, value: &str, effect: TaintEffect) -> bool {

@@ -19,16 +19,17 @@ pub(super) fn select(slots: &[Slot], total: i64, rule: Rule) -> Option<Vec<usize
         Rule::Proportional => widest(slots, &usable, total),
         Rule::Fewest => fewest(slots, &usable, total),
     };
-    let mut chosen = match preferred {
-        Some(chosen) if holds(slots, &chosen, total) => chosen,
-        _ => by_table(slots, &usable, total)?,
+    let mut chosen = if holds(slots, &preferred, total) {
+        preferred
+    } else {
+        by_table(slots, &usable, total)?
     };
     chosen.sort_unstable();
     Some(chosen)
 }
 
 /// What is there first; of the others as many as the new replicas suffice for, in order.
-fn widest(slots: &[Slot], usable: &[usize], total: i64) -> Option<Vec<usize>> {
+fn widest(slots: &[Slot], usable: &[usize], total: i64) -> Vec<usize> {
     let (mut chosen, others): (Vec<usize>, Vec<usize>) =
         usable.iter().partition(|index| prev(slots, **index) > 0);
     let kept = chosen.iter().fold(0_i64, |kept, index| {
@@ -58,7 +59,7 @@ fn widest(slots: &[Slot], usable: &[usize], total: i64) -> Option<Vec<usize>> {
     if room < total {
         exchange(slots, &mut chosen, &left, total);
     }
-    Some(chosen)
+    chosen
 }
 
 /// Drops slots that have least until the least numbers of the rest fit into `total`.
@@ -108,7 +109,7 @@ fn exchange(slots: &[Slot], chosen: &mut [usize], left: &[usize], total: i64) {
 }
 
 /// What is there first, the fullest; then the best slot that holds all the rest, else the roomiest.
-fn fewest(slots: &[Slot], usable: &[usize], total: i64) -> Option<Vec<usize>> {
+fn fewest(slots: &[Slot], usable: &[usize], total: i64) -> Vec<usize> {
     let (mut there, mut others): (Vec<usize>, Vec<usize>) =
         usable.iter().partition(|index| prev(slots, **index) > 0);
     there.sort_by_key(|index| (std::cmp::Reverse(prev(slots, *index)), *index));
@@ -138,7 +139,7 @@ fn fewest(slots: &[Slot], usable: &[usize], total: i64) -> Option<Vec<usize>> {
         order.sort_by_key(|index| (std::cmp::Reverse(hi(slots, *index)), *index));
         chosen = prefix(slots, &order, total);
     }
-    Some(chosen)
+    chosen
 }
 
 fn roomiest(slots: &[Slot], indices: &[usize]) -> usize {

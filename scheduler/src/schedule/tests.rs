@@ -341,8 +341,8 @@ fn a_batch_charges_as_it_goes() {
 fn priority_goes_first_then_age_then_name() {
     let snapshot = with(world(), [member("a", "arm", 1, 1)]);
     let one = |name: &str, priority, created| Request {
-        priority,
         created,
+        priority,
         ..request(name, vec![component("web", 1, 1000)])
     };
     let requests = [one("old", 0, 1), one("new", 0, 2), one("urgent", 9, 3)];

@@ -50,7 +50,7 @@ fn keeps(shares: &[i64], groups: &[usize], skew: Option<i64>, min: i64, max: Opt
         *counts.entry(group).or_insert(0) += share;
     }
     counts.retain(|_, count| *count > 0);
-    let used = counts.len() as i64;
+    let used = i64::try_from(counts.len()).unwrap();
     let skewed = counts.values().max().unwrap() - counts.values().min().unwrap();
     used >= min.min(total) && max.is_none_or(|max| used <= max) && skew.is_none_or(|s| skewed <= s)
 }

@@ -1,0 +1,260 @@
+//! What holds for every fleet and every batch.
+
+use proptest::prelude::*;
+
+use crate::check::check;
+use crate::config::Config;
+use crate::fixtures::{NOW, commit, component, member, quota, request, with, world};
+use crate::request::*;
+use crate::resources::Resources;
+use crate::schedule::schedule;
+use crate::snapshot::*;
+use crate::verdict::{MemberState, Outcome, Verdict};
+
+fn members() -> impl Strategy<Value = Vec<Member>> {
+    let one = (
+        (1_i64..4, 1_i64..9, 0_u8..12, any::<bool>()),
+        (0_usize..3, 0_usize..3, 0_usize..4),
+        prop::collection::vec((1_i64..3000, 0_i64..4), 0..3),
+    );
+    prop::collection::vec(one, 1..7).prop_map(|all| {
+        let built = all
+            .into_iter()
+            .enumerate()
+            .map(|(index, (size, place, flying))| {
+                let (nodes, cores, state, arm) = size;
+                let (provider, zone, region) = place;
+                let flavor = if arm { "arm" } else { "amd" };
+                let mut of = member(&format!("m{index}"), flavor, nodes, cores);
+                ["huawei", "alibaba", ""][provider].clone_into(&mut of.provider);
+                ["cegn-common", "internet", "cegn-common"][zone].clone_into(&mut of.zone);
+                ["guangzhou", "panyu", "shenzhen", "guangzhou"][region].clone_into(&mut of.region);
+                of.in_flight = flying
+                    .into_iter()
+                    .map(|(cpu, replicas)| InFlight {
+                        flavor: flavor.to_owned(),
+                        per_replica: Resources::new().with("cpu", cpu),
+                        replicas,
+                    })
+                    .collect();
+                if let Some(sketch) = &mut of.sketch {
+                    let small = Shape {
+                        count: 1,
+                        ..sketch.shapes[0].clone()
+                    };
+                    let free = Resources::new().with("cpu", 1700).with("memory", 1 << 30);
+                    let labels = small.labels.clone();
+                    sketch.shapes.push(Shape {
+                        labels,
+                        free,
+                        ..small
+                    });
+                }
+                match state {
+                    0 => of.readiness = Readiness::Unknown { since: NOW - 5 },
+                    1 => of.unschedulable = true,
+                    2 => of.sketch = None,
+                    3 => {
+                        of.mlps = Some(Mlps {
+                            level: 2,
+                            valid_until: None,
+                        });
+                    }
+                    4 => {
+                        of.taints = vec![Taint {
+                            key: "k".to_owned(),
+                            value: String::new(),
+                            effect: TaintEffect::NoSchedule,
+                        }];
+                    }
+                    _ => {}
+                }
+                of
+            });
+        built.collect()
+    })
+}
+
+fn placements() -> impl Strategy<Value = PlacementSpec> {
+    let spread = (
+        prop::sample::select(vec!["provider", "zone", "member", "region"]),
+        prop::option::of(1_i64..4),
+        prop::option::of(1_i64..3),
+        prop::option::of(2_i64..4),
+        any::<bool>(),
+    );
+    (
+        (
+            0_usize..4,
+            prop::option::of(1_i64..3),
+            prop::option::of(3_i64..6),
+        ),
+        prop::collection::vec(spread, 0..3),
+        (any::<bool>(), any::<bool>(), 0_usize..4),
+    )
+        .prop_map(
+            |((kind, min, max), spread, (zone, level, tiers))| PlacementSpec {
+                division: DivisionSpec {
+                    kind: [
+                        DivisionKind::Aggregated,
+                        DivisionKind::ByCapacity,
+                        DivisionKind::Weighted,
+                        DivisionKind::Duplicated,
+                    ][kind],
+                    min_per_member: min,
+                    max_per_member: max,
+                    ..DivisionSpec::default()
+                },
+                spread: spread
+                    .into_iter()
+                    .map(
+                        |(key, max_skew, min_groups, max_groups, soft)| SpreadConstraint {
+                            topology_key: key.to_owned(),
+                            max_skew,
+                            min_groups,
+                            max_groups,
+                            when_unsatisfiable: if soft {
+                                WhenUnsatisfiable::ScheduleAnyway
+                            } else {
+                                WhenUnsatisfiable::DoNotSchedule
+                            },
+                        },
+                    )
+                    .collect(),
+                requirements: Requirements {
+                    zone: zone.then(|| "cegn-common".to_owned()),
+                    mlps_level: level.then_some(3),
+                    ..Requirements::default()
+                },
+                affinity: ["huawei", "alibaba"]
+                    .into_iter()
+                    .take(if tiers > 1 { 0 } else { 2 })
+                    .map(|provider| AffinityTerm {
+                        name: provider.to_owned(),
+                        providers: [provider.to_owned()].into(),
+                        ..AffinityTerm::default()
+                    })
+                    .collect(),
+                ..PlacementSpec::default()
+            },
+        )
+}
+
+fn requests() -> impl Strategy<Value = Vec<Request>> {
+    let part = (0_i64..7, 1_i64..3000, 0_usize..8, 0_i64..60);
+    let one = (
+        prop::collection::vec(part, 0..4),
+        placements(),
+        0_i32..3,
+        0_i64..3,
+    );
+    prop::collection::vec(one, 1..8).prop_map(|all| {
+        let built =
+            all.into_iter()
+                .enumerate()
+                .map(|(index, (parts, placement, priority, created))| {
+                    let parts = parts.into_iter().enumerate().map(
+                        |(index, (replicas, cpu, kind, surge))| Component {
+                            division: match kind {
+                                0 => Division::EveryMatchingNode,
+                                1 | 2 => Division::OneMember,
+                                _ => Division::Divided,
+                            },
+                            surge: Surge::Percent(surge),
+                            pinned_data: kind == 2,
+                            ..component(&format!("c{index}"), replicas, cpu)
+                        },
+                    );
+                    Request {
+                        created,
+                        priority,
+                        placement,
+                        ..request(&format!("w{index}"), parts.collect())
+                    }
+                });
+        built.collect()
+    })
+}
+
+fn fleets() -> impl Strategy<Value = Snapshot> {
+    (members(), prop::option::of(0_i64..12_000)).prop_map(|(members, arm)| {
+        let mut snapshot = with(world(), members);
+        if let Some(arm) = arm {
+            quota(&mut snapshot, "civil-affairs", arm / 2, arm);
+        }
+        let agency = snapshot.tenants.get_mut("civil-affairs").unwrap();
+        agency.guardrails.residency = Some(["guangzhou".to_owned()].into());
+        snapshot
+    })
+}
+
+fn text(verdicts: &[Verdict]) -> String {
+    serde_json::to_string(verdicts).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// The checker finds nothing, every request has a verdict, every member is explained.
+    #[test]
+    fn every_batch_passes_the_checker(snapshot in fleets(), requests in requests()) {
+        let config = Config::default();
+        let verdicts = schedule(&snapshot, &requests, &config);
+        let broken = check(&snapshot, &requests, &verdicts, &config);
+        prop_assert!(broken.is_empty(), "{:#?}", broken);
+        for verdict in &verdicts {
+            for member in &verdict.members {
+                let bare = member.state == MemberState::Filtered && member.refusals.is_empty();
+                prop_assert!(!bare);
+            }
+        }
+    }
+
+    /// The order of the requests changes nothing, and neither does doing it again.
+    #[test]
+    fn permuting_the_requests_changes_nothing(
+        snapshot in fleets(),
+        (requests, permuted) in requests().prop_flat_map(|all| {
+            (Just(all.clone()), Just(all).prop_shuffle())
+        }),
+    ) {
+        let config = Config::default();
+        let first = text(&schedule(&snapshot, &requests, &config));
+        prop_assert_eq!(&first, &text(&schedule(&snapshot, &permuted, &config)));
+        let again: Snapshot = serde_json::from_str(&serde_json::to_string(&snapshot).unwrap()).unwrap();
+        prop_assert_eq!(&first, &text(&schedule(&again, &requests, &config)));
+    }
+
+    /// What is placed and committed stays as it is when it is decided again, and changes of the
+    /// replicas pass the checker too.
+    #[test]
+    fn committed_work_stays(snapshot in fleets(), requests in requests(), scale in 0_i64..10) {
+        let config = Config::default();
+        let mut snapshot = snapshot;
+        let mut requests = requests;
+        let verdicts = schedule(&snapshot, &requests, &config);
+        for request in &mut requests {
+            let verdict = verdicts.iter().find(|verdict| verdict.key == request.key).unwrap();
+            commit(&mut snapshot, request, verdict);
+        }
+        let again = schedule(&snapshot, &requests, &config);
+        for verdict in &again {
+            let before = verdicts.iter().find(|before| before.key == verdict.key).unwrap();
+            if let Outcome::Placed(placed) = &before.outcome {
+                let Outcome::Placed(now) = &verdict.outcome else {
+                    return Err(TestCaseError::fail(format!("{placed:#?} became {:#?}", verdict.outcome)));
+                };
+                prop_assert_eq!(&placed.assignments, &now.assignments);
+                prop_assert!(now.increase.is_empty());
+            }
+        }
+        for request in &mut requests {
+            for component in &mut request.components {
+                component.replicas = (component.replicas + scale) % 9;
+            }
+        }
+        let scaled = schedule(&snapshot, &requests, &config);
+        let broken = check(&snapshot, &requests, &scaled, &config);
+        prop_assert!(broken.is_empty(), "{:#?}", broken);
+    }
+}
