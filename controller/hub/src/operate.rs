@@ -337,7 +337,7 @@ impl Operator {
             .map(|at| at.saturating_sub(now));
         // A look once a minute finds what no message told of; with nothing to do it writes nothing.
         until
-            .unwrap_or(Duration::from_secs(60))
+            .unwrap_or(Duration::from_mins(1))
             .max(Duration::from_millis(1))
     }
 

@@ -25,7 +25,7 @@ const DRAIN: u32 = 500;
 /// Between two looks at an outbox that is empty or cannot be drained.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Between two closings of hours.
-const CLOSING: Duration = Duration::from_secs(60);
+const CLOSING: Duration = Duration::from_mins(1);
 
 /// Of whom a decision is told.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ pub async fn run(
         match Outbox::open(&dir).await {
             Ok(outbox) => break outbox.with_metrics(metrics),
             Err(error) => {
-                error!(%error, "the ledger's outbox cannot be opened: nothing is recorded")
+                error!(%error, "the ledger's outbox cannot be opened: nothing is recorded");
             }
         }
         tokio::select! {

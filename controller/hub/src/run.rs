@@ -1,5 +1,6 @@
 //! The hub as a process: everything is started here, and stopped in order.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -59,14 +60,8 @@ pub fn main(args: Args) -> ExitCode {
     match start(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = format!("heyun-hub: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                text.push_str(&format!(": {cause}"));
-                source = cause.source();
-            }
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let text = heyun_member::error::describe(&error);
+            let _ = writeln!(std::io::stderr(), "heyun-hub: {text}");
             ExitCode::from(EXIT_USAGE)
         }
     }
@@ -125,18 +120,13 @@ async fn hub(
     tasks.spawn(signals(stop.clone()));
 
     let readiness = Readiness::default();
-    let address = args.admin_address;
-    let serving = admin::serve(
-        address,
+    let ready = readiness.clone();
+    tasks.spawn(administer(
+        args.admin_address,
         Arc::clone(&telemetry),
-        readiness.clone(),
+        ready,
         late.clone(),
-    );
-    tasks.spawn(async move {
-        if let Err(error) = serving.await {
-            error!(%error, %address, "metrics and health are not served");
-        }
-    });
+    ));
 
     let (entries, receive) = mpsc::channel(outbox::QUEUE);
     tasks.spawn(outbox::run(
@@ -186,6 +176,12 @@ async fn hub(
     operator.run(stop).await;
     // The loop has ended and with it every write; only now may another lead.
     late.cancel();
+    wind_up(tasks).await;
+    Ok(())
+}
+
+/// Waits for what still runs, within a bound.
+async fn wind_up(mut tasks: JoinSet<()>) {
     let ended = tokio::time::timeout(SHUTDOWN, async {
         while let Some(result) = tasks.join_next().await {
             if let Err(error) = result {
@@ -196,7 +192,18 @@ async fn hub(
     if ended.await.is_err() {
         warn!("some tasks did not end in time");
     }
-    Ok(())
+}
+
+/// Serves metrics and health; without them the hub still works.
+async fn administer(
+    address: std::net::SocketAddr,
+    telemetry: Arc<Telemetry>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) {
+    if let Err(error) = admin::serve(address, telemetry, readiness, stop).await {
+        error!(%error, %address, "metrics and health are not served");
+    }
 }
 
 /// Cancels on SIGTERM and SIGINT.

@@ -4,10 +4,6 @@
 /// Whether the leader's own check of its lease is off, so that the fence alone refuses.
 #[cfg(feature = "seeded-bugs")]
 pub fn lease_check_is_off() -> bool {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a switch for tests only, behind a feature"
-    )]
     std::env::var("HEYUN_SEEDED_BUG").is_ok_and(|bugs| bugs.contains("lease-check"))
 }
 

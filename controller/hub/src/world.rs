@@ -151,11 +151,14 @@ impl World {
                 dirty.quotas |= effect.changed();
             }
             Seen::Placement(change) => {
+                let same = matches!(&change, Change::Apply(new) if self.placement_is(new));
                 let effect = self.placements.take(change);
                 self.note(effect.completed);
-                dirty
-                    .placements
-                    .extend(effect.names.iter().filter_map(|n| n.parse().ok()));
+                if !same {
+                    dirty
+                        .placements
+                        .extend(effect.names.iter().filter_map(|n| n.parse().ok()));
+                }
             }
             Seen::Namespace(change) => {
                 let effect = self.namespaces.take(change);
@@ -190,6 +193,14 @@ impl World {
         };
         let all: Vec<Tenant> = self.tenants.values().cloned().collect();
         self.tree = tenants::tree_in(&all, &around);
+    }
+
+    /// Whether a Placement says what the one held says: then only its status changed.
+    fn placement_is(&self, new: &Placement) -> bool {
+        let name = format!("{}/{}", new.namespace().unwrap_or_default(), new.name_any());
+        self.placements
+            .get(&name)
+            .is_some_and(|held| held.spec == new.spec)
     }
 
     fn note(&mut self, completed: bool) {

@@ -10,7 +10,7 @@ use heyun_plan::observe::{self, HeldBy, held};
 use heyun_plan::{decide, explain, member_names};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::snapshot::Held;
-use heyun_scheduler::{Resources, Snapshot, Verdict, schedule};
+use heyun_scheduler::{Resources, Snapshot, Verdict, check, schedule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{error, info};
 
@@ -100,14 +100,17 @@ impl Operator {
         let verdicts = span.in_scope(|| {
             tokio::task::block_in_place(|| schedule(&snapshot, &requests, &self.around.config))
         });
-        let faulty: BTreeSet<WorkloadKey> = BTreeSet::new();
+        let violations = check::check(&snapshot, &requests, &verdicts, &self.around.config);
+        for violation in &violations {
+            error!(%violation, "the checker refuses a batch: nothing of it is committed");
+        }
         let took = self.around.clock.monotonic().saturating_sub(started);
         let each = took.as_secs_f64() / f64::from(u32::try_from(batch.len().max(1)).unwrap_or(1));
         let mut by_key: BTreeMap<WorkloadKey, Verdict> =
             verdicts.into_iter().map(|v| (v.key.clone(), v)).collect();
         for candidate in batch {
             let key = candidate.request.key.clone();
-            let Some(verdict) = by_key.remove(&key).filter(|_| !faulty.contains(&key)) else {
+            let Some(verdict) = by_key.remove(&key).filter(|_| violations.is_empty()) else {
                 self.retries
                     .failed(&key, heyun_member::error::Class::Bug, started);
                 continue;
@@ -237,6 +240,11 @@ impl Operator {
             return;
         };
         self.unplaced.remove(&key);
+        // One that says the same as the one in force is not written again.
+        let decision = match previous {
+            Some(previous) if decide::same(&previous, &decision) => previous,
+            _ => decision,
+        };
         let sight = self.sight(term);
         let hashes = match sight.hashes(&entry, &candidate.facts.interpreted) {
             Ok(hashes) => hashes,

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::conditions::{ConditionType, Reason, is_true, set_condition};
 use heyun_crds::placement::PlacementSpec;
 use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff::{self, Step};
 use heyun_plan::interpret::{self, Interpreted};
+use heyun_plan::member_names::member_of_namespace;
 use heyun_plan::render::{self, RenderedWork};
 use heyun_plan::tenants::TenantNode;
 use heyun_plan::{aggregate, decide, observe};
@@ -220,7 +221,7 @@ impl Sight<'_> {
             Err(refusal) => return self.refuse(entry, &refusal),
         };
         let after = self.aggregate(facts, Some(&decision), after);
-        self.chain(entry, after, steps)
+        Self::chain(entry, after, steps)
     }
 
     /// The status with what the Works report.
@@ -279,7 +280,37 @@ impl Sight<'_> {
             message: e.to_string(),
         })?;
         let held: Vec<&WorkEntry> = self.world.works_of(&entry.key).collect();
-        Ok(diff::works(&wanted, &compared(&wanted, &held)))
+        let mut steps = diff::works(&wanted, &compared(&wanted, &held));
+        if !Self::replaced(&wanted, &held) {
+            // The last healthy copy is not removed before its replacement is healthy.
+            steps.retain(|step| match step {
+                Step::Retire(existing) | Step::Delete(existing) => self.has_left(existing),
+                Step::Create(_) | Step::Update { .. } => true,
+            });
+        }
+        Ok(steps)
+    }
+
+    /// Whether what is wanted stands: each Work is there and healthy as it is now.
+    fn replaced(wanted: &[RenderedWork], held: &[&WorkEntry]) -> bool {
+        wanted.iter().all(|wanted| {
+            held.iter().any(|entry| {
+                let work = &entry.work;
+                let status = work.status.as_ref();
+                work.metadata.namespace.as_deref() == Some(&wanted.namespace)
+                    && entry.digest == digest(&wanted.spec)
+                    && status.is_some_and(|s| {
+                        Some(s.observed_generation) == work.metadata.generation
+                            && is_true(&s.conditions, ConditionType::Healthy)
+                    })
+            })
+        })
+    }
+
+    /// Whether the member of a Work is no longer there.
+    fn has_left(&self, existing: &diff::Existing) -> bool {
+        member_of_namespace(&existing.namespace)
+            .is_none_or(|member| self.world.members.get(member).is_none())
     }
 
     /// Hashes of the Secrets that go along, or the names of those that were not read yet.
@@ -374,7 +405,7 @@ impl Sight<'_> {
         if after.decision.is_none() {
             "-".clone_into(&mut after.summary.members);
         }
-        self.chain(entry, after, Vec::new())
+        Self::chain(entry, after, Vec::new())
     }
 
     fn suspend(&self, entry: &Entry) -> Look {
@@ -396,10 +427,10 @@ impl Sight<'_> {
         Reason::Suspended
             .as_str()
             .clone_into(&mut after.summary.reason);
-        self.chain(entry, after, Vec::new())
+        Self::chain(entry, after, Vec::new())
     }
 
-    fn chain(&self, entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
+    fn chain(entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
         let chain = written(entry, after, steps);
         if chain.is_empty() {
             Look::Nothing

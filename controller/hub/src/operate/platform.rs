@@ -254,7 +254,7 @@ impl Operator {
                 match apply::patch_status(&api, &object, before, &status, Guard::Uid).await {
                     Ok(written) => outcome.1.extend(written),
                     Err(error) => {
-                        warn!(placement = object.name_any(), %error, "status not written")
+                        warn!(placement = object.name_any(), %error, "status not written");
                     }
                 }
             }
