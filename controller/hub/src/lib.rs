@@ -18,6 +18,7 @@ pub mod commit;
 pub mod events;
 pub mod fence;
 pub mod leader;
+pub mod measure;
 pub mod members;
 pub mod operate;
 pub mod outbox;

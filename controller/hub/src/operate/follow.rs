@@ -1,5 +1,7 @@
 //! What happens when a chain has ended, and what others are told of it.
 
+use std::collections::BTreeMap;
+
 use heyun_crds::Workload;
 use heyun_crds::workload::Decision;
 use heyun_member::error::{Class, Classify};
@@ -237,5 +239,14 @@ impl Operator {
         };
         let reason = verdict.outcome.reason().map_or("Placed", |r| r.code());
         self.around.metrics.decision(outcome, reason, seconds);
+        let mut refused: BTreeMap<(&'static str, &'static str), u64> = BTreeMap::new();
+        for refusal in verdict.members.iter().flat_map(|m| &m.refusals) {
+            *refused
+                .entry((refusal.filter.as_str(), refusal.reason.code()))
+                .or_default() += 1;
+        }
+        for ((filter, code), members) in refused {
+            self.around.metrics.rejections(filter, code, members);
+        }
     }
 }

@@ -19,7 +19,7 @@ use tracing::warn;
 use super::{Ended, Operator};
 use crate::leader::Term;
 use crate::members::{Fleet, Report};
-use crate::{quotas, shown, tenancy};
+use crate::{measure, quotas, shown, tenancy};
 
 /// Requests of one task under way at once.
 const AT_ONCE: usize = 16;
@@ -229,6 +229,16 @@ impl Operator {
     }
 
     fn start_shown(&mut self) {
+        measure::world(&self.around.metrics, &self.world);
+        measure::queue(
+            &self.around.metrics,
+            measure::Sizes {
+                active: self.candidates.len() + self.assumed.len(),
+                backoff: self.retries.len(),
+                unschedulable: self.unplaced.len(),
+            },
+            self.verdicts.reasons(&self.unplaced),
+        );
         let now = Time(self.around.clock.now());
         let flavors = shown::flavors(&self.world, &now);
         let placements = shown::placements(&self.world, &now);

@@ -1,6 +1,6 @@
 //! Small memories of the loop, each with a bound.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use heyun_crds::workload::Decision;
@@ -67,6 +67,11 @@ impl Retries {
         due
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
+
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.due.values().min().copied()
@@ -99,6 +104,19 @@ impl Verdicts {
                 self.by_key.remove(&oldest);
             }
         }
+    }
+
+    /// How many of these wait for which reason, as far as it is still known.
+    pub(super) fn reasons(&self, waiting: &BTreeSet<WorkloadKey>) -> BTreeMap<&'static str, u32> {
+        let mut counts = BTreeMap::new();
+        for key in waiting {
+            let reason = self
+                .by_key
+                .get(key)
+                .and_then(|(_, verdict)| verdict.outcome.reason());
+            *counts.entry(reason.map_or("", |r| r.code())).or_insert(0) += 1;
+        }
+        counts
     }
 
     /// The verdict of that decision, if it is still kept.
