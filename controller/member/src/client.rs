@@ -157,8 +157,10 @@ mod tests {
     use super::*;
     use crate::error::{Class, Classify as _};
 
+    type Notes = Arc<Mutex<Vec<(String, String)>>>;
+
     /// A client whose server answers 404 to all and notes who asked for what.
-    fn noting() -> (Client, Arc<Mutex<Vec<(String, String)>>>) {
+    fn noting() -> (Client, Notes) {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let notes = seen.clone();
         let service = tower::service_fn(move |request: Request<Body>| {

@@ -129,6 +129,15 @@ impl Credential {
                 })?;
             }
         }
+        // Editors and `kubectl` add line ends: they are no part of what it is.
+        let ca = ca.trim().to_owned();
+        let identity = match identity {
+            Identity::Certificate { certificate, key } => Identity::Certificate {
+                certificate: certificate.trim().to_owned(),
+                key: key.reveal().trim().to_owned().into(),
+            },
+            token @ Identity::Token(_) => token,
+        };
         Ok(Self {
             server,
             ca,

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use heyun_crds::conditions::Reason;
 use kube::core::Status;
 
 /// What every refusal of a fence begins with.
@@ -163,7 +164,10 @@ pub fn describe(error: &(dyn StdError + 'static)) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         // `Display` of this one prints the whole status twice.
-        let (part, cause) = match error.downcast_ref::<kube::Error>() {
+        let api = error
+            .downcast_ref::<kube::Error>()
+            .or_else(|| error.downcast_ref::<Box<kube::Error>>().map(Box::as_ref));
+        let (part, cause) = match api {
             Some(api @ kube::Error::Api(_)) => (answer(api), None),
             _ => (one_line(&error.to_string()), error.source()),
         };
@@ -297,7 +301,7 @@ pub enum Error {
     #[error("{message}")]
     Refused {
         /// Reason code.
-        reason: heyun_crds::conditions::Reason,
+        reason: Reason,
         /// Names value, place and fix.
         message: String,
     },
@@ -339,8 +343,19 @@ impl Classify for Error {
             Self::Request { source, .. } => classify(source),
             Self::Deadline { .. } => Class::Unreachable,
             Self::FenceAhead { .. } => Class::Denied,
-            Self::Refused { .. } => Class::Invalid,
+            Self::Refused { reason, .. } => class_of(*reason),
         }
+    }
+}
+
+/// Who can change what is refused for that reason.
+fn class_of(reason: Reason) -> Class {
+    match reason {
+        // A payload, a kind or a namespace that is on its way.
+        Reason::NotFound => Class::Transient,
+        // An administrator of the member.
+        Reason::NamespaceTaken | Reason::ObjectExists | Reason::Recovering => Class::Denied,
+        _ => Class::Invalid,
     }
 }
 
@@ -394,7 +409,7 @@ mod tests {
             assert!(delay >= Duration::from_secs(1) && delay <= Duration::from_secs(132));
         }
         assert!(requeue(Class::Unreachable, 0, "m").unwrap() >= Duration::from_secs(5));
-        assert!(requeue(Class::Unreachable, 30, "m").unwrap() >= Duration::from_secs(300));
+        assert!(requeue(Class::Unreachable, 30, "m").unwrap() >= Duration::from_mins(5));
         assert_eq!(requeue(Class::Invalid, 0, "a"), None);
         assert_eq!(
             requeue(Class::Conflict, 3, "a"),

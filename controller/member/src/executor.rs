@@ -12,6 +12,7 @@
 
 mod base;
 mod decide;
+mod drift;
 mod marks;
 mod object;
 mod prune;
@@ -20,7 +21,6 @@ mod retire;
 mod status;
 mod wanted;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -234,9 +234,8 @@ impl Executor {
         synced: &mut Synced,
     ) -> Result<Vec<ObjectState>, Error> {
         let mut unwanted = self.inventory(pass.work, pass.name);
-        for one in wanted {
-            unwanted.remove(&one.key);
-        }
+        // The same object under another version of its API is not another one.
+        unwanted.retain(|key| !wanted.iter().any(|one| one.key.is_same_object(key)));
         let blocked = states.iter().any(|s| !s.applied);
         let mut left = Vec::new();
         for key in unwanted.into_iter().rev() {
@@ -282,14 +281,14 @@ impl Executor {
         }
     }
 
-    /// Everything that this Work may have on the member.
-    fn inventory(&self, work: &Work, name: &str) -> BTreeSet<ObjectKey> {
+    /// Everything that this Work may have on the member, in the order in which it was applied.
+    fn inventory(&self, work: &Work, name: &str) -> Vec<ObjectKey> {
         let namespace = &work.spec.workload.namespace;
         let objects = work.status.iter().flat_map(|status| &status.objects);
-        let mut keys: BTreeSet<ObjectKey> = objects
+        let mut keys: Vec<ObjectKey> = objects
             .map(|object| status::key_of(object, namespace))
             .collect();
-        keys.extend(self.parts.shelf.of_work(namespace, name));
+        add_missing(&mut keys, self.parts.shelf.of_work(namespace, name));
         keys
     }
 
@@ -330,7 +329,7 @@ impl Executor {
         let mut keys = self.inventory(work, name);
         // A status that was wiped must not leave anything behind.
         if let Ok(wanted) = wanted::all(work) {
-            keys.extend(wanted.into_iter().map(|w| w.key));
+            add_missing(&mut keys, wanted.into_iter().map(|w| w.key));
         }
         let Some(base) = self.bases.existing(self.claim(work)).await? else {
             return Ok(Vec::new());
@@ -360,7 +359,10 @@ impl Executor {
         if synced.message.is_empty() {
             synced.message = status::obstacle(&status).unwrap_or_default();
         }
-        synced.work = self.write_status(work, &status).await?.map(Box::new);
+        // A leader that is fenced off says nothing: what it would say is its own state.
+        if !synced.fenced {
+            synced.work = self.write_status(work, &status).await?.map(Box::new);
+        }
         Ok(synced)
     }
 
@@ -468,4 +470,12 @@ impl Synced {
 
 fn name_of(work: &Work) -> String {
     work.metadata.name.clone().unwrap_or_default()
+}
+
+fn add_missing(keys: &mut Vec<ObjectKey>, more: impl IntoIterator<Item = ObjectKey>) {
+    for key in more {
+        if !keys.iter().any(|held| held.is_same_object(&key)) {
+            keys.push(key);
+        }
+    }
 }

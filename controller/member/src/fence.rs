@@ -23,8 +23,9 @@ pub async fn number(client: &Client) -> Result<i64, Error> {
 }
 
 /// Raises the fence to `number` if it is lower. One that is higher is [`Error::FenceAhead`]: a
-/// newer leader, or another hub, has been there, and nothing may be written.
-pub async fn raise(client: &Client, number: i64) -> Result<(), Error> {
+/// newer leader, or another hub, has been there, and nothing may be written. Says whether it was
+/// written: the member's policy then needs a moment to know it.
+pub async fn raise(client: &Client, number: i64) -> Result<bool, Error> {
     let mut contenders = 0;
     loop {
         let lease = read(client).await?;
@@ -39,10 +40,10 @@ pub async fn raise(client: &Client, number: i64) -> Result<(), Error> {
             });
         }
         if lease.is_some() && found == number {
-            return Ok(());
+            return Ok(false);
         }
         match write(client, lease, number).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(e) if e.class() == Class::Conflict && contenders < CONTENDERS_MAX => {
                 contenders += 1;
             }

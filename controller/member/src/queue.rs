@@ -191,14 +191,14 @@ mod tests {
     async fn the_earliest_delay_counts_and_a_push_overtakes_it() {
         let clock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
         let queue = Queue::new(clock.clone());
-        queue.push_after("a", Duration::from_secs(60));
+        queue.push_after("a", Duration::from_mins(1));
         queue.push_after("a", Duration::from_secs(5));
         queue.push_after("a", Duration::from_secs(30));
         assert!(queue.pop().now_or_never().is_none());
         clock.advance(Duration::from_secs(5));
         assert_eq!(queue.pop().await, "a");
         queue.done("a");
-        queue.push_after("b", Duration::from_secs(60));
+        queue.push_after("b", Duration::from_mins(1));
         queue.push("b");
         assert_eq!(queue.pop().await, "b");
         queue.done("b");

@@ -36,6 +36,25 @@ pub struct ObjectKey {
     pub name: String,
 }
 
+impl ObjectKey {
+    /// True when both name the same object, be it by different versions of its API.
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.namespace == other.namespace
+            && self.kind.kind == other.kind.kind
+            && self.kind.group() == other.kind.group()
+    }
+}
+
+impl KindKey {
+    /// Group of the API; empty for the core group.
+    pub fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+}
+
 impl std::fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}/{}", self.kind.kind, self.namespace, self.name)
@@ -379,6 +398,19 @@ mod tests {
             hash: Some(version.into()),
             ..Seen::default()
         }
+    }
+
+    #[test]
+    fn an_object_is_the_same_under_every_version_of_its_api() {
+        let named = |api_version: &str| ObjectKey {
+            kind: KindKey {
+                api_version: api_version.into(),
+                kind: "X".into(),
+            },
+            ..key("x")
+        };
+        assert!(named("autoscaling/v1").is_same_object(&named("autoscaling/v2")));
+        assert!(!named("v1").is_same_object(&named("apps/v1")));
     }
 
     const NOW: Duration = Duration::from_secs(100);

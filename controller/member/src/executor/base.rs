@@ -201,13 +201,21 @@ fn refuse_foreign(namespace: &Namespace, claim: Claim<'_>) -> Result<(), Error> 
     let spec = &claim.work.spec;
     match label(labels::TENANT_UID) {
         Some(uid) if *uid == spec.tenant_uid => Ok(()),
-        Some(_) => Err(taken(format!(
-            "Namespace {name} on the member belongs to another tenant ({}), not to {}; deploy \
-             into a namespace of {}",
-            label(labels::TENANT).map_or("of another uid", String::as_str),
-            spec.tenant,
-            spec.tenant,
-        ))),
+        Some(_) => Err(taken(match label(labels::TENANT) {
+            Some(other) if *other == spec.tenant => format!(
+                "Namespace {name} on the member belongs to an earlier tenant {other}, of another \
+                 uid; a platform administrator hands it over with the label {}={}, or removes it",
+                labels::TENANT_UID,
+                spec.tenant_uid,
+            ),
+            other => format!(
+                "Namespace {name} on the member belongs to tenant {}, not to {}; deploy into a \
+                 namespace of {}",
+                other.map_or("?", String::as_str),
+                spec.tenant,
+                spec.tenant,
+            ),
+        })),
         None => Err(taken(format!(
             "Namespace {name} was on the member before and belongs to no tenant; a platform \
              administrator adopts it with the label {}={} on it, or the tenant uses another",

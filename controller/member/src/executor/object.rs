@@ -1,20 +1,19 @@
 //! One object: look, decide, write, remember.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use heyun_crds::conditions::{ConditionType, Reason};
+use heyun_crds::conditions::Reason;
 use heyun_crds::work::ObjectState;
 use heyun_crds::workload::ImmutablePolicy;
 use heyun_telemetry::labels::Verb;
 use heyun_telemetry::{names::attribute, spans};
 use kube::Api;
 use kube::api::DynamicObject;
-use serde_json::Value;
 use std::sync::Arc;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, info_span};
 
 use super::decide::{Rules, Step, Why, decide};
+use super::drift::never_ours;
 use super::marks::Refusal;
 use super::refusals::{immutable_fields, refusal};
 use super::status;
@@ -24,15 +23,12 @@ use crate::apply::{Force, apply, dry_run};
 use crate::client::{CALL_LIMIT, within};
 use crate::error::{Class, Classify as _, Error};
 use crate::kinds::Kind;
-use crate::owned::lost;
 use crate::seen::{Known, ObjectKey, Seen};
 
 /// How long what was read is believed where no watch looks.
 const FRESH: Duration = Duration::from_secs(30);
 /// The same for Secrets, which no watch ever looks at: the hub may not read a member's Secrets.
 const SECRET_FRESH: Duration = Duration::from_mins(10);
-/// Most fields that are remembered as never ours.
-const NEVER_OURS_MAX: usize = 64;
 /// How often a write is tried again while a new binding settles, and how long is waited between.
 const SETTLE_ATTEMPTS: u32 = 40;
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
@@ -48,11 +44,11 @@ pub(super) struct Outcome {
 }
 
 /// One object and its place.
-struct Place<'a> {
-    pass: &'a Pass<'a>,
-    wanted: &'a Wanted,
-    kind: Kind,
-    api: Api<DynamicObject>,
+pub(super) struct Place<'a> {
+    pub(super) pass: &'a Pass<'a>,
+    pub(super) wanted: &'a Wanted,
+    pub(super) kind: Kind,
+    pub(super) api: Api<DynamicObject>,
 }
 
 impl Executor {
@@ -66,15 +62,15 @@ impl Executor {
         match self.try_bring_about(pass, wanted).await {
             Ok(outcome) => Ok(outcome),
             Err(error) if error.class() == Class::Unreachable => Err(error),
-            Err(error) => Ok(self.failed(&wanted.key, &error)),
+            Err(error) => Ok(self.failed(&wanted.key, &error, None)),
         }
     }
 
-    fn failed(&self, key: &ObjectKey, error: &Error) -> Outcome {
+    fn failed(&self, key: &ObjectKey, error: &Error, seen: Option<&Seen>) -> Outcome {
         let refusal = refusal(key, &self.parts.scope.member, error);
         Outcome {
             fenced: error.is_fenced(),
-            ..refused(key, &refusal)
+            ..refused(key, &refusal, seen)
         }
     }
 
@@ -165,23 +161,6 @@ impl Executor {
         }
     }
 
-    /// The first field that somebody else took since it was applied.
-    fn drift(&self, place: &Place<'_>, seen: &Seen) -> Option<String> {
-        let Content::Manifest(manifest) = &place.wanted.content else {
-            // A Secret is either wholly ours or was taken over.
-            return seen.fields.is_none().then(|| ".data".to_owned());
-        };
-        let Some(fields) = &seen.fields else {
-            return Some(".".to_owned());
-        };
-        let fields: Value = serde_json::from_str(fields).unwrap_or_default();
-        let key = &place.wanted.key;
-        lost(manifest, &fields, &|path| {
-            (place.wanted.autoscaled && path == ".spec.replicas")
-                || self.marks.was_never_ours(key, &place.wanted.hash, path)
-        })
-    }
-
     async fn take(
         &self,
         place: &Place<'_>,
@@ -193,9 +172,9 @@ impl Executor {
         if !matches!(step, Step::Keep | Step::Wait | Step::Refuse { .. })
             && let Some(held) = self
                 .marks
-                .refusal(key, &place.wanted.hash, version, self.now())
+                .refusal(key, &attempt(place), version, self.now())
         {
-            return Ok(refused(key, &held));
+            return Ok(refused(key, &held, seen));
         }
         match (step, seen) {
             (Step::Keep, Some(seen)) => Ok(Outcome {
@@ -210,14 +189,18 @@ impl Executor {
                     ..Outcome::default()
                 })
             }
-            (Step::Refuse { reason, message }, _) => Ok(refused(
-                key,
-                &Refusal {
-                    reason,
-                    message,
-                    class: Class::Denied,
-                },
-            )),
+            (Step::Refuse { reason, message }, _) => {
+                let class = Class::Denied;
+                Ok(refused(
+                    key,
+                    &Refusal {
+                        reason,
+                        message,
+                        class,
+                    },
+                    None,
+                ))
+            }
             (Step::Assert(Why::Drifted(field)), Some(seen)) => {
                 self.undo_drift(place, seen, &field).await
             }
@@ -238,50 +221,11 @@ impl Executor {
                         ),
                         class: Class::Denied,
                     },
+                    None,
                 )),
             },
             (_, seen) => self.write(place, seen).await,
         }
-    }
-
-    /// Asserts what somebody else changed; ever later where it is changed again and again.
-    async fn undo_drift(
-        &self,
-        place: &Place<'_>,
-        seen: &Seen,
-        field: &str,
-    ) -> Result<Outcome, Error> {
-        let key = &place.wanted.key;
-        let manager = seen.other_manager.as_deref().unwrap_or("somebody");
-        if !self.marks.may_undo(key, self.now()) {
-            let mut state = status::applied(key, seen);
-            state.drifted = true;
-            ConditionType::Drifted
-                .as_str()
-                .clone_into(&mut state.reason);
-            state.message = format!("{field} was changed again by {manager}; it is set back later");
-            return Ok(Outcome {
-                state,
-                class: Some(Class::Transient),
-                ..Outcome::default()
-            });
-        }
-        warn!(
-            { attribute::CLUSTER } = self.parts.scope.member,
-            object = %key,
-            field,
-            manager,
-            "what was applied had been changed there and is set back"
-        );
-        if let Some(metrics) = &self.parts.metrics {
-            metrics.drift(&self.parts.scope.member, manager);
-        }
-        self.marks.undone(key, self.now());
-        let outcome = self.write(place, Some(seen)).await?;
-        Ok(Outcome {
-            drifted: true,
-            ..outcome
-        })
     }
 
     /// Where an apply would change an object that is not ours; labels and annotations that are
@@ -335,7 +279,11 @@ impl Executor {
         })
     }
 
-    async fn write(&self, place: &Place<'_>, seen: Option<&Seen>) -> Result<Outcome, Error> {
+    pub(super) async fn write(
+        &self,
+        place: &Place<'_>,
+        seen: Option<&Seen>,
+    ) -> Result<Outcome, Error> {
         let key = &place.wanted.key;
         let span = info_span!(
             spans::APPLY_OBJECT,
@@ -404,11 +352,15 @@ impl Executor {
                 ..Outcome::default()
             });
         }
-        let outcome = self.failed(key, error);
+        let outcome = self.failed(key, error, seen);
         let refusal = refusal(key, &self.parts.scope.member, error);
         let version = seen.map_or("", |seen| seen.version.as_str());
+        if error.is_fenced() {
+            // It is not the object that was refused, but this leader.
+            return Ok(outcome);
+        }
         self.marks
-            .refused(key, &place.wanted.hash, version, &refusal, self.now());
+            .refused(key, &attempt(place), version, &refusal, self.now());
         Ok(Outcome {
             wrote: false,
             ..outcome
@@ -416,29 +368,29 @@ impl Executor {
     }
 }
 
-/// Fields that are not ours right after an apply: the API server drops or owns them.
-fn never_ours(place: &Place<'_>, seen: &Seen) -> BTreeSet<String> {
-    let mut never = BTreeSet::new();
-    let (Content::Manifest(manifest), Some(fields)) = (&place.wanted.content, &seen.fields) else {
-        return never;
-    };
-    let fields: Value = serde_json::from_str(fields).unwrap_or_default();
-    while never.len() < NEVER_OURS_MAX
-        && let Some(path) = lost(manifest, &fields, &|path| never.contains(path))
-    {
-        never.insert(path);
-    }
-    never
-}
-
 fn is_secret(key: &ObjectKey) -> bool {
     key.kind.api_version == "v1" && key.kind.kind == "Secret"
 }
 
-fn refused(key: &ObjectKey, refusal: &Refusal) -> Outcome {
+/// An object whose apply was refused: how the one that is there fares is told all the same.
+fn refused(key: &ObjectKey, refusal: &Refusal, seen: Option<&Seen>) -> Outcome {
+    let there = seen.map_or_else(ObjectState::default, |seen| status::applied(key, seen));
+    let state = ObjectState {
+        uid: there.uid,
+        healthy: there.healthy,
+        desired: there.desired,
+        ready: there.ready,
+        ..status::state(key, refusal.reason, &refusal.message)
+    };
     Outcome {
-        state: status::state(key, refusal.reason, &refusal.message),
+        state,
         class: Some(refusal.class),
         ..Outcome::default()
     }
+}
+
+/// What a refusal is remembered for: any change of the Work makes it worth another try.
+fn attempt(place: &Place<'_>) -> String {
+    let generation = place.pass.work.metadata.generation.unwrap_or_default();
+    format!("{}@{generation}", place.wanted.hash)
 }

@@ -143,6 +143,12 @@ fn verdict(
 }
 
 fn named(bad: &[&ObjectState], of: usize) -> String {
+    if let [first, _, ..] = bad
+        && !first.message.is_empty()
+        && bad.iter().all(|o| o.message == first.message)
+    {
+        return first.message.clone();
+    }
     let each = bad.iter().take(NAMED_MAX).map(|o| {
         if o.message.is_empty() {
             format!("{}/{}", o.kind, o.name)

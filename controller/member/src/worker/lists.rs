@@ -30,6 +30,8 @@ use crate::watch::{Around, SketchInputs, watch_kinds, watch_nodes, watch_pods};
 const FIRST_LOOK_LIMIT: Duration = Duration::from_secs(15);
 /// Shortest time between two probes.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// How long the member's policy may not know the number of the fence yet.
+const FENCE_SETTLES: Duration = Duration::from_millis(300);
 /// The name of the executor among the reconcilers.
 const CONTROLLER: &str = "work";
 
@@ -135,7 +137,10 @@ async fn raise_fence(shared: Arc<Shared>) {
     loop {
         shared.gate.answers().await;
         let class = match fence::raise(&shared.config.member, number).await {
-            Ok(()) => {
+            Ok(written) => {
+                if written {
+                    tokio::time::sleep(FENCE_SETTLES).await;
+                }
                 info!(number, "the fence of the member is raised");
                 shared.gate.set_fenced(true);
                 shared.report(MemberEvent::FenceRaised { number }).await;
