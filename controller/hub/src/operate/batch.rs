@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Workload;
 use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::labels::TRACEPARENT;
 use heyun_crds::workload::{Decision, WorkloadStatus};
+use heyun_plan::diff::Step;
 use heyun_plan::observe::{self, HeldBy, held};
 use heyun_plan::{decide, explain, member_names};
 use heyun_scheduler::request::{Request, WorkloadKey};
@@ -267,7 +269,8 @@ impl Operator {
         };
         after.decision = Some(decision.clone());
         let after = sight.aggregate(&candidate.facts, Some(&decision), after);
-        let chain = written(&entry, after, steps);
+        let mut chain = written(&entry, after, steps);
+        traced(&mut chain, &entry, &decision);
         info!(workload = %key, decision = decision.id, "placed");
         let row = self.ledger_row(&entry, &verdict, &decision);
         self.verdicts.keep(decision.id.clone(), verdict);
@@ -296,6 +299,30 @@ impl Operator {
         self.running
             .spawn(async move { Ended::Chain(Box::new(commit::run(writer, chain).await)) });
     }
+}
+
+/// Begins the trace of a generation: its writes and those on the members are its children, in
+/// whatever process they happen.
+fn traced(chain: &mut Chain, entry: &Entry, decision: &Decision) {
+    let span = tracing::info_span!(
+        heyun_telemetry::spans::OBSERVE_WORKLOAD,
+        workload = %entry.key,
+        generation = entry.generation(),
+        decision = decision.id,
+    );
+    if let Some(outer) = entry.traceparent() {
+        heyun_telemetry::set_parent(&span, outer);
+    }
+    let Some(traceparent) = heyun_telemetry::traceparent_of(&span) else {
+        return;
+    };
+    for step in &mut chain.steps {
+        if let Step::Create(work) | Step::Update { work, .. } = step {
+            work.annotations
+                .insert(TRACEPARENT.to_owned(), traceparent.clone());
+        }
+    }
+    chain.traceparent = Some(traceparent);
 }
 
 /// What a decision holds once it is committed.
