@@ -173,6 +173,7 @@ fn names_are_those_of_the_code() {
     find(&docs, "ServiceAccount", labels::HUB_ACCOUNT);
     find(&docs, "Lease", labels::LEADER_LEASE);
     find(&docs, "ClusterRole", labels::IMPERSONATE_ROLE);
+    find(&documents(install::POLICIES), "Lease", labels::LEADER_LEASE);
     find(
         &documents(install::NAMESPACE),
         "Namespace",
