@@ -86,6 +86,7 @@ pub struct World {
     /// Specs of the Flavors, by name.
     pub flavor_specs: BTreeMap<String, FlavorSpec>,
     complete: usize,
+    highest: i64,
     relist: Relist,
 }
 
@@ -102,14 +103,9 @@ impl World {
         self.complete >= KINDS
     }
 
-    /// Highest epoch in any decision or Work.
+    /// Highest epoch that was seen in any decision or Work.
     pub fn highest_epoch(&self) -> i64 {
-        let decisions = self
-            .workloads
-            .values()
-            .filter_map(|e| e.status.decision.as_ref());
-        let works = self.works.values().map(|w| w.work.spec.epoch);
-        decisions.map(|d| d.epoch).chain(works).max().unwrap_or(0)
+        self.highest
     }
 
     /// Takes in what a watch saw.
@@ -248,6 +244,8 @@ impl World {
         {
             return false;
         }
+        let decision = entry.status.decision.as_ref();
+        self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
         dirty.workloads.insert(entry.key.clone());
         self.workloads.insert(entry.key.clone(), entry);
         true
@@ -302,6 +300,7 @@ impl World {
         {
             return false;
         }
+        self.highest = self.highest.max(entry.work.spec.epoch);
         dirty.workloads.insert(entry.workload.clone());
         self.works_of
             .entry(entry.workload.clone())

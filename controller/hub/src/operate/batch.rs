@@ -287,6 +287,7 @@ impl Operator {
         let key = chain.key.clone();
         let before = self.world.workloads.get(&key).map(|entry| Before {
             uid: entry.uid().to_owned(),
+            generation: entry.meta.generation,
             tenant: self.tenant_of(&key, &[]),
             decision: entry.status.decision.clone(),
         });

@@ -19,7 +19,7 @@ use crate::commit::{CommitError, Finished};
 use crate::events::Note;
 use crate::leader::Term;
 use crate::outbox::{self, Subject};
-use crate::world::{Entry, WorkEntry};
+use crate::world::{Dirty, Entry, WorkEntry};
 
 impl Operator {
     /// Takes in what a chain did.
@@ -33,19 +33,23 @@ impl Operator {
             ..
         } = finished;
         let assumed = self.assumed.remove(&key).unwrap_or_default();
+        let generation = assumed.before.as_ref().and_then(|before| before.generation);
         if released {
             self.tell_ledger(&key, assumed, None);
         } else if let Some(workload) = &workload {
             let decision = workload.status.as_ref().and_then(|s| s.decision.as_ref());
             self.tell_ledger(&key, assumed, decision);
         }
+        // What a chain wrote itself is no news: only a spec that changed under it is looked at.
+        let mut known = Dirty::default();
+        let mut again = matches!(error, Some(CommitError::SecretChanged(_)));
         if let Some(workload) = workload {
-            self.world
-                .put_workload(Entry::read(*workload), &mut self.dirty);
+            again |= workload.metadata.generation != generation;
+            self.world.put_workload(Entry::read(*workload), &mut known);
         }
         for work in works {
             if let Some(entry) = WorkEntry::read(work) {
-                self.world.put_work(entry, &mut self.dirty);
+                self.world.put_work(entry, &mut known);
             }
         }
         self.show_soon();
@@ -68,7 +72,9 @@ impl Operator {
                     .failed(&key, class, self.around.clock.monotonic());
             }
         }
-        self.candidates.insert(key);
+        if again {
+            self.candidates.insert(key);
+        }
     }
 
     /// Reads Secrets of a Workload's namespace; the Workload is looked at again when it is done.

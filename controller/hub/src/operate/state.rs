@@ -25,6 +25,8 @@ pub(super) struct Assumed {
 pub(super) struct Before {
     /// Its uid.
     pub uid: String,
+    /// Its generation.
+    pub generation: Option<i64>,
     /// Its tenant.
     pub tenant: String,
     /// Its decision.
