@@ -172,7 +172,12 @@ impl Executor {
             .await?;
         let complete = left.is_empty() && states.iter().all(|s| s.applied);
         states.extend(left);
-        let settled = complete && self.is_settled(&held, &name);
+        let pods = self.parts.pods.components(&name);
+        if pods.is_none() {
+            // The list of pods is not complete yet.
+            synced.waits(Class::Transient);
+        }
+        let settled = complete && pods.is_some_and(|pods| status::is_settled(&held, &pods));
         self.conclude(&held, states, settled, synced).await
     }
 
@@ -422,16 +427,6 @@ impl Executor {
             ..Synced::default()
         };
         self.conclude(work, states, false, synced).await
-    }
-
-    /// What an earlier decision held beyond this one is gone: there are no more pods than this
-    /// one has room for.
-    fn is_settled(&self, work: &Work, name: &str) -> bool {
-        work.spec.assignments.iter().all(|assignment| {
-            let pods = self.parts.pods.of_component(name, &assignment.component);
-            let most = status::pods_at_most(work, assignment);
-            pods.is_some_and(|pods| most.is_none_or(|most| i64::from(pods) <= most))
-        })
     }
 
     fn count_write(&self, verb: Verb, outcome: Result<(), &Error>) {

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use heyun_plan::interpret::is_component;
-
 #[derive(Debug, Default)]
 struct State {
     /// True once the first list of pods is complete.
@@ -56,21 +54,22 @@ impl PodIndex {
 
     /// Pods of a Work; `None` while that is not known.
     pub fn of_work(&self, work: &str) -> Option<u32> {
-        self.count(|place| place.0 == work)
+        self.components(work).map(|counts| counts.values().sum())
     }
 
-    /// Pods of a component of a Work; `None` while that is not known.
-    pub fn of_component(&self, work: &str, component: &str) -> Option<u32> {
-        self.count(|place| place.0 == work && is_component(&place.1, component))
-    }
-
-    fn count(&self, counts: impl Fn(&(String, String)) -> bool) -> Option<u32> {
+    /// Pods of a Work by component (its label or its name); `None` while that is not known.
+    pub fn components(&self, work: &str) -> Option<BTreeMap<String, u32>> {
         let state = self.lock();
-        let each = state.pods.iter().filter(|(place, _)| counts(place));
-        let sum: usize = each.map(|(_, uids)| uids.len()).sum();
-        state
-            .complete
-            .then(|| u32::try_from(sum).unwrap_or(u32::MAX))
+        let each = state.pods.iter().filter(|((of, _), _)| of == work);
+        let count = |uids: &BTreeSet<String>| u32::try_from(uids.len()).unwrap_or(u32::MAX);
+        let counts = each.map(|((_, component), uids)| (component.clone(), count(uids)));
+        let counts = counts.collect();
+        state.complete.then_some(counts)
+    }
+
+    /// True once the first list of pods is complete.
+    pub fn is_complete(&self) -> bool {
+        self.lock().complete
     }
 }
 
@@ -98,9 +97,10 @@ mod tests {
         assert_eq!(index.of_work("w"), None);
         index.complete();
         assert_eq!(index.of_work("w"), Some(2));
-        assert_eq!(index.of_component("w", "Deployment/web"), Some(1));
+        assert_eq!(index.components("w").unwrap()["deployment-web"], 1);
         assert_eq!(index.remove("1"), Some("w".into()));
         assert_eq!(index.remove("1"), None);
-        assert_eq!(index.of_component("w", "Deployment/web"), Some(0));
+        assert_eq!(index.of_work("w"), Some(1));
+        assert_eq!(index.of_work("other"), Some(0));
     }
 }

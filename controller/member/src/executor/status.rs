@@ -1,8 +1,11 @@
 //! From the states of objects to the status of a Work. Pure.
 
+use std::collections::BTreeMap;
+
 use heyun_crds::conditions::{ConditionType, Reason, set_condition};
 use heyun_crds::work::{ObjectState, Work, WorkStatus};
 use heyun_crds::workload::Assignment;
+use heyun_plan::interpret::is_component;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
@@ -174,18 +177,47 @@ pub(super) fn obstacle(status: &WorkStatus) -> Option<String> {
     Some(format!("{}: {}", condition.reason, condition.message))
 }
 
-/// How many pods a component may have by its assignment: its replicas and what a rolling update
-/// adds, which is charged too. `None`: its kind does not tell.
-pub(super) fn pods_at_most(work: &Work, assignment: &Assignment) -> Option<i64> {
+/// Whether what an earlier decision held beyond this one is gone: there are no pods but of
+/// assigned components, and of these no more than are charged.
+pub(super) fn is_settled(work: &Work, pods: &BTreeMap<String, u32>) -> bool {
+    let assigned = |component: &str| {
+        let mut each = work.spec.assignments.iter();
+        each.find(|a| is_component(component, &a.component))
+    };
+    pods.keys().all(|component| assigned(component).is_some())
+        && work.spec.assignments.iter().all(|assignment| {
+            let own = pods
+                .iter()
+                .filter(|(c, _)| is_component(c, &assignment.component));
+            let count: i64 = own.map(|(_, count)| i64::from(*count)).sum();
+            pods_at_most(work, assignment).is_none_or(|most| count <= most)
+        })
+}
+
+/// How many pods a component may have by its assignment: its replicas, or as many as its
+/// autoscaler may make of them, and what a rolling update adds; all of it is charged. `None`: its
+/// kind does not tell.
+fn pods_at_most(work: &Work, assignment: &Assignment) -> Option<i64> {
     let (kind, name) = assignment.component.split_once('/')?;
-    let replicas = i64::from(assignment.replicas);
+    let text = |m: &Value, pointer: &str| {
+        m.pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let manifests = || work.spec.manifests.iter().map(|m| &m.0);
+    let scaled = manifests().find(|m| {
+        text(m, "/spec/scaleTargetRef/kind").as_deref() == Some(kind)
+            && text(m, "/spec/scaleTargetRef/name").as_deref() == Some(name)
+    });
+    let most = scaled.and_then(|m| m.pointer("/spec/maxReplicas").and_then(Value::as_i64));
+    let replicas = i64::from(assignment.replicas).max(most.unwrap_or(0));
     match kind {
         "Deployment" => {
-            let manifest = work.spec.manifests.iter().find(|m| {
-                m.0.get("kind").and_then(Value::as_str) == Some(kind)
-                    && m.0.pointer("/metadata/name").and_then(Value::as_str) == Some(name)
+            let manifest = manifests().find(|m| {
+                text(m, "/kind").as_deref() == Some(kind)
+                    && text(m, "/metadata/name").as_deref() == Some(name)
             });
-            Some(replicas + manifest.map_or(0, |m| surge(&m.0, replicas)))
+            Some(replicas + manifest.map_or(0, |m| surge(m, replicas)))
         }
         "StatefulSet" | "ReplicaSet" | "Pod" => Some(replicas),
         _ => None,
@@ -337,5 +369,33 @@ mod tests {
         }
         assert_eq!(pods_at_most(&work, &assignment("StatefulSet/db")), Some(10));
         assert_eq!(pods_at_most(&work, &assignment("CronJob/x")), None);
+    }
+
+    #[test]
+    fn a_decision_is_in_force_when_only_its_own_pods_are_left() {
+        let mut work = work();
+        let assignment = |component: &str| Assignment {
+            component: component.into(),
+            replicas: 2,
+            ..Assignment::default()
+        };
+        work.spec.assignments = vec![assignment("StatefulSet/db")];
+        let pods = |counts: &[(&str, u32)]| {
+            counts
+                .iter()
+                .map(|(c, n)| ((*c).to_owned(), *n))
+                .collect::<BTreeMap<_, _>>()
+        };
+        assert!(is_settled(&work, &pods(&[])));
+        assert!(is_settled(&work, &pods(&[("statefulset-db", 2)])));
+        assert!(!is_settled(&work, &pods(&[("statefulset-db", 3)])));
+        assert!(!is_settled(
+            &work,
+            &pods(&[("statefulset-db", 2), ("deployment-web", 1)])
+        ));
+        let autoscaler = json!({"kind": "HorizontalPodAutoscaler", "spec": {"maxReplicas": 5,
+            "scaleTargetRef": {"kind": "StatefulSet", "name": "db"}}});
+        work.spec.manifests = vec![Manifest(autoscaler)];
+        assert!(is_settled(&work, &pods(&[("statefulset-db", 5)])));
     }
 }

@@ -238,7 +238,7 @@ mod tests {
         let counted = book.count(&inputs).unwrap();
         assert_eq!(counted.summary.nodes.total, 1);
         assert_eq!(counted.sketch.bound.len(), 1);
-        assert_eq!(index.of_component("w", "Deployment/web"), Some(1));
+        assert_eq!(index.of_work("w"), Some(1));
         assert_eq!(
             book.pod(Event::Apply(pod("p1", "Succeeded")), &index, &mut pods),
             ["w"]

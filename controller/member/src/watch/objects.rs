@@ -12,7 +12,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, warn};
 
 use crate::clock::Clock;
 use crate::error::{Class, classify, describe, requeue};
@@ -39,7 +39,8 @@ pub(crate) async fn watch_kinds(
     loop {
         for (key, resource) in around.in_use.all() {
             if started.insert(key.clone()) {
-                watches.spawn(watch_kind(around.clone(), key, resource, touched.clone()));
+                let watch = watch_kind(around.clone(), key, resource, touched.clone());
+                watches.spawn(watch.in_current_span());
             }
         }
         tokio::select! {

@@ -10,11 +10,13 @@ struct Holds {
     fenced: bool,
     known: bool,
     listed: bool,
+    /// An object there carries a higher number than ours.
+    newer: bool,
 }
 
 impl Holds {
     fn all(self) -> bool {
-        self.answers && self.fenced && self.known && self.listed
+        self.answers && self.fenced && self.known && self.listed && !self.newer
     }
 }
 
@@ -51,13 +53,18 @@ impl Gate {
         self.set(|holds| &mut holds.listed, true);
     }
 
-    fn set(&self, which: impl Fn(&mut Holds) -> &mut bool, value: bool) {
+    /// Whether an object there carries a higher number than ours; says whether that is news.
+    pub(super) fn set_newer(&self, newer: bool) -> bool {
+        self.set(|holds| &mut holds.newer, newer)
+    }
+
+    fn set(&self, which: impl Fn(&mut Holds) -> &mut bool, value: bool) -> bool {
         self.holds.send_if_modified(|holds| {
             let slot = which(holds);
             let changed = *slot != value;
             *slot = value;
             changed
-        });
+        })
     }
 
     /// Waits until the member answers.

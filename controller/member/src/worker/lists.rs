@@ -79,7 +79,6 @@ pub(super) fn tasks(
 async fn probe(shared: Arc<Shared>) {
     let mut prober = Prober::new(shared.kinds.clone());
     let mut answered = None;
-    let mut recovering = None;
     loop {
         let span = debug_span!(spans::PROBE_MEMBER);
         let outcome = prober.probe(&shared.config.member).instrument(span).await;
@@ -102,7 +101,7 @@ async fn probe(shared: Arc<Shared>) {
         }
         shared.gate.set_answers(answers);
         shared.report(MemberEvent::Probed(outcome)).await;
-        report_newer(&shared, &mut recovering).await;
+        look_for_newer(&shared).await;
         let asked = async {
             tokio::time::sleep(PROBE_PAUSE).await;
             shared.probe_now.notified().await;
@@ -114,17 +113,18 @@ async fn probe(shared: Arc<Shared>) {
     }
 }
 
-/// Says once when an object there carries a higher number than ours.
-async fn report_newer(shared: &Shared, reported: &mut Option<i64>) {
+/// Closes the gate while an object there carries a higher number than ours, and says so once:
+/// another hub, or a later state of this one, has written there.
+async fn look_for_newer(shared: &Shared) {
     let number = shared.config.scope.number();
     let newest = shared.shelf.newest().filter(|(epoch, _)| *epoch > number);
-    let Some((epoch, key)) = newest else {
-        *reported = None;
-        return;
-    };
-    if *reported != Some(epoch) {
-        *reported = Some(epoch);
-        let message = format!("{key} was written by number {epoch}, this hub's is {number}");
+    if shared.gate.set_newer(newest.is_some())
+        && let Some((epoch, key)) = newest
+    {
+        let message = format!(
+            "{key} was written by number {epoch}, this hub's is {number}: nothing is changed on \
+             this member until that is settled"
+        );
         warn!(message, "the member holds what this hub does not know");
         shared.report(MemberEvent::Recovering { message }).await;
     }
@@ -235,6 +235,7 @@ async fn first_look(shared: Arc<Shared>) {
             .all()
             .keys()
             .any(|kind| !shared.shelf.is_watched(kind))
+            || !shared.pods.is_complete()
         {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -245,6 +246,7 @@ async fn first_look(shared: Arc<Shared>) {
     {
         warn!("not every kind could be listed: such objects are read one by one");
     }
+    look_for_newer(&shared).await;
     shared.gate.set_known(true);
 }
 
