@@ -112,7 +112,8 @@ pub enum MemberEvent {
         /// One line for the condition.
         message: String,
     },
-    /// An object there was written by a higher number: it is not touched.
+    /// The fence is ahead and an object there was written by a higher number: the hub has lost
+    /// what another hub, or a later state of this one, did there.
     Recovering {
         /// One line for the condition.
         message: String,

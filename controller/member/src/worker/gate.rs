@@ -10,13 +10,11 @@ struct Holds {
     fenced: bool,
     known: bool,
     listed: bool,
-    /// An object there carries a higher number than ours.
-    newer: bool,
 }
 
 impl Holds {
     fn all(self) -> bool {
-        self.answers && self.fenced && self.known && self.listed && !self.newer
+        self.answers && self.fenced && self.known && self.listed
     }
 }
 
@@ -53,18 +51,13 @@ impl Gate {
         self.set(|holds| &mut holds.listed, true);
     }
 
-    /// Whether an object there carries a higher number than ours; says whether that is news.
-    pub(super) fn set_newer(&self, newer: bool) -> bool {
-        self.set(|holds| &mut holds.newer, newer)
-    }
-
-    fn set(&self, which: impl Fn(&mut Holds) -> &mut bool, value: bool) -> bool {
+    fn set(&self, which: impl Fn(&mut Holds) -> &mut bool, value: bool) {
         self.holds.send_if_modified(|holds| {
             let slot = which(holds);
             let changed = *slot != value;
             *slot = value;
             changed
-        })
+        });
     }
 
     /// Waits until the member answers.

@@ -101,7 +101,6 @@ async fn probe(shared: Arc<Shared>) {
         }
         shared.gate.set_answers(answers);
         shared.report(MemberEvent::Probed(outcome)).await;
-        look_for_newer(&shared).await;
         let asked = async {
             tokio::time::sleep(PROBE_PAUSE).await;
             shared.probe_now.notified().await;
@@ -113,18 +112,13 @@ async fn probe(shared: Arc<Shared>) {
     }
 }
 
-/// Closes the gate while an object there carries a higher number than ours, and says so once:
-/// another hub, or a later state of this one, has written there.
-async fn look_for_newer(shared: &Shared) {
+/// Names an object there that a higher number wrote. It is asked only when the fence, which no
+/// tenant can write, shows a higher number too: the annotation alone could be anybody's.
+async fn report_newer(shared: &Shared) {
     let number = shared.config.scope.number();
     let newest = shared.shelf.newest().filter(|(epoch, _)| *epoch > number);
-    if shared.gate.set_newer(newest.is_some())
-        && let Some((epoch, key)) = newest
-    {
-        let message = format!(
-            "{key} was written by number {epoch}, this hub's is {number}: nothing is changed on \
-             this member until that is settled"
-        );
+    if let Some((epoch, key)) = newest {
+        let message = format!("{key} was written by number {epoch}, this hub's is {number}");
         warn!(message, "the member holds what this hub does not know");
         shared.report(MemberEvent::Recovering { message }).await;
     }
@@ -152,6 +146,9 @@ async fn raise_fence(shared: Arc<Shared>) {
                 warn!(message, "the fence of the member could not be raised");
                 if error.class() != Class::Unreachable {
                     shared.report(MemberEvent::FenceRefused { message }).await;
+                }
+                if matches!(error, Error::FenceAhead { .. }) {
+                    report_newer(&shared).await;
                 }
                 Class::Unreachable
             }
@@ -246,7 +243,6 @@ async fn first_look(shared: Arc<Shared>) {
     {
         warn!("not every kind could be listed: such objects are read one by one");
     }
-    look_for_newer(&shared).await;
     shared.gate.set_known(true);
 }
 
