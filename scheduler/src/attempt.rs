@@ -1,5 +1,6 @@
 //! One attempt to place a whole workload on some of the members: all of it or nothing.
 
+mod copies;
 mod divided;
 mod purse;
 mod single;
@@ -72,10 +73,16 @@ pub(crate) struct Plan {
     pub(crate) carried: BTreeSet<usize>,
 }
 
+/// The affinity term of each site, where members of several are used: earlier ones are filled
+/// first.
+pub(crate) type Ranks = BTreeMap<usize, u32>;
+
 /// What an attempt may use.
 pub(crate) struct Terms<'t> {
     /// Sites, the best first.
     pub(crate) sites: Vec<usize>,
+    /// Their terms, when there are several.
+    pub(crate) ranks: Option<Ranks>,
     /// Spread constraints with their topology keys.
     pub(crate) spreads: &'t [(String, Spread)],
     /// What quota leaves; `None`: quota is looked at afterwards.
@@ -86,6 +93,7 @@ pub(crate) struct Terms<'t> {
 #[derive(Clone)]
 pub(super) struct Attempt<'t, 'c, 'a> {
     case: &'t Case<'c, 'a>,
+    ranks: Option<&'t Ranks>,
     plan: Plan,
     flown: Vec<(usize, Flying)>,
     purse: Option<Purse>,
@@ -100,6 +108,7 @@ pub(crate) fn attempt(case: &Case<'_, '_>, terms: &Terms<'_>) -> Result<Plan, Fa
         }
         let start = Attempt {
             case,
+            ranks: terms.ranks.as_ref(),
             plan: Plan::default(),
             flown: Vec::new(),
             purse: terms.purse.clone(),
@@ -273,11 +282,20 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
                 .is_some_and(|replicas| *replicas > 0);
             (
                 !there,
+                self.rank(*site),
                 !(together && used.contains(site)),
                 !self.case.has_any(*site),
             )
         });
         order
+    }
+
+    /// The affinity term of a site; 0 when only one is used.
+    fn rank(&self, site: usize) -> u32 {
+        self.ranks
+            .and_then(|ranks| ranks.get(&site))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Where the objects go when nothing runs pods.

@@ -135,12 +135,13 @@ pub fn check(
             *newest = request;
         }
     }
+    let mut counts: BTreeMap<&WorkloadKey, usize> = BTreeMap::new();
+    for verdict in verdicts {
+        *counts.entry(&verdict.key).or_default() += 1;
+    }
     let mut found = Vec::new();
     for key in by_key.keys() {
-        let count = verdicts
-            .iter()
-            .filter(|verdict| verdict.key == **key)
-            .count();
+        let count = counts.get(*key).copied().unwrap_or(0);
         if count != 1 {
             found.push(Violation::Verdicts {
                 key: (*key).clone(),
@@ -212,7 +213,7 @@ fn new_replicas(
                 larger |= resource != "pods" && amount > entry.per_replica.get(resource);
             }
             if same && !larger {
-                held = entry.replicas;
+                held = entry.replicas.max(0);
             }
         }
     }

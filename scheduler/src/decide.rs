@@ -5,14 +5,14 @@ mod invalid;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::attempt::{Failure, Plan, Purse, Terms, attempt, increase};
+use crate::attempt::{Failure, Plan, Purse, Ranks, Terms, attempt, increase};
 use crate::capacity::Each;
 use crate::case::Case;
 use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::fleet::class::Classes;
 use crate::quota::{Amounts, NodeId, QuotaTree};
-use crate::request::{Request, WhenUnsatisfiable};
+use crate::request::{Division, Request, WhenUnsatisfiable};
 use crate::rules::topology;
 use crate::spread::Spread;
 use crate::verdict::{Verdict, WorkloadReason};
@@ -33,8 +33,18 @@ pub(crate) struct Decided {
 /// A plan with the spread constraints that were loosened for it.
 struct Found {
     plan: Plan,
-    tier: usize,
+    reach: Reach,
     relaxed: BTreeSet<String>,
+}
+
+impl Found {
+    /// The affinity term that was used, if it was one.
+    fn tier(&self) -> Option<usize> {
+        match self.reach {
+            Reach::Tier(tier) => Some(tier),
+            Reach::All => None,
+        }
+    }
 }
 
 /// A spread constraint as one tier sees it.
@@ -42,7 +52,6 @@ struct Found {
 struct Bound {
     key: String,
     spread: Spread,
-    soft: bool,
 }
 
 /// Decides on one request.
@@ -69,7 +78,7 @@ pub(crate) fn decide<'a>(
         return answer::failed(&case, &pinned, quotas);
     }
     match best_tier(&case, quotas, tenant) {
-        Ok(found) => answer::placed(&case, &found.plan, found.tier, found.relaxed),
+        Ok(found) => answer::placed(&case, &found.plan, found.tier(), found.relaxed),
         Err(failure) => answer::failed(&case, &failure, quotas),
     }
 }
@@ -96,25 +105,38 @@ fn pinned(case: &Case<'_, '_>) -> Option<Failure> {
     })
 }
 
-/// The first tier that holds the whole workload, beginning with the one it is in.
+/// The members that an attempt may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Those of one affinity term.
+    Tier(usize),
+    /// Those of all terms, an earlier one filled before a later.
+    All,
+}
+
+/// The first tier that holds the whole workload; if none does, all tiers together. A workload that
+/// is placed stays in its tier, and grows beyond it before it leaves it.
 fn best_tier(case: &Case<'_, '_>, quotas: &QuotaTree, tenant: NodeId) -> Result<Found, Failure> {
     let tiers = case.request.placement.affinity.len().max(1);
-    let mut order: Vec<usize> = (0..tiers).collect();
+    let mut order: Vec<Reach> = (0..tiers).map(Reach::Tier).collect();
     let there = case.previous_sites();
-    let current = order
-        .iter()
-        .copied()
-        .find(|tier| !there.is_empty() && there.iter().all(|site| in_tier(case, *site, *tier)));
-    order.sort_by_key(|tier| Some(*tier) != current);
+    if !there.is_empty() {
+        let holds = |tier| there.iter().all(|site| in_tier(case, *site, tier));
+        let current = (0..tiers).find(|tier| holds(*tier)).map(Reach::Tier);
+        order.sort_by_key(|reach| Some(*reach) != current);
+        if tiers > 1 {
+            order.insert(usize::from(current.is_some()), Reach::All);
+        }
+    } else if tiers > 1 {
+        order.push(Reach::All);
+    }
     let mut worst: Option<Failure> = None;
-    for tier in order {
-        match within_tier(case, quotas, tenant, tier) {
+    for reach in order {
+        match within_reach(case, quotas, tenant, reach) {
             Ok(found) => return Ok(found),
             Err(failure) => {
-                if worst
-                    .as_ref()
-                    .is_none_or(|known| weight(&failure) > weight(known))
-                {
+                let heavier = |known: &Failure| weight(&failure) > weight(known);
+                if worst.as_ref().is_none_or(heavier) {
                     worst = Some(failure);
                 }
             }
@@ -142,39 +164,72 @@ fn in_tier(case: &Case<'_, '_>, site: usize, tier: usize) -> bool {
         .is_some_and(|seat| !seat.expelled && seat.tiers & (1 << tier) != 0)
 }
 
-fn within_tier(
+fn within_reach(
     case: &Case<'_, '_>,
     quotas: &QuotaTree,
     tenant: NodeId,
-    tier: usize,
+    reach: Reach,
 ) -> Result<Found, Failure> {
     let open =
         |site: usize| case.seats.get(site).is_some_and(|seat| !seat.barred) || case.has_any(site);
-    let sites: Vec<usize> = case
-        .order
-        .iter()
-        .copied()
-        .filter(|site| in_tier(case, *site, tier) && open(*site))
-        .collect();
-    let mut bounds = spreads(case, &sites);
+    let within = |site: usize| match reach {
+        Reach::Tier(tier) => in_tier(case, site, tier),
+        Reach::All => true,
+    };
+    let order = case.order.iter().copied();
+    let mut sites: Vec<usize> = order.filter(|site| within(*site) && open(*site)).collect();
+    let mut ranks = None;
+    if reach == Reach::All {
+        let rank = |site: usize| {
+            case.seats
+                .get(site)
+                .map_or(64, |seat| seat.tiers.trailing_zeros())
+        };
+        sites.sort_by_key(|site| rank(*site));
+        ranks = Some(sites.iter().map(|site| (*site, rank(*site))).collect());
+    }
+    let wished = spreads(case, &sites);
+    let mut bounds = wished.clone();
     let mut relaxed = BTreeSet::new();
     let mut steps = 0;
     loop {
-        match covered(case, quotas, tenant, &sites, &bounds) {
+        match covered(case, quotas, tenant, &sites, ranks.as_ref(), &bounds) {
             Ok(plan) => {
+                relaxed.extend(not_kept(case, &plan, &wished));
                 return Ok(Found {
                     plan,
-                    tier,
+                    reach,
                     relaxed,
                 });
             }
-            Err(Failure::Spread { key, .. }) if bounds.iter().any(|bound| bound.soft) => {
+            Err(Failure::Spread { key, .. }) if bounds.iter().any(|bound| bound.spread.soft) => {
                 steps += 1;
                 relaxed.insert(loosen(&mut bounds, &key, steps > MAX_LOOSENED));
             }
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// The soft constraints that a plan does not keep.
+fn not_kept(case: &Case<'_, '_>, plan: &Plan, bounds: &[Bound]) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for bound in bounds.iter().filter(|bound| bound.spread.soft) {
+        let divided = case.parts.iter().enumerate();
+        let divided = divided.filter(|(_, of)| of.component.division == Division::Divided);
+        for (index, _) in divided {
+            let mut shares = vec![0; bound.spread.group_of.len()];
+            for ((of, site), pick) in &plan.picks {
+                if let (true, Some(share)) = (*of == index, shares.get_mut(*site)) {
+                    *share = pick.replicas;
+                }
+            }
+            if !bound.spread.kept_by(&shares) {
+                keys.insert(bound.key.clone());
+            }
+        }
+    }
+    keys
 }
 
 /// A plan that quota covers: first the best one, and if quota does not cover it, one within what
@@ -184,6 +239,7 @@ fn covered(
     quotas: &QuotaTree,
     tenant: NodeId,
     sites: &[usize],
+    ranks: Option<&Ranks>,
     bounds: &[Bound],
 ) -> Result<Plan, Failure> {
     let spreads: Vec<(String, Spread)> = bounds
@@ -192,6 +248,7 @@ fn covered(
         .collect();
     let mut terms = Terms {
         sites: sites.to_vec(),
+        ranks: ranks.cloned(),
         spreads: &spreads,
         purse: None,
     };
@@ -235,8 +292,8 @@ fn spreads(case: &Case<'_, '_>, sites: &[usize]) -> Vec<Bound> {
                 max_skew: constraint.max_skew,
                 min_groups: constraint.min_groups.unwrap_or(1),
                 max_groups: constraint.max_groups,
+                soft: constraint.when_unsatisfiable == WhenUnsatisfiable::ScheduleAnyway,
             },
-            soft: constraint.when_unsatisfiable == WhenUnsatisfiable::ScheduleAnyway,
         }
     });
     bound.collect()
@@ -247,8 +304,8 @@ fn spreads(case: &Case<'_, '_>, sites: &[usize]) -> Vec<Bound> {
 fn loosen(bounds: &mut Vec<Bound>, key: &str, give_up: bool) -> String {
     let named = bounds
         .iter()
-        .position(|bound| bound.soft && bound.key == key);
-    let last = bounds.iter().rposition(|bound| bound.soft);
+        .position(|bound| bound.spread.soft && bound.key == key);
+    let last = bounds.iter().rposition(|bound| bound.spread.soft);
     let Some(index) = named.or(last) else {
         return key.to_owned();
     };

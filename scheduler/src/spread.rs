@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 
 use crate::divide::{Rule, Slot, divide, sum, within};
 
-pub(crate) use several::several;
+pub(crate) use several::{several, steady};
 
 /// One constraint on the slots of a division.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) struct Spread {
     pub(crate) min_groups: i64,
     /// The most groups in use.
     pub(crate) max_groups: Option<i64>,
+    /// It may be loosened; and what is there does not move for its sake.
+    pub(crate) soft: bool,
 }
 
 /// The most windows of group sizes that are compared for the least movement.

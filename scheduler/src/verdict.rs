@@ -30,8 +30,8 @@ pub struct Verdict {
     pub inputs_hash: String,
     /// What was decided.
     pub outcome: Outcome,
-    /// The name of the affinity term that was used; `None` when nothing is placed or the
-    /// placement has no terms.
+    /// The name of the affinity term that was used; `None` when nothing is placed, the placement
+    /// has no terms, or the members of several terms are used together.
     pub tier: Option<String>,
     /// The weights of the scores.
     pub weights: ScoreWeights,

@@ -2,9 +2,9 @@
 
 use super::{Attempt, Failure, Stop};
 use crate::case::{Choice, Part};
-use crate::divide::{Rule, Slot};
-use crate::request::{Division, DivisionKind};
-use crate::spread::{Spread, several};
+use crate::divide::{Rule, Slot, divide};
+use crate::request::DivisionKind;
+use crate::spread::{Spread, several, steady};
 
 /// One member in the division of a component: the choice it would use.
 #[derive(Clone, Copy)]
@@ -196,7 +196,17 @@ impl Attempt<'_, '_, '_> {
                 ..spread.clone()
             })
             .collect();
-        if let Some(shares) = several(&slots, &constraints, part.wanted, rule) {
+        if let Some(there) = steady(&slots, &constraints, part.wanted) {
+            return Ok(there);
+        }
+        let shares = if self.ranks.is_some() {
+            let ranks: Vec<u32> = offers.iter().map(|offer| self.rank(offer.site)).collect();
+            let shares = ranked(&slots, &ranks, part.wanted, rule);
+            shares.filter(|shares| constraints.iter().all(|one| one.kept_by(shares)))
+        } else {
+            several(&slots, &constraints, part.wanted, rule)
+        };
+        if let Some(shares) = shares {
             return Ok(shares);
         }
         Err(self.why(part, &slots, &constraints, spreads, rule))
@@ -257,7 +267,7 @@ impl Attempt<'_, '_, '_> {
             }
         }
         let members = i64::try_from(slots.len()).unwrap_or(i64::MAX);
-        let divisible = crate::divide::divide(slots, part.wanted, rule).is_some();
+        let divisible = divide(slots, part.wanted, rule).is_some();
         if !divisible || constraints.is_empty() {
             return Failure::Division {
                 component,
@@ -290,143 +300,49 @@ impl Attempt<'_, '_, '_> {
             replicas: part.wanted,
         }
     }
+}
 
-    /// All replicas of every component on each site that holds them.
-    pub(super) fn duplicated(
-        &mut self,
-        sites: &[usize],
-        spreads: &[(String, Spread)],
-    ) -> Result<(), Stop> {
-        let turn = self.in_turn(Division::Divided);
-        let mut full: Vec<usize> = Vec::new();
-        let mut short: Option<Failure> = None;
-        let mut order = sites.to_vec();
-        order.sort_by_key(|site| !self.case.has_any(*site));
-        for site in order {
-            let mut trial = self.clone();
-            match turn
-                .iter()
-                .try_for_each(|index| trial.full_copy(*index, site))
-            {
-                Ok(()) => {
-                    *self = trial;
-                    full.push(site);
-                }
-                Err(Failure::Budget) => return Err(Failure::Budget.into()),
-                Err(failure) => short = short.or(Some(failure)),
-            }
-        }
-        if turn.is_empty() {
-            return Ok(());
-        }
-        if full.is_empty() {
-            return Err(short.unwrap_or(Failure::NoMember).into());
-        }
-        self.thin_out(&turn, &full, spreads)
-    }
-
-    fn full_copy(&mut self, index: usize, site: usize) -> Result<(), Failure> {
-        let Some(part) = self.part(index) else {
-            return Ok(());
-        };
-        let (_, hi) = self.case.bounds(part, site);
-        let wanted = part.wanted.min(hi);
-        let mut fits = 0;
-        let mut affordable = true;
-        for choice in part.choices(site) {
-            let most = self.most_now(part, choice);
-            // A member that gets nothing new keeps the copy that it has.
-            let wanted = if choice.room == 0 {
-                wanted.min(choice.credit)
-            } else {
-                wanted
-            };
-            fits = fits.max(most);
-            if wanted > 0 && most >= wanted {
-                if self.affords(part, site, choice, wanted) {
-                    self.take(index, site, choice, wanted);
-                    return Ok(());
-                }
-                affordable = false;
-            }
-        }
-        if !affordable {
-            return Err(Failure::Budget);
-        }
-        Err(Failure::Capacity {
-            component: part.component.name.clone(),
-            needed: wanted,
-            fits,
-        })
-    }
-
-    /// Drops copies until the spread constraints are kept, the least preferred first.
-    fn thin_out(
-        &mut self,
-        turn: &[usize],
-        full: &[usize],
-        spreads: &[(String, Spread)],
-    ) -> Result<(), Stop> {
-        let Some(part) = turn.first().and_then(|index| self.part(*index)) else {
-            return Ok(());
-        };
-        let mut kept = full.to_vec();
-        for (key, spread) in spreads {
-            let group = |site: &usize| spread.group_of.get(*site).copied().flatten();
-            kept.retain(|site| group(site).is_some());
-            let mut groups: Vec<usize> = Vec::new();
-            for found in kept.iter().filter_map(group) {
-                if !groups.contains(&found) {
-                    groups.push(found);
-                }
-            }
-            let most = spread.max_groups.and_then(|max| usize::try_from(max).ok());
-            groups.truncate(most.unwrap_or(usize::MAX));
-            kept.retain(|site| group(site).is_some_and(|group| groups.contains(&group)));
-            if let Some(skew) = spread.max_skew {
-                let members = |group_id: usize| {
-                    kept.iter()
-                        .filter(|site| group(site) == Some(group_id))
-                        .count()
-                };
-                let least = groups
-                    .iter()
-                    .map(|group| members(*group))
-                    .min()
-                    .unwrap_or(0);
-                let more = usize::try_from(skew / part.wanted.max(1)).unwrap_or(0);
-                let mut counts = vec![0_usize; spread.groups()];
-                kept.retain(|site| {
-                    let Some(count) = group(site).and_then(|group| counts.get_mut(group)) else {
-                        return false;
-                    };
-                    *count += 1;
-                    *count <= least + more
-                });
-            }
-            let used = i64::try_from(groups.len()).unwrap_or(i64::MAX);
-            if used < spread.min_groups {
-                let component = part.component.name.clone();
-                let key = key.clone();
-                let failure = Failure::Spread {
-                    key,
-                    component,
-                    groups: used,
-                    replicas: part.wanted,
-                };
-                return Err(failure.into());
-            }
-        }
-        let gone: Vec<usize> = full
+/// Divides `total` over slots of several ranks: a rank gets only what the ones before cannot hold,
+/// and what it has.
+fn ranked(slots: &[Slot], ranks: &[u32], total: i64, rule: Rule) -> Option<Vec<i64>> {
+    let mut answer = vec![0; slots.len()];
+    let mut left = total;
+    let mut distinct = ranks.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let kept = |rank: u32| {
+        let kept = slots.iter().zip(ranks).filter(|(_, of)| **of == rank);
+        kept.fold(0_i64, |sum, (slot, _)| sum.saturating_add(slot.kept()))
+    };
+    let mut later = distinct
+        .iter()
+        .fold(0_i64, |sum, rank| sum.saturating_add(kept(*rank)));
+    for rank in distinct {
+        let mine = ranks.iter().enumerate().filter(|(_, of)| **of == rank);
+        let mine: Vec<usize> = mine.map(|(index, _)| index).collect();
+        let inner: Vec<Slot> = mine
             .iter()
-            .copied()
-            .filter(|site| !kept.contains(site))
+            .filter_map(|index| slots.get(*index).copied())
             .collect();
-        self.plan
-            .picks
-            .retain(|(index, site), _| !(turn.contains(index) && gone.contains(site)));
-        Ok(())
+        later = later.saturating_sub(kept(rank));
+        let room = inner
+            .iter()
+            .fold(0_i64, |sum, slot| sum.saturating_add(slot.hi));
+        let part = left
+            .saturating_sub(later)
+            .max(left.min(kept(rank)))
+            .min(room);
+        let Some(shares) = divide(&inner, part, rule) else {
+            continue;
+        };
+        for (index, share) in mine.iter().zip(&shares) {
+            if let Some(place) = answer.get_mut(*index) {
+                *place = *share;
+            }
+            left = left.saturating_sub(*share);
+        }
     }
+    (left == 0).then_some(answer)
 }
 
 /// The largest number up to `most` that is allowed; 0 when 1 is not.

@@ -56,7 +56,9 @@ fn counts(
     shares: &[(&str, i64)],
     broken: &mut Vec<&'static str>,
 ) {
-    let total: i64 = shares.iter().map(|(_, replicas)| replicas).sum();
+    let total = shares.iter().fold(0_i64, |total, (_, replicas)| {
+        total.saturating_add(*replicas)
+    });
     let division = &request.placement.division;
     match component.division {
         Division::EveryMatchingNode => {}
@@ -148,7 +150,8 @@ fn kept(
         if value.is_empty() {
             return false;
         }
-        *groups.entry(value).or_default() += replicas;
+        let sum = groups.entry(value).or_default();
+        *sum = sum.saturating_add(*replicas);
     }
     if groups.is_empty() {
         return true;

@@ -131,6 +131,7 @@ fn fill(
     takes: impl Fn(&Shape) -> bool,
     tight: bool,
 ) -> i64 {
+    let needs: Vec<(&str, i64)> = needs.iter().copied().filter(|need| need.1 > 0).collect();
     let mut left = pods;
     if tight {
         bins.sort_by_key(|bin| bin.free.get("cpu").copied().unwrap_or(0));
@@ -138,7 +139,7 @@ fn fill(
     let mut index = 0;
     while index < bins.len() && left > 0 {
         let bin = bins[index].clone();
-        let each = per_node(&bin, needs);
+        let each = per_node(&bin, &needs).min(left);
         if each > 0 && bin.count > 0 && takes(bin.shape) {
             let full = (left / each).min(bin.count);
             let rest = if full < bin.count {
@@ -161,6 +162,7 @@ fn fill(
                 for (resource, amount) in needs.iter().chain(&[("pods", 1)]) {
                     let doubled = *resource == "pods" && needs.iter().any(|(r, _)| *r == "pods");
                     if let Some(free) = part.free.get_mut(*resource) {
+                        // No more than is free: so many fit.
                         *free -= if doubled { 0 } else { amount * pods };
                     }
                 }

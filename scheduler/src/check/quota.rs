@@ -36,7 +36,8 @@ pub(super) fn verify(snapshot: &Snapshot, placed: &[Case<'_>], found: &mut Vec<V
         }
         let sums = grown_by_tenant.entry(&request.tenant).or_default();
         for (key, amount) in grown {
-            *sums.entry(key).or_default() += amount;
+            let sum = sums.entry(key).or_default();
+            *sum = sum.saturating_add(amount);
         }
     }
     for (tenant, sums) in &grown_by_tenant {
@@ -74,42 +75,35 @@ pub(super) fn verify(snapshot: &Snapshot, placed: &[Case<'_>], found: &mut Vec<V
     }
 }
 
-/// charge(n) = own charge + the sum over its children of max(charge, guaranteed).
+/// charge(n) = own charge + the sum over its children of max(charge, guaranteed): the deepest nodes
+/// first, each adding to its parent.
 fn charges<'n>(
     nodes: &'n [QuotaNode],
     own: &BTreeMap<(&str, &Key), i128>,
     key: &Key,
 ) -> BTreeMap<&'n str, i128> {
-    let mut done: BTreeMap<&str, i128> = BTreeMap::new();
-    // Children before parents: as many rounds as the tree is deep, and no more than nodes.
-    for _ in 0..=nodes.len() {
-        for node in nodes.iter().filter(|node| !node.name.is_empty()) {
-            let children: Vec<&QuotaNode> = nodes
-                .iter()
-                .filter(|child| child.parent.as_deref() == Some(node.name.as_str()))
-                .collect();
-            if done.contains_key(node.name.as_str())
-                || children
-                    .iter()
-                    .any(|child| !done.contains_key(child.name.as_str()))
-            {
-                continue;
-            }
-            let mut charge = own.get(&(node.name.as_str(), key)).copied().unwrap_or(0);
-            for child in children {
-                let guaranteed = child.lines.get(key).map_or(0, |line| line.guaranteed);
-                charge += done[child.name.as_str()].max(i128::from(guaranteed));
-            }
-            done.insert(&node.name, charge);
-        }
-        if done.len() == nodes.len() {
-            break;
+    let parents: BTreeMap<&str, &str> = nodes
+        .iter()
+        .filter_map(|node| Some((node.name.as_str(), node.parent.as_deref()?)))
+        .collect();
+    let depth = |name: &'n str| {
+        let above = std::iter::successors(Some(name), |at| parents.get(at).copied());
+        above.take(nodes.len()).count()
+    };
+    let mut order: Vec<&QuotaNode> = nodes.iter().collect();
+    order.sort_by_cached_key(|node| std::cmp::Reverse(depth(&node.name)));
+    let mut charges: BTreeMap<&str, i128> = BTreeMap::new();
+    for node in order {
+        let name = node.name.as_str();
+        let below = charges.get(name).copied().unwrap_or(0);
+        let charge = below + own.get(&(name, key)).copied().unwrap_or(0);
+        charges.insert(name, charge);
+        if let Some(parent) = &node.parent {
+            let guaranteed = node.lines.get(key).map_or(0, |line| line.guaranteed);
+            *charges.entry(parent).or_default() += charge.max(i128::from(guaranteed));
         }
     }
-    for node in nodes {
-        done.entry(&node.name).or_default();
-    }
-    done
+    charges
 }
 
 /// What the assignments reserve, and by how much that exceeds what is held.
@@ -130,22 +124,24 @@ fn amounts(
             _ if assignment.replicas == 0 => 0,
             Surge::Absolute(pods) => pods,
             Surge::Percent(percent) => {
-                let exact = assignment.replicas * percent;
-                exact / 100 + i64::from(exact % 100 != 0)
+                let exact = i128::from(assignment.replicas) * i128::from(percent);
+                let rounded = exact / 100 + i128::from(exact % 100 != 0);
+                i64::try_from(rounded).unwrap_or(i64::MAX)
             }
         };
-        let pods = assignment.replicas + surge;
+        let pods = assignment.replicas.saturating_add(surge);
         for (resource, amount) in component
             .per_replica
             .iter()
             .filter(|(name, _)| *name != "pods")
         {
-            let charge = amount * pods;
+            let charge = amount.saturating_mul(pods);
             if charge == 0 {
                 continue;
             }
             let key = Key::new(&assignment.flavor, resource);
-            *reserved.entry(key.clone()).or_default() += charge;
+            let sum = reserved.entry(key.clone()).or_default();
+            *sum = sum.saturating_add(charge);
             let held = snapshot.held.get(&request.key).map_or(0, |held| {
                 let entries = held.entries.iter().filter(|entry| {
                     entry.member == assignment.member
@@ -158,7 +154,8 @@ fn amounts(
                     .unwrap_or(0)
             });
             if charge > held {
-                *grown.entry(key).or_default() += charge - held;
+                let sum = grown.entry(key).or_default();
+                *sum = sum.saturating_add(charge.saturating_sub(held.max(0)));
             }
         }
     }

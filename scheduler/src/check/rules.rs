@@ -2,7 +2,7 @@
 
 use super::{Violation, new_replicas};
 use crate::config::Config;
-use crate::request::{LabelOp, Request, TolerationOp};
+use crate::request::{AffinityTerm, LabelOp, Request, TolerationOp};
 use crate::snapshot::{Member, Readiness, Snapshot, TaintEffect, Tenant};
 use crate::verdict::{Placed, Verdict};
 
@@ -21,7 +21,10 @@ pub(super) fn verify(
             Some(member) => {
                 must_not_be_there(snapshot, request, verdict, name, member, &mut broken);
                 let here = placement.assignments.iter().filter(|a| a.member == name);
-                let new: i64 = here.map(|a| new_replicas(snapshot, request, a)).sum();
+                let new = here
+                    .map(|a| new_replicas(snapshot, request, a))
+                    .max()
+                    .unwrap_or(0);
                 let carried = placement.carried_to.iter().any(|carried| carried == name)
                     && !request.previous_carried.iter().any(|before| before == name);
                 if new > 0 || carried {
@@ -165,9 +168,16 @@ fn in_tier(
     member: &Member,
 ) -> bool {
     let mut terms = request.placement.affinity.iter();
-    let Some(term) = terms.find(|term| Some(&term.name) == verdict.tier.as_ref()) else {
-        return false;
-    };
+    match &verdict.tier {
+        Some(tier) => {
+            let term = terms.find(|term| term.name == *tier);
+            term.is_some_and(|term| selected(snapshot, term, name, member))
+        }
+        None => terms.any(|term| selected(snapshot, term, name, member)),
+    }
+}
+
+fn selected(snapshot: &Snapshot, term: &AffinityTerm, name: &str, member: &Member) -> bool {
     let mut holds = term.regions.is_empty()
         || inside(snapshot, &member.region, |region| {
             term.regions.contains(region)
@@ -215,7 +225,9 @@ fn nothing_new(
 ) {
     let ready = match member.readiness {
         Readiness::Ready => true,
-        Readiness::NotReady { since } => snapshot.now - since <= config.tolerated_not_ready_seconds,
+        Readiness::NotReady { since } => {
+            snapshot.now.saturating_sub(since) <= config.tolerated_not_ready_seconds
+        }
         Readiness::Unknown { .. } | Readiness::NeverSeen => false,
     };
     if !ready {

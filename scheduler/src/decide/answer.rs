@@ -20,7 +20,7 @@ use crate::verdict::{
 pub(super) fn placed(
     case: &Case<'_, '_>,
     plan: &Plan,
-    tier: usize,
+    tier: Option<usize>,
     relaxed: BTreeSet<String>,
 ) -> Decided {
     let mut assignments = Vec::with_capacity(plan.picks.len());
@@ -64,7 +64,7 @@ pub(super) fn placed(
         reserved,
         increase: increase.clone(),
     };
-    let term = case.request.placement.affinity.get(tier);
+    let term = tier.and_then(|tier| case.request.placement.affinity.get(tier));
     let verdict = Verdict {
         tier: term.map(|term| term.name.clone()),
         members: members(case, Some(plan)),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::request::{Component, Request};
+use crate::quantity::format_amount;
+use crate::request::{Component, Request, Surge};
 
 /// The most affinity terms.
 const MAX_TERMS: usize = 64;
@@ -28,7 +29,9 @@ pub(super) fn problem(request: &Request, config: &Config) -> Option<String> {
     }
     components
         .iter()
-        .find_map(|component| of_component(component, config))
+        .find_map(|component| {
+            of_component(component, config).or_else(|| of_amounts(component, config))
+        })
         .or_else(|| of_placement(request))
 }
 
@@ -51,6 +54,30 @@ fn of_component(component: &Component, config: &Config) -> Option<String> {
     })
 }
 
+/// The most that the replicas of one component may request of one resource: sums of it stay far
+/// from what 64 bits hold.
+const MAX_AMOUNT: i64 = 1 << 55;
+
+fn of_amounts(component: &Component, config: &Config) -> Option<String> {
+    let Component { name, surge, .. } = component;
+    let extra = match surge {
+        Surge::Absolute(pods) => *pods,
+        Surge::Percent(percent) => *percent,
+    };
+    if extra < 0 || extra > config.max_replicas {
+        let most = config.max_replicas;
+        return Some(format!("{name} has a surge of {extra}: give 0 to {most}"));
+    }
+    let pods = surge.pods(component.replicas.max(1));
+    let mut amounts = component.per_replica.iter();
+    let (resource, amount) =
+        amounts.find(|(_, amount)| amount.checked_mul(pods).is_none_or(|all| all > MAX_AMOUNT))?;
+    let shown = format_amount(resource, amount);
+    Some(format!(
+        "{name} requests {shown} {resource} for each of {pods} pods: lower the one or the other"
+    ))
+}
+
 fn of_placement(request: &Request) -> Option<String> {
     let placement = &request.placement;
     if placement.affinity.len() > MAX_TERMS {
@@ -67,10 +94,14 @@ fn of_placement(request: &Request) -> Option<String> {
             "division has minPerMember {min} and maxPerMember {max}: lower the one or raise the other"
         ));
     }
+    let mut keys = BTreeSet::new();
     placement.spread.iter().find_map(|spread| {
         let key = &spread.topology_key;
         if key.is_empty() {
             return Some("a spread has no topologyKey: give one, such as provider".to_owned());
+        }
+        if !keys.insert(key) {
+            return Some(format!("spread over {key} is given twice: merge the two"));
         }
         if let Some(skew) = spread.max_skew.filter(|skew| *skew < 0) {
             return Some(format!("spread over {key} has maxSkew {skew}: give 0 or more"));

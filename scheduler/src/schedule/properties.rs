@@ -193,7 +193,7 @@ fn text(verdicts: &[Verdict]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// The checker finds nothing, every request has a verdict, every member is explained.
     #[test]
@@ -256,5 +256,64 @@ proptest! {
         let scaled = schedule(&snapshot, &requests, &config);
         let broken = check(&snapshot, &requests, &scaled, &config);
         prop_assert!(broken.is_empty(), "{:#?}", broken);
+    }
+
+    /// No number makes it panic, and the checker neither.
+    #[test]
+    fn no_number_makes_it_panic(
+        snapshot in fleets(),
+        requests in requests(),
+        wild in prop::collection::vec(prop::sample::select(vec![
+            i64::MIN, i64::MIN + 1, -1, 0, 1, 1_000_000, 1 << 40, i64::MAX - 1, i64::MAX,
+        ]), 16),
+    ) {
+        let mut snapshot = snapshot;
+        let mut requests = requests;
+        let mut wild = wild.into_iter().cycle();
+        let mut next = || wild.next().unwrap();
+        snapshot.now = next();
+        for of in snapshot.members.values_mut() {
+            of.readiness = Readiness::NotReady { since: next() };
+            for flight in &mut of.in_flight {
+                flight.replicas = next();
+                flight.per_replica.set("cpu", next());
+            }
+            for shape in of.sketch.iter_mut().flat_map(|sketch| &mut sketch.shapes) {
+                shape.count = next();
+                shape.free.set("cpu", next());
+                shape.free.set("pods", next());
+            }
+        }
+        for request in &mut requests {
+            let held = Held {
+                entries: request
+                    .components
+                    .iter()
+                    .map(|component| HeldEntry {
+                        member: "m0".to_owned(),
+                        component: component.name.clone(),
+                        flavor: "arm".to_owned(),
+                        replicas: next(),
+                        per_replica: Resources::new().with("cpu", next()),
+                        charge: Resources::new().with("cpu", next()),
+                    })
+                    .collect(),
+            };
+            snapshot.held.insert(request.key.clone(), held);
+            request.created = next();
+            for component in &mut request.components {
+                component.replicas = next();
+                component.surge = Surge::Absolute(next());
+                component.per_replica.set("cpu", next());
+            }
+            for spread in &mut request.placement.spread {
+                spread.max_skew = Some(next());
+                spread.min_groups = Some(next());
+            }
+            request.placement.division.min_per_member = Some(next());
+        }
+        let config = Config::default();
+        let verdicts = schedule(&snapshot, &requests, &config);
+        let _ = check(&snapshot, &requests, &verdicts, &config);
     }
 }

@@ -268,12 +268,27 @@ fn the_first_tier_that_holds_it_wins() {
     commit(&mut snapshot, &mut app, &verdict);
     app.components[0].replicas = 6;
     let verdict = decide(&snapshot, &app);
-    assert_eq!(verdict.tier.as_deref(), Some("province"));
-    assert_eq!(shown(&verdict), ["web@cloud/arm=6"]);
+    assert_eq!(verdict.tier, None);
+    assert_eq!(shown(&verdict), ["web@cloud/arm=2", "web@home/arm=4"]);
     commit(&mut snapshot, &mut app, &verdict);
-    app.components[0].replicas = 3;
-    let verdict = decide(&snapshot, &app);
-    assert_eq!(shown(&verdict), ["web@cloud/arm=3"], "it stays where it is");
+    assert_eq!(
+        shown(&decide(&snapshot, &app)),
+        shown(&verdict),
+        "it stays where it is"
+    );
+    app.components[0].replicas = 5;
+    assert_eq!(
+        shown(&decide(&snapshot, &app)),
+        ["web@cloud/arm=1", "web@home/arm=4"]
+    );
+    let other = Request {
+        key: WorkloadKey::new("civil-affairs", "other"),
+        previous: Vec::new(),
+        ..app
+    };
+    let verdict = decide(&snapshot, &other);
+    assert_eq!(verdict.tier.as_deref(), Some("province"));
+    assert_eq!(shown(&verdict), ["web@cloud/arm=5"]);
 }
 
 #[test]

@@ -4,10 +4,21 @@ use super::{Spread, spread};
 use crate::divide::{Rule, Slot, sum};
 
 /// The most single moves that repair a division.
-const REPAIRS: usize = 10_000;
+const REPAIRS: usize = 200;
+
+/// The most slots that a repair looks at on either side.
+const CANDIDATES: usize = 16;
 
 /// The most replicas that are placed one by one; above it they go in equal lots.
 const STEPS: i64 = 20_000;
+
+/// What is there, if it is all that is wanted and keeps every hard constraint: then nothing moves.
+pub(crate) fn steady(slots: &[Slot], constraints: &[Spread], total: i64) -> Option<Vec<i64>> {
+    let there: Vec<i64> = slots.iter().map(Slot::kept).collect();
+    let mut hard = constraints.iter().filter(|one| !one.soft);
+    let stays = sum(&there) == total && minimums(&there, slots);
+    (stays && hard.all(|one| one.kept_by(&there))).then_some(there)
+}
 
 /// Divides `total` so that all constraints are kept. With one constraint this is exact. With
 /// several, `None` can also mean that the search has found none.
@@ -59,57 +70,44 @@ fn narrow(slots: &[Slot], all: &[Spread], total: i64, rule: Rule) -> Option<Vec<
 /// Starts from what is there and adds or takes replicas where the groups are emptiest or fullest.
 fn evenly(slots: &[Slot], all: &[Spread], total: i64) -> Option<Vec<i64>> {
     let mut shares: Vec<i64> = slots.iter().map(Slot::kept).collect();
+    let mut counts: Vec<Vec<i64>> = all.iter().map(|one| one.counts(&shares)).collect();
     let lot = total.checked_div(STEPS).unwrap_or(0).saturating_add(1);
-    loop {
-        let missing = total.saturating_sub(sum(&shares));
-        if missing == 0 {
-            return Some(shares);
-        }
+    let mut missing = total.saturating_sub(sum(&shares));
+    while missing != 0 {
         let step = missing.clamp(lot.saturating_neg(), lot);
-        let index = if step > 0 {
-            best(
-                slots,
-                |index, slot| shares.get(index).is_some_and(|share| *share < slot.hi),
-                |i| height(all, &shares, i),
-            )?
+        let heights = (0..slots.len()).map(|index| height(all, &counts, index));
+        let places = heights.zip(slots).zip(&shares).enumerate();
+        let best = if step > 0 {
+            let open = places.filter(|(_, ((_, slot), share))| **share < slot.hi);
+            open.map(|(index, ((height, _), _))| (height, index)).min()
         } else {
-            best(
-                slots,
-                |index, _| shares.get(index).is_some_and(|share| *share > 0),
-                |i| height(all, &shares, i).saturating_neg(),
-            )?
+            let taken = places.filter(|(_, (_, share))| **share > 0);
+            let fullest = taken.map(|(index, ((height, _), _))| (height.saturating_neg(), index));
+            fullest.min()
         };
-        if let (Some(share), Some(slot)) = (shares.get_mut(index), slots.get(index)) {
-            let moved = share.saturating_add(step).clamp(0, slot.hi.max(*share));
-            *share = moved;
+        let (_, index) = best?;
+        let (share, slot) = (shares.get_mut(index)?, slots.get(index)?);
+        let next = share.saturating_add(step).clamp(0, slot.hi.max(*share));
+        let moved = next.saturating_sub(*share);
+        *share = next;
+        missing = missing.saturating_sub(moved);
+        for (one, counts) in all.iter().zip(&mut counts) {
+            let group = one.group_of.get(index).copied().flatten();
+            if let Some(count) = group.and_then(|group| counts.get_mut(group)) {
+                *count = count.saturating_add(moved);
+            }
         }
     }
+    Some(shares)
 }
 
 /// How full the groups of a slot are: the sum over the constraints.
-fn height(all: &[Spread], shares: &[i64], index: usize) -> i64 {
-    all.iter().fold(0_i64, |height, one| {
-        let counts = one.counts(shares);
+fn height(all: &[Spread], counts: &[Vec<i64>], index: usize) -> i64 {
+    all.iter().zip(counts).fold(0_i64, |height, (one, counts)| {
         let group = one.group_of.get(index).copied().flatten();
-        let count = group
-            .and_then(|group| counts.get(group).copied())
-            .unwrap_or(0);
-        height.saturating_add(count)
+        let count = group.and_then(|group| counts.get(group).copied());
+        height.saturating_add(count.unwrap_or(0))
     })
-}
-
-fn best(
-    slots: &[Slot],
-    allowed: impl Fn(usize, &Slot) -> bool,
-    price: impl Fn(usize) -> i64,
-) -> Option<usize> {
-    let candidates = slots
-        .iter()
-        .enumerate()
-        .filter(|(index, slot)| allowed(*index, slot));
-    candidates
-        .map(|(index, _)| index)
-        .min_by_key(|index| (price(*index), *index))
 }
 
 /// Moves one replica at a time while that lowers the sum by which constraints are broken.
@@ -126,20 +124,28 @@ fn repair(shares: &mut [i64], slots: &[Slot], all: &[Spread]) {
     }
 }
 
+/// The first single move, of the fullest slots' replicas to the emptiest slots, that helps.
 fn improving(
     shares: &mut [i64],
     slots: &[Slot],
     all: &[Spread],
     broken: i64,
 ) -> Option<(usize, usize)> {
-    for from in 0..slots.len() {
-        if shares.get(from).is_none_or(|share| *share == 0) {
-            continue;
-        }
-        for (to, slot) in slots.iter().enumerate() {
-            if from == to || shares.get(to).is_none_or(|share| *share >= slot.hi) {
-                continue;
-            }
+    let counts: Vec<Vec<i64>> = all.iter().map(|one| one.counts(shares)).collect();
+    let mut order: Vec<usize> = (0..slots.len()).collect();
+    order.sort_by_key(|index| (height(all, &counts, *index), *index));
+    let share = |index: usize| shares.get(index).copied().unwrap_or(0);
+    let open = |index: usize| slots.get(index).is_some_and(|slot| share(index) < slot.hi);
+    let to: Vec<usize> = order
+        .iter()
+        .copied()
+        .filter(|index| open(*index))
+        .take(CANDIDATES)
+        .collect();
+    let fullest = order.into_iter().rev().filter(|index| share(*index) > 0);
+    let from: Vec<usize> = fullest.take(CANDIDATES).collect();
+    for from in from {
+        for to in to.iter().copied().filter(|to| *to != from) {
             shift(shares, from, to);
             let better = violation(all, shares) < broken;
             shift(shares, to, from);

@@ -21,6 +21,7 @@ fn over(groups: &[usize], max_skew: Option<i64>, min: i64, max: Option<i64>) -> 
         max_skew,
         min_groups: min,
         max_groups: max,
+        soft: false,
     }
 }
 
