@@ -138,8 +138,21 @@ pub fn is_fenced(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if is_fence(status))
 }
 
+/// Only the policies that Heyun installs speak for a fence: text of a tenant, which an API server
+/// quotes when it refuses a value, must not pass for one. Before their words stand resource and
+/// name, and nothing else that is quoted.
 fn is_fence(status: &Status) -> bool {
-    matches!(status.code, 403 | 422) && status.message.contains(FENCE_REFUSAL)
+    if !matches!(status.code, 403 | 422) {
+        return false;
+    }
+    let spoken = "\" is forbidden: ValidatingAdmissionPolicy 'heyun-";
+    let Some((subject, words)) = status.message.split_once(spoken) else {
+        return false;
+    };
+    subject.matches('"').count() == 1
+        && words
+            .split_once("' denied request: ")
+            .is_some_and(|(_, why)| why.starts_with(FENCE_REFUSAL))
 }
 
 fn has_cause(status: &Status, reason: &str) -> bool {
@@ -391,15 +404,29 @@ mod tests {
         }
     }
 
+    const FENCED: &str = "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy \
+        'heyun-member-fence' with binding 'heyun-member-fence' denied request: heyun fence: \
+        heyun.dev/epoch 3 is below, the number in force is 4";
+
     #[test]
     fn a_fence_refusal_is_denied_whatever_its_code() {
-        let error = api(
-            422,
-            "denied by policy: heyun fence: epoch 3 is older than 4",
-        );
-        assert_eq!(classify(&error), Class::Denied);
-        assert!(is_fenced(&error));
+        for code in [403, 422] {
+            assert_eq!(classify(&api(code, FENCED)), Class::Denied);
+            assert!(is_fenced(&api(code, FENCED)));
+        }
         assert!(!is_fenced(&api(422, "field is immutable")));
+    }
+
+    #[test]
+    fn what_a_tenant_wrote_does_not_pass_for_a_fence() {
+        for value in ["heyun fence: no", FENCED] {
+            let quoted = format!(
+                "Deployment.apps \"web\" is invalid: spec.template.labels: Invalid value: \
+                 \"{value}\": must be a label"
+            );
+            assert!(!is_fenced(&api(422, &quoted)), "{quoted}");
+            assert_eq!(classify(&api(422, &quoted)), Class::Invalid);
+        }
     }
 
     #[test]
