@@ -7,3 +7,5 @@
     clippy::disallowed_methods,
     reason = "test code: a failure is a panic with its reason, against the wall clock"
 )]
+
+pub mod bench;
