@@ -3,10 +3,15 @@
 
 pub mod apply;
 pub mod args;
+pub mod ask;
 mod commands;
 pub mod connect;
+pub mod doctor;
 pub mod error;
+pub mod input;
 pub mod join;
 pub mod output;
 pub mod run;
 pub mod sandbox;
+pub mod simulate;
+pub mod view;

@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use owo_colors::OwoColorize as _;
+
 use crate::args::{Color, Global};
 use crate::error::Error;
 
@@ -24,11 +26,6 @@ impl Output {
         Self { color }
     }
 
-    /// Whether colour is wanted.
-    pub fn color(&self) -> bool {
-        self.color
-    }
-
     /// Data, as it is; a line break is added where none ends it. A closed pipe ends the matter.
     pub fn data(&self, text: &str) {
         let mut out = std::io::stdout().lock();
@@ -37,6 +34,15 @@ impl Output {
             let _ = out.write_all(b"\n");
         }
         let _ = out.flush();
+    }
+
+    /// A table; on a terminal with colour for what is well and what is not.
+    pub fn table(&self, text: &str) {
+        if self.color {
+            self.data(&painted(text))
+        } else {
+            self.data(text)
+        }
     }
 
     /// A line for people.
@@ -55,5 +61,43 @@ impl Output {
         if let Some(hint) = &error.hint {
             self.say(format!("hint: {hint}"));
         }
+    }
+}
+
+/// Paints the cells that judge. It comes after the layout, which it therefore does not disturb.
+fn painted(text: &str) -> String {
+    const GAP: &str = "   ";
+    let cell = |cell: &str| match cell.trim() {
+        "True" | "chosen" | "ok" | "running" => cell.green().to_string(),
+        "False" | "filtered" | "FAIL" => cell.red().to_string(),
+        "Unknown" | "feasible" | "WARN" => cell.yellow().to_string(),
+        _ => cell.to_owned(),
+    };
+    let line = |line: &str| line.split(GAP).map(cell).collect::<Vec<_>>().join(GAP);
+    let mut painted: String = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    painted.push('\n');
+    painted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_changes_cells_that_judge_and_nothing_else() {
+        let text = "NAME   READY     REASON\na      True      True story\nb      False     -\n";
+        let painted = painted(text);
+        assert!(painted.contains("\u{1b}[32mTrue\u{1b}"), "{painted:?}");
+        assert!(painted.contains("\u{1b}[31mFalse\u{1b}"), "{painted:?}");
+        assert!(painted.contains("True story\n"), "{painted:?}");
+        let plain: String = painted
+            .split('\u{1b}')
+            .map(|part| {
+                part.split_once('m')
+                    .filter(|(code, _)| code.starts_with('['))
+                    .map_or(part, |(_, rest)| rest)
+            })
+            .collect();
+        assert_eq!(plain, text);
     }
 }

@@ -186,7 +186,11 @@ impl Sandbox {
         route_queries(&self.hub, first.query_address().port()).await?;
         first.wait_ready(READY).await?;
         step.done("hub: heyun-hub is ready");
-        self.join_members(&options.members, &options.progress).await
+        let joining = self.join_members(&options.members, &options.progress);
+        tokio::select! {
+            joined = joining => joined,
+            ended = first.ended() => Err(ended),
+        }
     }
 
     async fn join_members(&self, members: &[Member], progress: &Progress) -> Result<()> {

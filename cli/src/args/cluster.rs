@@ -1,14 +1,28 @@
 //! `heyun cluster`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use super::common::{ClientOnly, Format};
 
 /// Member clusters.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Cluster {
     /// Install the hub's account on a cluster and make it a member.
     Join(Join),
+    /// List members.
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show everything about one member.
+    Describe(Describe),
+    /// Close a member for new work; what runs there stays.
+    Cordon(Name),
+    /// Open a member for new work again.
+    Uncordon(Name),
+    /// Take a member out of the hub.
+    Leave(Leave),
 }
 
 /// What is joined.
@@ -33,11 +47,65 @@ pub struct Join {
     /// Print the MemberCluster and ask no cluster for anything.
     #[arg(long, value_enum, value_name = "client", require_equals = true)]
     pub dry_run: Option<ClientOnly>,
+
+    /// Wait until the hub says that the member is Ready.
+    #[arg(long)]
+    pub wait: bool,
 }
 
-/// The only dry run of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ClientOnly {
-    /// Nothing is sent.
-    Client,
+impl Join {
+    /// How long `--wait` waits.
+    pub const PATIENCE: Duration = Duration::from_secs(120);
+}
+
+/// `heyun cluster list`.
+#[derive(Clone, Debug, Args)]
+pub struct List {
+    /// Members with these labels, such as tier=city.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+
+    /// How the answer is written.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `heyun cluster describe`.
+#[derive(Clone, Debug, Args)]
+pub struct Describe {
+    /// Name of the member.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// How the answer is written.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// A member.
+#[derive(Clone, Debug, Args)]
+pub struct Name {
+    /// Name of the member.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// Print the change and send nothing.
+    #[arg(long, value_enum, value_name = "client", require_equals = true)]
+    pub dry_run: Option<ClientOnly>,
+}
+
+/// `heyun cluster leave`.
+#[derive(Clone, Debug, Args)]
+pub struct Leave {
+    /// Name of the member.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// Also where Works are still placed there: what runs on the member stays, and nobody watches it.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print what would be deleted and send nothing.
+    #[arg(long, value_enum, value_name = "client", require_equals = true)]
+    pub dry_run: Option<ClientOnly>,
 }

@@ -42,6 +42,7 @@ async fn up(args: Up, output: &Output) -> Result<()> {
         )
         .hint("end it with heyun sandbox down, or give another folder with --dir"));
     }
+    sweep_logs(&dir);
     let program = || -> Result<HubProgram> {
         Ok(HubProgram {
             binary: hub_binary(args.hub_bin.as_deref())?,
@@ -75,6 +76,21 @@ async fn up(args: Up, output: &Output) -> Result<()> {
     ));
     output.next(next);
     Ok(())
+}
+
+/// What a start that failed leaves in a folder are its logs; they go with the next start.
+fn sweep_logs(dir: &Path) {
+    let names: Vec<_> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    if let [only] = names.as_slice()
+        && only.file_name() == "logs"
+    {
+        // Where it cannot go, the start says that the folder is not empty.
+        let _ = std::fs::remove_dir_all(only.path());
+    }
 }
 
 fn next(sandbox: &Sandbox, bare: bool) -> String {

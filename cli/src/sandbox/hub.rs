@@ -125,6 +125,16 @@ impl Hub {
         Ok(eventually_async(&what, deadline, Some(self.log()), sleep, check).await??)
     }
 
+    /// Waits until it ends, and answers with the end of its log.
+    pub async fn ended(&self) -> Error {
+        loop {
+            if let Err(error) = self.process.check() {
+                return error.into();
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     /// SIGKILL, and waits until it is gone.
     ///
     /// # Errors

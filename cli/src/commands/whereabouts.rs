@@ -1,0 +1,112 @@
+//! `heyun where`.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use heyun_crds::Workload;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, ResourceExt as _};
+
+use crate::args::Global;
+use crate::args::common::{Form, Format};
+use crate::args::workload::Where as Args;
+use crate::ask::{Hub, list, workload_name};
+use crate::error::{Error, Result};
+use crate::output::Output;
+use crate::view;
+use crate::view::places::{Place, Shown, places, table};
+
+pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<()> {
+    let hub = Hub::new(global).await?;
+    let name = args.workload.as_deref().map(workload_name).transpose()?;
+    if name.is_some() && args.all_namespaces {
+        return Err(
+            Error::usage("a name and --all-namespaces contradict each other")
+                .hint("give the namespace with -n"),
+        );
+    }
+    let api: Api<Workload> = if args.all_namespaces {
+        Api::all(hub.client.clone())
+    } else {
+        hub.here()
+    };
+    if args.watch {
+        return watch(api, name, &args, output).await;
+    }
+    let found = match name {
+        Some(name) => vec![hub.get::<Workload>(name).await?],
+        None => list(&api, args.selector.as_deref()).await?,
+    };
+    if found.is_empty() {
+        let place = match args.all_namespaces {
+            true => "any namespace".to_owned(),
+            false => format!("namespace {}", hub.namespace),
+        };
+        output.say(format!("no Workload in {place}"));
+    }
+    let rows: Vec<Place> = found.iter().flat_map(places).collect();
+    output.data(&written(&rows, args.format, args.all_namespaces, true)?);
+    Ok(())
+}
+
+fn written(rows: &[Place], format: Format, namespaces: bool, first: bool) -> Result<String> {
+    Ok(match format.output {
+        Form::Table | Form::Wide if rows.is_empty() => String::new(),
+        Form::Table | Form::Wide => {
+            let shown = Shown {
+                namespaces,
+                wide: format.is_wide(),
+                headers: format.headers() && first,
+            };
+            table(rows, shown)
+        }
+        Form::Json => view::json(&rows)?,
+        Form::Yaml => view::yaml(&rows)?,
+        Form::Name => {
+            let mut names: Vec<String> = rows
+                .iter()
+                .map(|row| format!("workload.heyun.dev/{}", row.workload))
+                .collect();
+            names.dedup();
+            names.join("\n")
+        }
+    })
+}
+
+/// Prints the rows of a Workload whenever they change, until it is interrupted.
+async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Output) -> Result<()> {
+    let mut config = watcher::Config::default();
+    if let Some(name) = name {
+        config = config.fields(&format!("metadata.name={name}"));
+    }
+    if let Some(selector) = &args.selector {
+        config = config.labels(selector);
+    }
+    let mut seen: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    let mut first = true;
+    let mut objects = std::pin::pin!(watcher(api, config).default_backoff().applied_objects());
+    while let Some(next) = objects.next().await {
+        let workload = match next {
+            Ok(workload) => workload,
+            Err(watcher::Error::InitialListFailed(error)) => {
+                return Err(Error::kube("list workloads", &error));
+            }
+            Err(error) => {
+                output.say(format!("the watch was interrupted: {error}"));
+                continue;
+            }
+        };
+        let rows = places(&workload);
+        let key = format!(
+            "{}/{}",
+            workload.namespace().unwrap_or_default(),
+            workload.name_any()
+        );
+        if seen.get(&key) != Some(&rows) {
+            output.data(&written(&rows, args.format, args.all_namespaces, first)?);
+            first = false;
+            seen.insert(key, rows);
+        }
+    }
+    Ok(())
+}
