@@ -9,3 +9,5 @@
 )]
 
 pub mod bench;
+pub mod demo;
+pub mod fleet;

@@ -1,0 +1,19 @@
+//! What Heyun does on real control planes: one fleet for all tests of this binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "test code: a failure is a panic with its reason, against the wall clock"
+)]
+
+mod admission;
+mod application;
+mod capacity;
+mod joining;
+mod lifecycle;
+mod query;
+mod quiet;
+mod reported;
+mod secrets;

@@ -1,0 +1,78 @@
+//! Desired state that is reached stays: with no new input there are no more writes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use heyun_sandbox::{AuditEvent, eventually};
+use heyun_tests::fleet::{HUB_USER, Shared, TestTenant, alone, deployment, workload};
+
+/// Quiet that is taken for settled, and quiet that is measured. The audit log leaves out Leases
+/// and Events.
+const SETTLED: Duration = Duration::from_secs(6);
+const MEASURED: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_settled_hub_writes_nothing_but_leases() {
+    let (shared, _turn) = alone();
+    let tenant = TestTenant::new(shared, "fleet-quiet", 10);
+    shared
+        .hub()
+        .apply(&workload(
+            &tenant.name,
+            "web",
+            &[deployment("web", 2, "100m")],
+            "",
+        ))
+        .unwrap();
+    shared.ready(&tenant.name, "web");
+    let settled = |shared: &Shared| writes_within(shared, SETTLED).is_empty();
+    assert!(
+        (0..10).any(|_| settled(shared)),
+        "the hub goes on writing: {:?}",
+        writes_within(shared, SETTLED)
+    );
+    let writes = writes_within(shared, MEASURED);
+    assert!(
+        writes.is_empty(),
+        "written in {MEASURED:?} of quiet: {writes:#?}"
+    );
+}
+
+/// What the hub writes, on its own cluster and on members, until there is any or the time is over.
+fn writes_within(shared: &Shared, time: Duration) -> BTreeMap<String, usize> {
+    let before = count(shared);
+    let seen = eventually("a write of the hub", time, None, || {
+        let now = count(shared);
+        if now == before {
+            Err("none".to_owned())
+        } else {
+            Ok(now)
+        }
+    });
+    let mut more = seen.unwrap_or_default();
+    more.retain(|what, number| {
+        *number -= before.get(what).copied().unwrap_or(0).min(*number);
+        *number > 0
+    });
+    more
+}
+
+fn count(shared: &Shared) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for cluster in shared.sandbox.fleet().clusters() {
+        for event in cluster
+            .audit()
+            .unwrap()
+            .iter()
+            .filter(|event| event.user.username == HUB_USER)
+        {
+            *found.entry(shown(cluster.name(), event)).or_default() += 1;
+        }
+    }
+    found
+}
+
+fn shown(cluster: &str, event: &AuditEvent) -> String {
+    let path = event.request_uri.split('?').next().unwrap_or_default();
+    format!("{cluster}: {} {path}", event.verb)
+}
