@@ -11,7 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 fn charts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("charts")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace")
+        .join("charts")
 }
 
 fn helm(args: &[&str]) -> String {
@@ -46,14 +49,28 @@ fn template(chart: &str, set: &[&str]) -> Vec<Value> {
 }
 
 fn key(object: &Value) -> String {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    format!(
+        "{} {}/{}",
+        text("/kind"),
+        text("/metadata/namespace"),
+        text("/metadata/name")
+    )
 }
 
 #[test]
 fn both_charts_lint() {
     for chart in ["heyun", "heyun-crds"] {
-        let said = helm(&["lint", "--strict", charts().join(chart).to_str().expect("UTF-8")]);
+        let said = helm(&[
+            "lint",
+            "--strict",
+            charts().join(chart).to_str().expect("UTF-8"),
+        ]);
         assert!(said.contains("0 chart(s) failed"), "{said}");
     }
 }
@@ -61,14 +78,19 @@ fn both_charts_lint() {
 /// What the sandbox installs from the files is what the chart installs: one home for both.
 #[test]
 fn the_chart_installs_the_roles_and_policies_that_the_tests_run_with() {
-    let rendered: BTreeMap<String, Value> =
-        template("heyun", &[]).into_iter().map(|o| (key(&o), o)).collect();
+    let rendered: BTreeMap<String, Value> = template("heyun", &[])
+        .into_iter()
+        .map(|o| (key(&o), o))
+        .collect();
     let mut compared = 0;
     for file in ["rbac.yaml", "policies.yaml"] {
-        let text = std::fs::read_to_string(charts().join("heyun/files").join(file)).expect("a file");
+        let text =
+            std::fs::read_to_string(charts().join("heyun/files").join(file)).expect("a file");
         for object in objects(&text) {
             let name = key(&object);
-            let found = rendered.get(&name).unwrap_or_else(|| panic!("{name} is not in the chart"));
+            let found = rendered
+                .get(&name)
+                .unwrap_or_else(|| panic!("{name} is not in the chart"));
             for part in ["rules", "roleRef", "subjects", "spec"] {
                 assert_eq!(found.get(part), object.get(part), "{name}: {part}");
             }
@@ -87,7 +109,11 @@ fn no_role_has_a_wildcard() {
             rules += 1;
             for field in ["apiGroups", "resources", "verbs"] {
                 let values = rule[field].as_array().cloned().unwrap_or_default();
-                assert!(!values.contains(&Value::from("*")), "{}: {rule}", key(&object));
+                assert!(
+                    !values.contains(&Value::from("*")),
+                    "{}: {rule}",
+                    key(&object)
+                );
             }
         }
     }
@@ -98,18 +124,27 @@ fn no_role_has_a_wildcard() {
 fn the_hub_understands_the_arguments_of_the_chart_and_is_restricted() {
     let otlp = "telemetry.otlpEndpoint=http://collector:4317";
     let all = template("heyun", &[otlp]);
-    let deployment = all.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment");
+    let deployment = all
+        .iter()
+        .find(|o| o["kind"] == "Deployment")
+        .expect("a Deployment");
     let pod = &deployment["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
     let args = container["args"].as_array().expect("args");
     let args = args.iter().map(|a| a.as_str().expect("text").to_owned());
     let parsed = Args::try_parse_from(std::iter::once("heyun-hub".to_owned()).chain(args))
         .expect("the hub's own command line");
-    assert_eq!(parsed.otlp_endpoint.as_deref(), Some("http://collector:4317"));
+    assert_eq!(
+        parsed.otlp_endpoint.as_deref(),
+        Some("http://collector:4317")
+    );
     assert!(parsed.lease_times().is_ok());
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    assert_eq!(
+        container["securityContext"]["allowPrivilegeEscalation"],
+        false
+    );
 }
 
 #[test]
@@ -118,7 +153,13 @@ fn values_that_the_schema_does_not_know_are_refused() {
     let cache = Cache::locate().expect("a cache");
     let helm = tool(&cache, Tool::Helm, &Progress::stderr()).expect("helm is built");
     let output = Command::new(helm)
-        .args(["template", "heyun", path.to_str().expect("UTF-8"), "--set", "replicas=none"])
+        .args([
+            "template",
+            "heyun",
+            path.to_str().expect("UTF-8"),
+            "--set",
+            "replicas=none",
+        ])
         .output()
         .expect("helm runs");
     let said = String::from_utf8_lossy(&output.stderr);
