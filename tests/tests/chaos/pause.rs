@@ -1,0 +1,286 @@
+//! SIGSTOP of the leading hub: what it writes when it goes on has no effect.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use heyun::sandbox::{Hub, HubProgram, READY};
+use serde_json::{Value, json};
+
+use crate::audit::{HUB_USER, Tail, Wrote};
+use crate::common::{Ground, Seeded, deployment, say};
+use crate::story;
+
+/// Rounds with the leader's own check of its lease, and as many without it.
+const ROUNDS: usize = 5;
+/// Workloads whose decisions are under way when the leader is frozen.
+const WORKLOADS: usize = 24;
+/// How long the one that sleeps is watched after it woke.
+const AWAKE: Duration = Duration::from_secs(6);
+const NAMESPACE: &str = "sz-transport-bus";
+/// What the fence's refusals begin with.
+const FENCE: &str = "heyun fence";
+
+#[test]
+fn a_leader_that_slept_writes_nothing_after_another_took_over() {
+    let mut ground = Ground::with_province();
+    let second = start(&mut ground, None);
+    let first = ground.sandbox.hub().expect("a hub").clone();
+    let mut draw = Seeded(7);
+    for round in 0..ROUNDS {
+        let (leader, other) = leading(&ground, &first, &second);
+        let refused = sleep_through_a_takeover(&ground, leader, other, &mut draw, round);
+        say(&format!("round {round}: {refused} late writes refused"));
+    }
+}
+
+#[test]
+fn the_fence_alone_refuses_a_leader_that_does_not_check_its_lease() {
+    let seeded = seeded_hub();
+    let mut ground = Ground::with_province();
+    let first = ground.sandbox.hub().expect("a hub").clone();
+    let env = [("HEYUN_SEEDED_BUG".to_owned(), "lease-check".to_owned())].into();
+    let program = HubProgram {
+        binary: seeded.clone(),
+        args: Vec::new(),
+        env,
+    };
+    let careless = start(&mut ground, Some(&program));
+    let mut draw = Seeded(11);
+    let mut refused = 0;
+    for round in 0..ROUNDS {
+        // The careless one leads once the other is away for a moment.
+        stop(&ground, &first);
+        ground.eventually("the careless hub to lead", || leads(&ground, &careless));
+        first.start().expect("the other hub is started again");
+        ground
+            .runtime
+            .block_on(first.wait_ready(READY))
+            .expect("the other hub follows");
+        let now = sleep_through_a_takeover(&ground, &careless, &first, &mut draw, round);
+        say(&format!(
+            "round {round} without the check of the lease: {now} late writes refused"
+        ));
+        refused += now;
+    }
+    assert!(
+        refused > 0,
+        "no late write reached the fence: the rounds show nothing"
+    );
+    let log = std::fs::read_to_string(careless.log()).expect("the log is read");
+    assert!(
+        log.contains(FENCE),
+        "the fence's message is not in {}",
+        careless.log().display()
+    );
+}
+
+/// One round; how many late writes of the sleeper were refused.
+fn sleep_through_a_takeover(
+    ground: &Ground,
+    leader: &Hub,
+    other: &Hub,
+    draw: &mut Seeded,
+    round: usize,
+) -> usize {
+    let names: Vec<String> = (0..WORKLOADS)
+        .map(|n| format!("late-{round}-{n}"))
+        .collect();
+    let mut tail = Tail::new(ground);
+    deploy(ground, &names);
+    // Frozen while decisions and Works are being written.
+    let more = draw.draw(20);
+    wait_for_writes(&mut tail, more);
+    leader.pause().expect("the leader runs and is frozen");
+    let decided_before = decided(ground);
+    ground.eventually("the other hub to lead", || leads(ground, other));
+    for name in &names {
+        ground.ready(NAMESPACE, name, None);
+    }
+    // The new leader decides something of its own and comes to rest.
+    let fresh = format!("fresh-{round}");
+    deploy(ground, std::slice::from_ref(&fresh));
+    ground.ready(NAMESPACE, &fresh, None);
+    story::rest(ground);
+    let mut tail = Tail::new(ground);
+    leader.resume().expect("the leader is frozen and goes on");
+    let since = Instant::now();
+    let mut late = Vec::new();
+    while since.elapsed() < AWAKE {
+        std::thread::sleep(Duration::from_millis(50));
+        late.extend(tail.next());
+    }
+    let effects: Vec<String> = late
+        .iter()
+        .filter(|w| has_effect(w))
+        .map(Wrote::to_string)
+        .collect();
+    assert!(
+        effects.is_empty(),
+        "round {round}, {decided_before} of {WORKLOADS} decided when it was frozen: after it woke, \
+         with the new leader at rest, these writes had an effect:\n{}",
+        effects.join("\n")
+    );
+    remove(ground, &names, &fresh);
+    late.iter().filter(|write| write.code() == 403).count()
+}
+
+/// Whether a write changed something. A patch that changes nothing is answered 200 too, but the
+/// hub sends none of those.
+fn has_effect(write: &Wrote) -> bool {
+    write.event.user.username == HUB_USER && write.event.succeeded() && !is_question(write)
+}
+
+/// Reviews and tokens change no object.
+fn is_question(write: &Wrote) -> bool {
+    let object = write.event.object_ref.as_ref();
+    object.is_none_or(|o| o.resource.ends_with("reviews") || o.subresource == "token")
+}
+
+fn wait_for_writes(tail: &mut Tail, more: u64) {
+    let began = Instant::now();
+    let mut seen = None;
+    loop {
+        for write in tail.next() {
+            match &mut seen {
+                None if write.is_of("workloads", "status") => seen = Some(0),
+                Some(count) => *count += 1,
+                None => {}
+            }
+        }
+        if seen.is_some_and(|count| count >= more) {
+            return;
+        }
+        assert!(
+            began.elapsed() < Duration::from_mins(1),
+            "the leader does not write"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn deploy(ground: &Ground, names: &[String]) {
+    let items: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            json!({
+                "apiVersion": "heyun.dev/v1alpha1", "kind": "Workload",
+                "metadata": {"name": name, "namespace": NAMESPACE},
+                "spec": {"manifests": [deployment(name, 1)]},
+            })
+        })
+        .collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    ground
+        .hub()
+        .run_with(&["create", "-f", "-"], &list.to_string())
+        .expect("they are accepted");
+}
+
+fn remove(ground: &Ground, names: &[String], fresh: &str) {
+    let mut args = vec![
+        "delete",
+        "workloads",
+        "-n",
+        NAMESPACE,
+        "--timeout=60s",
+        fresh,
+    ];
+    args.extend(names.iter().map(String::as_str));
+    ground.hub().run(&args).expect("they go");
+    story::rest(ground);
+}
+
+fn decided(ground: &Ground) -> usize {
+    let list = ground
+        .hub()
+        .json(&["get", "workloads", "-n", NAMESPACE])
+        .expect("they are listed");
+    let items = list["items"].as_array().into_iter().flatten();
+    items
+        .filter(|workload| !workload["status"]["decision"].is_null())
+        .count()
+}
+
+fn start(ground: &mut Ground, program: Option<&HubProgram>) -> Hub {
+    let Ground {
+        sandbox, runtime, ..
+    } = ground;
+    runtime.block_on(async {
+        let hub = match program {
+            None => sandbox.start_hub().await,
+            Some(program) => sandbox.start_hub_with(program).await,
+        };
+        let hub = hub.expect("one more hub");
+        hub.wait_ready(READY).await.expect("it is ready");
+        hub
+    })
+}
+
+fn stop(ground: &Ground, hub: &Hub) {
+    let stopped = ground.runtime.block_on(hub.stop(Duration::from_secs(20)));
+    stopped.expect("the hub is stopped");
+}
+
+fn leading<'a>(ground: &Ground, one: &'a Hub, other: &'a Hub) -> (&'a Hub, &'a Hub) {
+    ground.eventually("one of the hubs to lead", || {
+        if leads(ground, one).is_ok() {
+            return Ok((one, other));
+        }
+        leads(ground, other).map(|()| (other, one))
+    })
+}
+
+/// Whether a hub says that it decides.
+fn leads(ground: &Ground, hub: &Hub) -> Result<(), String> {
+    let metrics = ground
+        .runtime
+        .block_on(hub.metrics())
+        .map_err(|e| e.to_string())?;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("heyun_leader"));
+    match line {
+        Some(line) if line.ends_with(" 1") => Ok(()),
+        other => Err(format!("{}: {other:?}", hub.process().name())),
+    }
+}
+
+/// The hub with bugs sown on purpose: another build of the same crate, put aside so that the
+/// usual one is back in its place for every other test.
+fn seeded_hub() -> PathBuf {
+    let seeded = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heyun-hub-seeded");
+    let built = build(&["--features", "heyun-hub/seeded-bugs"]);
+    std::fs::copy(&built, &seeded).expect("the seeded hub is put aside");
+    build(&[]);
+    seeded
+}
+
+fn build(more: &[&str]) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = std::process::Command::new(cargo);
+    command
+        .args(["build", "--locked", "-p", "heyun-hub", "--bin", "heyun-hub"])
+        .arg("--message-format=json-render-diagnostics")
+        .args(more)
+        .current_dir(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .parent()
+                .expect("the workspace"),
+        )
+        .stderr(std::process::Stdio::inherit());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    let output = command.output().expect("cargo runs");
+    assert!(output.status.success(), "the hub is built with {more:?}");
+    let text = String::from_utf8(output.stdout).expect("JSON");
+    let built = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "heyun-hub")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    built.expect("cargo names the executable")
+}
