@@ -121,7 +121,7 @@ impl fmt::Display for Violation {
 }
 
 /// Everything that a batch of verdicts breaks; empty when all is well. The verdicts must stand in
-/// the order in which [`crate::schedule`] gave them.
+/// the order in which [`schedule`](crate::schedule()) gave them.
 pub fn check(
     snapshot: &Snapshot,
     requests: &[Request],

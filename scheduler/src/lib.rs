@@ -1,11 +1,23 @@
 //! The pure scheduler of Heyun: quantities, quota tree, filters, scores, division, spread,
 //! verdicts, checks.
 //!
-//! One function decides: [`schedule`]. It takes a [`Snapshot`] (what the hub knows), the
+//! One function decides: [`schedule`](schedule()). It takes a [`Snapshot`] (what the hub knows), the
 //! [`Request`]s to decide and a [`Config`], and answers one [`Verdict`] per request. It is total,
 //! deterministic and bounded: the same input gives the same bytes, in whatever order the requests
 //! come. Nothing here reads a clock, the environment, a file or a socket: `now` is a field of the
 //! snapshot.
+//!
+//! How a request becomes a verdict:
+//!
+//! 1. `filter` judges every member by its rules, all of them, and `case` by its nodes: what each
+//!    component may keep there and how many more fit, in which flavor.
+//! 2. `score` rates what is left with whole numbers.
+//! 3. `decide` tries the affinity terms in order; `attempt` places the whole workload or nothing,
+//!    with `divide` and `spread` for the shares, first by capacity alone and then, if quota does
+//!    not cover that, within what quota leaves.
+//! 4. What a verdict takes is in flight and charged for the requests after it.
+//!
+//! [`check::check`] verifies a batch from scratch; [`text`] and [`explain`] say what a verdict means.
 
 mod attempt;
 mod capacity;

@@ -45,6 +45,27 @@ pub struct Verdict {
     pub unchecked: BTreeSet<String>,
 }
 
+impl Verdict {
+    /// The events after which it is worth deciding again; none when it is placed.
+    pub fn unblocked_by(&self) -> BTreeSet<EventKind> {
+        let Some(reason) = self.outcome.reason() else {
+            return BTreeSet::new();
+        };
+        if matches!(reason, WorkloadReason::NoMemberFits { .. }) {
+            let refusals = self.members.iter().flat_map(|member| &member.refusals);
+            let named: BTreeSet<EventKind> = refusals
+                .flat_map(|refusal| refusal.unblocked_by.iter().copied())
+                .collect();
+            // A member that joins can always help.
+            return named
+                .into_iter()
+                .chain([EventKind::MemberChanged])
+                .collect();
+        }
+        reason.unblocked_by()
+    }
+}
+
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
