@@ -1,6 +1,7 @@
 //! From what is wanted and what was seen to the one step that follows. Pure.
 
 use heyun_crds::conditions::Reason;
+use heyun_crds::labels::WORK;
 use heyun_crds::workload::AdoptionPolicy;
 
 use crate::seen::{ObjectKey, Seen};
@@ -49,6 +50,8 @@ pub(crate) struct Rules<'a> {
     pub hash: &'a str,
     /// What happens with an object that is not ours.
     pub adoption: AdoptionPolicy,
+    /// uid of the object that the inventory of the Work names, where it names one.
+    pub uid: Option<&'a str>,
     /// Number of the leader, as the member's fence counts.
     pub number: i64,
 }
@@ -66,6 +69,13 @@ pub(crate) fn decide(
     match seen.work.as_deref() {
         Some(work) if work == rules.work => {}
         Some(other) => return refuse_foreign(key, &format!("Work {other} asserts it")),
+        // Somebody took our label off what the inventory says is ours.
+        None if rules
+            .uid
+            .is_some_and(|uid| !uid.is_empty() && uid == seen.uid) =>
+        {
+            return Step::Assert(Why::Drifted(format!(".metadata.labels.{WORK}")));
+        }
         None => {
             return match rules.adoption {
                 AdoptionPolicy::Always => Step::Adopt,
@@ -144,6 +154,7 @@ mod tests {
             work: "w",
             hash: "h",
             adoption,
+            uid: Some("u1"),
             number: 3,
         }
     }
@@ -224,6 +235,26 @@ mod tests {
                 }
             ));
         }
+    }
+
+    #[test]
+    fn what_the_inventory_names_is_ours_even_without_its_label() {
+        let stripped = Seen {
+            uid: "u1".into(),
+            ..Seen::default()
+        };
+        assert!(matches!(
+            step(Some(&stripped), AdoptionPolicy::Never),
+            Step::Assert(Why::Drifted(_))
+        ));
+        let another = Seen {
+            uid: "u2".into(),
+            ..Seen::default()
+        };
+        assert!(matches!(
+            step(Some(&another), AdoptionPolicy::Never),
+            Step::Refuse { .. }
+        ));
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Executor {
             work: pass.name,
             hash: &wanted.hash,
             adoption: pass.work.spec.adoption,
+            uid: inventory_uid(pass, key),
             number: self.number(),
         };
         let step = decide(key, seen.as_deref(), &rules, |seen| {
@@ -374,7 +375,9 @@ fn is_secret(key: &ObjectKey) -> bool {
 
 /// An object whose apply was refused: how the one that is there fares is told all the same.
 fn refused(key: &ObjectKey, refusal: &Refusal, seen: Option<&Seen>) -> Outcome {
-    let there = seen.map_or_else(ObjectState::default, |seen| status::applied(key, seen));
+    // What is not ours must not come into the inventory by its uid.
+    let ours = seen.filter(|seen| seen.work.is_some());
+    let there = ours.map_or_else(ObjectState::default, |seen| status::applied(key, seen));
     let state = ObjectState {
         uid: there.uid,
         healthy: there.healthy,
@@ -387,6 +390,14 @@ fn refused(key: &ObjectKey, refusal: &Refusal, seen: Option<&Seen>) -> Outcome {
         class: Some(refusal.class),
         ..Outcome::default()
     }
+}
+
+/// uid of the object by that name in the inventory of the Work.
+pub(super) fn inventory_uid<'a>(pass: &Pass<'a>, key: &ObjectKey) -> Option<&'a str> {
+    let mut objects = pass.work.status.iter().flat_map(|s| &s.objects);
+    objects
+        .find(|o| status::is_state_of(o, key))
+        .map(|o| o.uid.as_str())
 }
 
 /// What a refusal is remembered for: any change of the Work makes it worth another try.

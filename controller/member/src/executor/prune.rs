@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 
 use super::decide::newer;
 use super::marks::Refusal;
+use super::object::inventory_uid;
 use super::{Executor, Pass};
 use crate::client::{CALL_LIMIT, within};
 use crate::error::{Class, Error};
@@ -51,7 +52,11 @@ impl Executor {
             self.marks.forget(key);
             return Ok(Pruned::Gone);
         };
-        if found.labels().get(labels::WORK).map(String::as_str) != Some(pass.name) {
+        let label = found.labels().get(labels::WORK).map(String::as_str);
+        let uid = found.metadata.uid.as_deref().unwrap_or_default();
+        // Without our label it is ours only if the inventory names this very object.
+        let stripped = label.is_none() && !uid.is_empty() && inventory_uid(pass, key) == Some(uid);
+        if label != Some(pass.name) && !stripped {
             return Ok(Pruned::Gone);
         }
         let epoch = found
