@@ -188,18 +188,16 @@ fn suggestion(wrong: &str, names: &[&str]) -> String {
         return "there is none of this kind there: check -n and --context".to_owned();
     }
     let near = names.iter().min_by_key(|name| distance(wrong, name));
-    match near.filter(|name| distance(wrong, name) <= wrong.len() / 3 + 1) {
-        Some(name) => format!("did you mean {name}?"),
-        None => {
-            let shown: Vec<&str> = names.iter().copied().take(5).collect();
-            let more = if names.len() > shown.len() {
-                ", …"
-            } else {
-                ""
-            };
-            format!("there are: {}{more}", shown.join(", "))
-        }
+    if let Some(name) = near.filter(|name| distance(wrong, name) <= wrong.len() / 3 + 1) {
+        return format!("did you mean {name}?");
     }
+    let shown: Vec<&str> = names.iter().copied().take(5).collect();
+    let more = if names.len() > shown.len() {
+        ", …"
+    } else {
+        ""
+    };
+    format!("there are: {}{more}", shown.join(", "))
 }
 
 /// Levenshtein distance, by characters.

@@ -25,12 +25,12 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<()> {
         Command::Where(args) => whereabouts::run(args, global, output).await,
         Command::Why(args) => why::run(args, global, output).await,
         Command::Tree(args) => tree::run(args, global, output).await,
-        Command::Simulate(args) => simulate::run(args, global, output).await,
+        Command::Simulate(args) => Box::pin(simulate::run(args, global, output)).await,
         Command::Cluster(command) => cluster::run(command, global, output).await,
         Command::Tenant(command) => platform::tenant(command, global, output).await,
         Command::Quota(command) => platform::quota(command, global, output).await,
         Command::Report(command) => platform::report(command, global, output).await,
-        Command::Doctor(args) => doctor::run(args, global, output).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, global, output)).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,
         Command::Completion(args) => {
             platform::completion(&args, output);

@@ -96,6 +96,7 @@ struct Judged {
 /// Well, or what could not be read.
 type Judgement = Result<Judged, Error>;
 
+#[expect(clippy::unnecessary_wraps, reason = "what a check answers")]
 fn ok(detail: impl Into<String>) -> Judgement {
     Ok(Judged {
         level: Level::Ok,
@@ -104,6 +105,7 @@ fn ok(detail: impl Into<String>) -> Judgement {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a check answers")]
 fn warn(detail: impl Into<String>, fix: impl Into<String>) -> Judgement {
     Ok(Judged {
         level: Level::Warn,
@@ -112,6 +114,7 @@ fn warn(detail: impl Into<String>, fix: impl Into<String>) -> Judgement {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a check answers")]
 fn fail(detail: impl Into<String>, fix: impl Into<String>) -> Judgement {
     Ok(Judged {
         level: Level::Fail,

@@ -8,7 +8,7 @@ use crate::args::{Color, Global};
 use crate::error::Error;
 
 /// Where a command speaks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     color: bool,
 }
@@ -38,10 +38,10 @@ impl Output {
 
     /// A table; on a terminal with colour for what is well and what is not.
     pub fn table(&self, text: &str) {
-        if self.color {
-            self.data(&painted(text))
+        if self.color && !text.is_empty() {
+            self.data(&painted(text));
         } else {
-            self.data(text)
+            self.data(text);
         }
     }
 

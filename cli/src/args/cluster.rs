@@ -55,7 +55,7 @@ pub struct Join {
 
 impl Join {
     /// How long `--wait` waits.
-    pub const PATIENCE: Duration = Duration::from_secs(120);
+    pub const PATIENCE: Duration = Duration::from_mins(2);
 }
 
 /// `heyun cluster list`.

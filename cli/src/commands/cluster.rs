@@ -88,14 +88,14 @@ async fn run_list(args: List, global: &Global, output: &Output) -> Result<()> {
     }
     let (wide, headers) = (args.format.is_wide(), args.format.headers());
     let table = || clusters::table(&all, wide, headers, now());
-    output.data(&objects(&all, args.format, "membercluster", table)?);
+    output.table(&objects(&all, args.format, "membercluster", table)?);
     Ok(())
 }
 
 async fn describe(args: Describe, global: &Global, output: &Output) -> Result<()> {
     let hub = Hub::new(global).await?;
     let member: MemberCluster = hub.get_cluster(&args.name).await?;
-    output.data(&match args.format.output {
+    output.table(&match args.format.output {
         Form::Table | Form::Wide => {
             let works = works(&hub, &args.name).await.unwrap_or_default();
             clusters::describe(&member, works.len(), now())

@@ -12,9 +12,9 @@ use crate::view::{self, doctor};
 
 pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<()> {
     let hub = Hub::new(global).await?;
-    let facts = gather(&hub, now()).await;
+    let facts = Box::pin(gather(&hub, now())).await;
     let findings = examine(&facts);
-    output.data(&match args.format.output {
+    output.table(&match args.format.output {
         Form::Table | Form::Wide => doctor::text(&findings, args.format.headers()),
         Form::Json => view::json(&findings)?,
         Form::Yaml => view::yaml(&findings)?,

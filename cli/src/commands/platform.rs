@@ -30,7 +30,7 @@ async fn tenant_list(hub: &Hub, args: TenantList, output: &Output) -> Result<()>
         output.say("no tenant");
     }
     let (wide, headers) = (args.format.is_wide(), args.format.headers());
-    output.data(&objects(&all, args.format, "tenant", || {
+    output.table(&objects(&all, args.format, "tenant", || {
         tenants::table(&all, wide, headers, now())
     })?);
     Ok(())
@@ -43,7 +43,7 @@ async fn tenant_tree(hub: &Hub, args: TenantTree, output: &Output) -> Result<()>
     }
     let root = args.tenant.as_deref();
     let headers = args.format.headers();
-    output.data(&objects(&all, args.format, "tenant", || {
+    output.table(&objects(&all, args.format, "tenant", || {
         tenants::tree(&all, root, headers)
     })?);
     Ok(())
@@ -92,7 +92,7 @@ async fn quota_tree(hub: &Hub, args: QuotaTree, output: &Output) -> Result<()> {
         output.say("no quota of this kind");
         output.next("heyun quota tree --resource all");
     }
-    output.data(&match args.format.output {
+    output.table(&match args.format.output {
         Form::Table | Form::Wide => quotas::text(&rows, args.format.headers()),
         Form::Json => view::json(&rows)?,
         Form::Yaml => view::yaml(&rows)?,
@@ -126,7 +126,7 @@ async fn usage_report(hub: &Hub, args: Usage, output: &Output) -> Result<()> {
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))
         .collect();
     let report = hub.usage(&parameters).await?;
-    output.data(&match args.format.output {
+    output.table(&match args.format.output {
         Form::Table | Form::Wide => usage::table(&report, args.format.headers()),
         Form::Json => view::json(&report)?,
         Form::Yaml => view::yaml(&report)?,

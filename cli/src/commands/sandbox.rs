@@ -1,6 +1,7 @@
 //! `heyun sandbox`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use heyun_sandbox::{Cache, Fleet, KeeperCommand, Progress};
@@ -138,7 +139,7 @@ async fn status(dir: &Path, output: &Output) -> Result<()> {
         .max()
         .unwrap_or(0)
         .max(7);
-    text.push_str(&format!("\n{:width$}   {:<7} STATE\n", "PROCESS", "PID"));
+    let _ = write!(text, "\n{:width$}   {:<7} STATE\n", "PROCESS", "PID");
     let mut ended = 0;
     for one in &processes {
         let pid = one
@@ -150,7 +151,7 @@ async fn status(dir: &Path, output: &Output) -> Result<()> {
             (None, None) => "not started".to_owned(),
         };
         ended += usize::from(one.pid.is_none());
-        text.push_str(&format!("{:width$}   {pid:<7} {state}\n", one.name));
+        let _ = writeln!(text, "{:width$}   {pid:<7} {state}", one.name);
     }
     output.data(&text);
     if ended > 0 {

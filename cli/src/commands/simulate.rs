@@ -18,7 +18,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     let asked = global.namespace.as_deref();
     let (mut world, namespace) = if args.against.is_empty() {
         let hub = Hub::new(global).await?;
-        let world = World::from_hub(&hub).await.map_err(|error| match error.exit {
+        let world = Box::pin(World::from_hub(&hub)).await.map_err(|error| match error.exit {
             Exit::Denied => error.hint(
                 "only who may read the whole platform can simulate against the hub; others: export its objects once and give --against FILE",
             ),
@@ -41,7 +41,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     }
     let now = args.at.unwrap_or_else(now);
     let answers = answers(&mut world, given, now)?;
-    output.data(&shown(&answers, &args)?);
+    output.table(&shown(&answers, &args)?);
     let unplaced: Vec<&Why> = answers
         .iter()
         .filter(|why| why.outcome != "Placed")

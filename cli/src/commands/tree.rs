@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         output.say(format!("note: nothing of {name} is on {unused}"));
     }
     let root = tree(&workload, &placed);
-    output.data(&match args.format.output {
+    output.table(&match args.format.output {
         Form::Table | Form::Wide => text(&root, args.format.headers()),
         Form::Json => view::json(&lines(&root))?,
         Form::Yaml => view::yaml(&lines(&root))?,

@@ -38,14 +38,15 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
         None => list(&api, args.selector.as_deref()).await?,
     };
     if found.is_empty() {
-        let place = match args.all_namespaces {
-            true => "any namespace".to_owned(),
-            false => format!("namespace {}", hub.namespace),
+        let place = if args.all_namespaces {
+            "any namespace".to_owned()
+        } else {
+            format!("namespace {}", hub.namespace)
         };
         output.say(format!("no Workload in {place}"));
     }
     let rows: Vec<Place> = found.iter().flat_map(places).collect();
-    output.data(&written(&rows, args.format, args.all_namespaces, true)?);
+    output.table(&written(&rows, args.format, args.all_namespaces, true)?);
     Ok(())
 }
 
@@ -103,7 +104,7 @@ async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Out
             workload.name_any()
         );
         if seen.get(&key) != Some(&rows) {
-            output.data(&written(&rows, args.format, args.all_namespaces, first)?);
+            output.table(&written(&rows, args.format, args.all_namespaces, first)?);
             first = false;
             seen.insert(key, rows);
         }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Name of the first hub's process; the second is `heyun-hub-2`, and so on.
 pub const HUB_PROCESS: &str = "heyun-hub";
 /// How long a hub may take to read the hub cluster and say that it is ready.
-pub const READY: Duration = Duration::from_secs(60);
+pub const READY: Duration = Duration::from_mins(1);
 /// Longest wait for one answer of a hub's own listener.
 const ANSWER: Duration = Duration::from_secs(5);
 

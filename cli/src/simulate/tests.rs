@@ -142,7 +142,7 @@ fn what_the_hub_would_not_accept_is_said_in_its_words() {
     huge.spec
         .manifests
         .retain(|manifest| manifest.0["kind"] != "HorizontalPodAutoscaler");
-    huge.spec.replicas = Some(1000);
+    huge.spec.replicas = Some(240);
     let why = simulate(&world, &huge, now());
     assert_eq!(why.reason, "QuotaExceeded", "{why:#?}");
 }

@@ -1,5 +1,7 @@
 //! `heyun doctor`: findings as a table.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::table::Grid;
@@ -58,10 +60,11 @@ pub fn text(findings: &[Finding], with_headers: bool) -> String {
     }
     let mut text = grid.text(with_headers);
     for finding in findings.iter().filter(|finding| !finding.fix.is_empty()) {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n{} {}\n  fix: {}\n",
             finding.id, finding.detail, finding.fix
-        ));
+        );
     }
     let of = |level| {
         findings
@@ -69,14 +72,15 @@ pub fn text(findings: &[Finding], with_headers: bool) -> String {
             .filter(|finding| finding.level == level)
             .count()
     };
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "\n{}: {} ok, {} to look at, {} wrong, {} skipped\n",
         count(findings.len(), "check"),
         of(Level::Ok),
         of(Level::Warn),
         of(Level::Fail),
         of(Level::Skipped)
-    ));
+    );
     text
 }
 

@@ -1,6 +1,7 @@
 //! `heyun quota tree`: one tree for each flavor and resource.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use heyun_crds::quota::{QuotaLine, QuotaUse};
 use heyun_crds::{Quota, Tenant};
@@ -61,7 +62,7 @@ pub fn rows(quotas: &[Quota], tenants: &[Tenant], wanted: &Wanted) -> Vec<Row> {
     };
     let keys: BTreeSet<(&str, &str)> = quotas
         .iter()
-        .flat_map(|quota| lines(quota))
+        .flat_map(lines)
         .map(|line| (line.flavor.as_str(), line.resource.as_str()))
         .filter(|(flavor, resource)| {
             is_wanted(&wanted.flavor, flavor) && is_wanted(&wanted.resource, resource)
@@ -194,7 +195,7 @@ pub fn text(rows: &[Row], with_headers: bool) -> String {
             text.push('\n');
         }
         let Some(first) = tree.first() else { continue };
-        text.push_str(&format!("{} {}\n", first.flavor, first.resource));
+        let _ = writeln!(text, "{} {}", first.flavor, first.resource);
         let mut grid = Grid::new(&["TENANT", "NOMINAL", "USED", "", "%", "NOTE"]).right(&[1, 2, 4]);
         for row in tree {
             let or_none = |text: &str| if text.is_empty() { NONE } else { text }.to_owned();

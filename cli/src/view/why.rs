@@ -1,5 +1,7 @@
 //! `heyun why` and `heyun simulate`: one type, one table.
 
+use std::fmt::Write as _;
+
 use heyun_crds::query::{Why, WhyMember, WhyRefusal};
 
 use super::table::Grid;
@@ -35,18 +37,20 @@ pub fn text(why: &Why, with_headers: bool) -> String {
     unchecked.sort_unstable();
     unchecked.dedup();
     if !unchecked.is_empty() {
-        text.push_str(&format!(
-            "Not checked, left to the member: {}\n",
+        let _ = writeln!(
+            text,
+            "Not checked, left to the member: {}",
             unchecked.join("; ")
-        ));
+        );
     }
     text
 }
 
 fn head(why: &Why) -> String {
-    let decision = match why.decision.is_empty() {
-        true => "No decision".to_owned(),
-        false => format!("Decision {}", short(&why.decision)),
+    let decision = if why.decision.is_empty() {
+        "No decision".to_owned()
+    } else {
+        format!("Decision {}", short(&why.decision))
     };
     let mut parts = vec![decision, format!("generation {}", why.generation)];
     if !why.tenant.is_empty() {
@@ -121,12 +125,12 @@ fn detail(member: &WhyMember) -> String {
 fn refusal(refusal: &WhyRefusal) -> String {
     let mut text = format!("{}: {}", refusal.reason, refusal.message);
     if let Some(when) = refusal.unblocked_by.strip_prefix("when ") {
-        text.push_str(&format!(", unblocked when {when}"));
+        let _ = write!(text, ", unblocked when {when}");
     } else if !refusal.unblocked_by.is_empty() {
-        text.push_str(&format!(", unblocked by {}", refusal.unblocked_by));
+        let _ = write!(text, ", unblocked by {}", refusal.unblocked_by);
     }
     if !refusal.decided_by.is_empty() {
-        text.push_str(&format!(", decided by {}", refusal.decided_by));
+        let _ = write!(text, ", decided by {}", refusal.decided_by);
     }
     text
 }
