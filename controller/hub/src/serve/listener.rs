@@ -32,6 +32,9 @@ pub const SERVICE_NAME: &str = "heyun-hub.heyun-system.svc";
 pub const TLS_SECRET: &str = "heyun-query-tls";
 /// Longest time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often the APIService is looked at while it holds our CA, and while it does not.
+const REGISTERED: Duration = Duration::from_secs(30);
+const UNREGISTERED: Duration = Duration::from_secs(1);
 
 /// Why the aggregated API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -77,20 +80,41 @@ async fn certificate(client: &Client) -> Result<Serving, ListenError> {
     }
 }
 
-/// Puts our CA into the APIService, so that the API server believes our certificate.
-///
-/// A hub whose APIService is not installed serves no one; that is not an error.
-async fn register(client: &Client, ca_pem: &str) -> Result<(), kube::Error> {
-    let services: Api<APIService> = Api::all(client.clone());
-    let patch = json!({"spec": {"caBundle": ByteString(ca_pem.as_bytes().to_vec())}});
-    match services
-        .patch(API_SERVICE, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(error),
+/// Keeps our CA in the APIService, so that the API server believes our certificate: also when the
+/// APIService is installed after the hub has started, or anew. Where it stands already, this only
+/// reads.
+async fn keep_registered(client: Client, ca_pem: String, stop: CancellationToken) {
+    loop {
+        let pause = match register(&client, &ca_pem).await {
+            Ok(true) => REGISTERED,
+            Ok(false) => UNREGISTERED,
+            Err(error) => {
+                warn!(%error, name = API_SERVICE, "the APIService could not be told of our certificate");
+                UNREGISTERED
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
     }
+}
+
+/// Puts our CA into the APIService; false while there is none, when no one can be served.
+async fn register(client: &Client, ca_pem: &str) -> Result<bool, kube::Error> {
+    let services: Api<APIService> = Api::all(client.clone());
+    let Some(service) = services.get_opt(API_SERVICE).await? else {
+        return Ok(false);
+    };
+    let wanted = ByteString(ca_pem.as_bytes().to_vec());
+    if service.spec.and_then(|spec| spec.ca_bundle) == Some(wanted.clone()) {
+        return Ok(true);
+    }
+    let patch = json!({"spec": {"caBundle": wanted}});
+    services
+        .patch(API_SERVICE, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    Ok(true)
 }
 
 /// Serves the aggregated API until `stop`.
@@ -105,9 +129,10 @@ pub async fn serve(
     let serving = certificate(&api.client).await?;
     let acceptor = TlsAcceptor::from(serving.config(&api.proxy.ca)?);
     let listener = TcpListener::bind(address).await?;
-    register(&api.client, &serving.ca_pem).await?;
-    let router = routes::router(api);
     let connections = TaskTracker::new();
+    let registration = keep_registered(api.client.clone(), serving.ca_pem, stop.clone());
+    connections.spawn(registration);
+    let router = routes::router(api);
     loop {
         let stream = tokio::select! {
             () = stop.cancelled() => break,
