@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 /// Longest time for anything to come about.
-pub const SOON: Duration = Duration::from_secs(120);
+pub const SOON: Duration = Duration::from_mins(2);
 
 /// The account that the hub writes as.
 pub const HUB_USER: &str = "system:serviceaccount:heyun-system:heyun-hub";
@@ -263,15 +263,17 @@ impl TestTenant {
 }
 
 /// Makes a member that no process stands behind: `count` nodes of one shape, an agent that never
-/// reports. Its label `heyun-tests/fleet` is `label`.
+/// reports. Its label `heyun-tests/fleet` is `label`, and its taint `heyun-tests/simulated` keeps
+/// the work of other tests away.
 pub fn simulated(shared: &Shared, name: &str, label: &str, count: u32, cpu: &str) {
     let hub = shared.hub();
     let namespace = format!("heyun-member-{name}");
+    let taint = json!({"key": "heyun-tests/simulated", "effect": "NoSchedule"});
     let objects = [
         json!({
             "apiVersion": "heyun.dev/v1alpha1", "kind": "MemberCluster",
             "metadata": {"name": name, "labels": {"heyun-tests/fleet": label}},
-            "spec": {"mode": "Pull", "provider": name, "zone": "cegn-common"},
+            "spec": {"mode": "Pull", "provider": name, "zone": "cegn-common", "taints": [taint]},
         }),
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
         json!({"apiVersion": "heyun.dev/v1alpha1", "kind": "Sketch", "metadata": {"name": "sketch", "namespace": namespace}, "spec": {}}),

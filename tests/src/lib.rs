@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::format_push_string,
     reason = "test code: a failure is a panic with its reason, against the wall clock"
 )]
 
