@@ -43,13 +43,21 @@ pub fn main(args: Args) -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let hub = built_binary("heyun-hub")?;
     let cli = built_binary("heyun")?;
     let options = Options::new(built_keeper()?, hub)?;
-    say("一省三云：省级政务云（amd64）、广州信创云（arm64）、深圳混合云 — a province, three clouds");
+    say(
+        "一省三云：省级政务云（amd64）、广州信创云（arm64）、深圳混合云 — a province, three clouds",
+    );
     let sandbox = runtime.block_on(sandbox::up(options))?;
-    let demo = Demo { hub: sandbox.hub_cluster()?.kubectl().clone(), cli, sandbox };
+    let demo = Demo {
+        hub: sandbox.hub_cluster()?.kubectl().clone(),
+        cli,
+        sandbox,
+    };
     let told = demo.tell();
     match &told {
         Ok(()) => say(&format!("done in {} s", started.elapsed().as_secs())),
@@ -91,19 +99,46 @@ impl Demo {
         for file in ["10-flavors.yaml", "20-tenants.yaml", "30-quotas.yaml"] {
             self.show(&["apply", "-f", &example(file)])?;
         }
-        self.kubectl(&["wait", "--for=condition=Ready", "tenants", "--all", "--timeout=60s"])?;
-        self.kubectl(&["wait", "--for=condition=Ready", "quotas", "--all", "--timeout=60s"])?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "tenants",
+            "--all",
+            "--timeout=60s",
+        ])?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "quotas",
+            "--all",
+            "--timeout=60s",
+        ])?;
         self.show(&["apply", "-f", &example("40-placements.yaml")])?;
         self.heyun(&["tenant", "tree"])?;
-        self.heyun(&["quota", "tree", "guangdong", "--resource", "cpu"]).map(drop)
+        self.heyun(&["quota", "tree", "guangdong", "--resource", "cpu"])
+            .map(drop)
     }
 
     fn services(&self) -> Result<()> {
         chapter("3  three services, unmodified manifests 三个业务，清单不改一字");
         let booking = example("workloads/booking.yaml");
         let ns = "gd-health-booking";
-        self.heyun(&["deploy", "-f", &booking, "-n", ns, "--placement-ref", "three-clouds"])?;
-        self.heyun(&["deploy", "-f", &example("workloads/aid.yaml"), "-n", "gz-civil-affairs-aid"])?;
+        self.heyun(&[
+            "deploy",
+            "-f",
+            &booking,
+            "-n",
+            ns,
+            "--placement-ref",
+            "three-clouds",
+        ])?;
+        self.heyun(&[
+            "deploy",
+            "-f",
+            &example("workloads/aid.yaml"),
+            "-n",
+            "gz-civil-affairs-aid",
+        ])?;
         let report = example("workloads/bus-report.yaml");
         self.heyun(&["deploy", "-f", &report, "-n", "sz-transport-bus"])?;
         for (ns, name) in SERVICES {
@@ -134,10 +169,21 @@ impl Demo {
         let placement = "{affinity: [{name: shenzhen, members: [shenzhen-1]}]}";
         self.deploy_text("gz-civil-affairs-aid", "stray", &stray, Some(placement))?;
         self.filtered("gz-civil-affairs-aid", "stray", "shenzhen-1", "Residency")?;
-        for (ns, name) in [("sz-transport-bus", "huge-report"), ("gz-civil-affairs-aid", "stray")] {
+        for (ns, name) in [
+            ("sz-transport-bus", "huge-report"),
+            ("gz-civil-affairs-aid", "stray"),
+        ] {
             let why = format!("workload/{name}");
             self.heyun(&["why", &why, "-n", ns])?;
-            self.show(&["delete", "workload", name, "-n", ns, "--wait=true", "--timeout=60s"])?;
+            self.show(&[
+                "delete",
+                "workload",
+                name,
+                "-n",
+                ns,
+                "--wait=true",
+                "--timeout=60s",
+            ])?;
         }
         Ok(())
     }
@@ -148,10 +194,14 @@ impl Demo {
         self.show(&["scale", "workload", "bus-report", "--replicas=6", "-n", ns])?;
         self.eventually("6 of 6 replicas of bus-report are ready", || {
             let status = self.status(ns, "bus-report")?;
-            let shown = status["summary"]["replicas"].as_str().unwrap_or_default().to_owned();
+            let shown = status["summary"]["replicas"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             Ok((shown == "6/6").then_some(()).ok_or(shown))
         })?;
-        self.heyun(&["where", "workload/bus-report", "-n", ns]).map(drop)
+        self.heyun(&["where", "workload/bus-report", "-n", ns])
+            .map(drop)
     }
 
     fn lost_member(&self) -> Result<()> {
@@ -176,7 +226,12 @@ impl Demo {
         self.show(&["get", "workloads", "-A"])?;
         self.show(&["get", "quotas"])?;
         for name in self.sandbox.member_names() {
-            let pods = self.sandbox.fleet().cluster(&name)?.kubectl().json(&["get", "pods", "-A"])?;
+            let pods = self
+                .sandbox
+                .fleet()
+                .cluster(&name)?
+                .kubectl()
+                .json(&["get", "pods", "-A"])?;
             let running = pods["items"]
                 .as_array()
                 .into_iter()
@@ -195,9 +250,15 @@ impl Demo {
         let dir = self.sandbox.dir().display().to_string();
         say("everything stays up until Ctrl-C. Try:");
         for line in [
-            format!("export KUBECONFIG={dir}/hub.kubeconfig PATH={}:$PATH", self.sandbox.fleet().bin_dir().display()),
+            format!(
+                "export KUBECONFIG={dir}/hub.kubeconfig PATH={}:$PATH",
+                self.sandbox.fleet().bin_dir().display()
+            ),
             "kubectl get heyun -A".to_owned(),
-            format!("{} why workload/booking -n gd-health-booking", self.cli.display()),
+            format!(
+                "{} why workload/booking -n gd-health-booking",
+                self.cli.display()
+            ),
             format!("kubectl --kubeconfig {dir}/guangzhou-1.kubeconfig get pods -A"),
         ] {
             say(&format!("  {line}"));
@@ -218,8 +279,14 @@ impl Demo {
     /// Waits for `Ready`, as an agency would.
     fn ready(&self, ns: &str, name: &str) -> Result<()> {
         let what = format!("workload/{name}");
-        let waited =
-            self.kubectl(&["wait", "--for=condition=Ready", &what, "-n", ns, "--timeout=120s"]);
+        let waited = self.kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            &what,
+            "-n",
+            ns,
+            "--timeout=120s",
+        ]);
         if waited.is_err() {
             let status = self.status(ns, name)?;
             say(&serde_json::to_string_pretty(&status)?);
@@ -230,22 +297,37 @@ impl Demo {
     fn refused(&self, ns: &str, name: &str, reason: &str) -> Result<()> {
         self.eventually(&format!("{name} is refused with {reason}"), || {
             let status = self.status(ns, name)?;
-            let found = status["explanation"]["reason"].as_str().unwrap_or_default().to_owned();
-            Ok((found == reason).then_some(found).ok_or_else(|| status.to_string()))
+            let found = status["explanation"]["reason"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            Ok((found == reason)
+                .then_some(found)
+                .ok_or_else(|| status.to_string()))
         })
         .map(drop)
     }
 
     fn filtered(&self, ns: &str, name: &str, member: &str, reason: &str) -> Result<()> {
-        self.eventually(&format!("{member} is refused to {name} with {reason}"), || {
-            let status = self.status(ns, name)?;
-            let members = status["explanation"]["members"].as_array().cloned().unwrap_or_default();
-            let found = members.iter().any(|m| {
-                m["member"] == member
-                    && m["refusals"].as_array().into_iter().flatten().any(|r| r["reason"] == reason)
-            });
-            Ok(found.then_some(()).ok_or_else(|| status.to_string()))
-        })
+        self.eventually(
+            &format!("{member} is refused to {name} with {reason}"),
+            || {
+                let status = self.status(ns, name)?;
+                let members = status["explanation"]["members"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                let found = members.iter().any(|m| {
+                    m["member"] == member
+                        && m["refusals"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .any(|r| r["reason"] == reason)
+                });
+                Ok(found.then_some(()).ok_or_else(|| status.to_string()))
+            },
+        )
     }
 
     fn expect_members(&self, ns: &str, name: &str, count: usize) -> Result<()> {
@@ -260,10 +342,17 @@ impl Demo {
     fn member_is(&self, name: &str, wanted: &str) -> Result<()> {
         self.eventually(&format!("member {name} turns Ready={wanted}"), || {
             let member = self.hub.json(&["get", "membercluster", name])?;
-            let conditions = member["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let conditions = member["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             let ready = conditions.iter().find(|c| c["type"] == "Ready").cloned();
-            let status = ready.as_ref().and_then(|c| c["status"].as_str().map(str::to_owned));
-            Ok((status.as_deref() == Some(wanted)).then_some(()).ok_or_else(|| format!("{ready:?}")))
+            let status = ready
+                .as_ref()
+                .and_then(|c| c["status"].as_str().map(str::to_owned));
+            Ok((status.as_deref() == Some(wanted))
+                .then_some(())
+                .ok_or_else(|| format!("{ready:?}")))
         })
     }
 
@@ -331,7 +420,9 @@ fn manifest(name: &str, replicas: u32, cpu: &str) -> String {
 
 /// Path of an example.
 fn example(file: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
     root.join("examples").join(file).display().to_string()
 }
 

@@ -228,7 +228,7 @@ fn placements_quotas_and_tenants() {
             ),
             (
                 "a huge quantity",
-                quota("{flavor: general-amd64, resource: memory, nominal: 1e30}"),
+                quota("{flavor: general-amd64, resource: memory, nominal: \"1e30\"}"),
                 &[SCHEMA, "above 1E"],
             ),
             (

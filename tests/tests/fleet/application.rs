@@ -16,6 +16,7 @@ const DOCUMENTED: &[&str] = &[
     "metadata.annotations.heyun.dev/epoch",
     "metadata.annotations.heyun.dev/component",
     "metadata.annotations.heyun.dev/charge",
+    "metadata.annotations.heyun.dev/applied-hash",
     "spec.replicas",
     "spec.ordinals.start",
     "spec.parallelism",

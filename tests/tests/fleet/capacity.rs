@@ -10,8 +10,8 @@ fn twenty_at_once_on_room_for_twelve() {
     for name in ["capacity-a", "capacity-b"] {
         simulated(shared, name, "capacity", 1, "10");
     }
-    let placement =
-        "placement: {affinity: [{name: own, matchLabels: {heyun-tests/fleet: capacity}}]}";
+    let placement = "placement: {tolerations: [{key: heyun-tests/simulated, operator: Exists}], \
+         affinity: [{name: own, matchLabels: {heyun-tests/fleet: capacity}}]}";
     let all: Vec<String> = (0..20)
         .map(|number| {
             let name = format!("one-{number}");
@@ -35,28 +35,22 @@ fn twenty_at_once_on_room_for_twelve() {
             };
             list(&found).iter().filter(holds).count()
         };
-        let waiting: Vec<&str> = list(&found)
+        let waiting: Vec<String> = list(&found)
             .iter()
             .filter(|w| {
                 w["status"]["decision"]["assignments"]
                     .as_array()
                     .is_none_or(Vec::is_empty)
             })
-            .map(|w| {
-                w["status"]["explanation"]["message"]
-                    .as_str()
-                    .unwrap_or_default()
-            })
-            .filter(|message| message.contains("cpu"))
+            .map(|w| w["status"]["explanation"].to_string())
             .collect();
-        let seen = (on("capacity-a"), on("capacity-b"), waiting.len());
-        if seen == (6, 6, 8) {
-            Ok(())
-        } else {
-            Err(format!(
-                "{seen:?} {waiting:?} {}",
-                list(&found)[0]["status"]
-            ))
+        let told = waiting
+            .iter()
+            .filter(|why| why.contains("needs 1500m cpu") && why.contains("\"Capacity\""))
+            .count();
+        match (on("capacity-a"), on("capacity-b"), told) {
+            (6, 6, 8) => Ok(()),
+            seen => Err(format!("{seen:?} {:?}", waiting.first())),
         }
     });
     let works = |member: &str| {

@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::too_many_lines,
+    clippy::semicolon_if_nothing_returned,
     clippy::disallowed_methods,
     reason = "test code: a failure is a panic with its reason, against the wall clock"
 )]
