@@ -234,7 +234,12 @@ impl Operator {
         let Some(decision) = decision else {
             self.unplaced.insert(key.clone());
             if after.decision.is_none() {
-                let wanted: i64 = candidate.request.components.iter().map(|c| c.replicas).sum();
+                let wanted: i64 = candidate
+                    .request
+                    .components
+                    .iter()
+                    .map(|c| c.replicas)
+                    .sum();
                 after.summary.replicas = format!("0/{wanted}");
             }
             let chain = written(&entry, settled(&entry.status, after), Vec::new());
