@@ -1,6 +1,6 @@
 //! `heyun doctor`: what is asked once, and the checks that judge it.
 //!
-//! Asking and judging are apart: [`gather`] talks to the hub, [`examine`] is a pure function of
+//! Asking and judging are apart: [`gather()`] talks to the hub, [`examine`] is a pure function of
 //! what it heard. What a caller may not read is skipped, not failed.
 
 mod capacity;
