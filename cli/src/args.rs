@@ -41,6 +41,25 @@ pub struct Global {
     )]
     pub namespace: Option<String>,
 
+    /// Act as this user, where RBAC lets you impersonate.
+    #[arg(
+        long = "as",
+        global = true,
+        value_name = "USER",
+        help_heading = "Global options"
+    )]
+    pub act_as: Option<String>,
+
+    /// Act as a member of this group too; may be repeated.
+    #[arg(
+        long,
+        global = true,
+        requires = "act_as",
+        value_name = "GROUP",
+        help_heading = "Global options"
+    )]
+    pub as_group: Vec<String>,
+
     /// Colour: auto honours NO_COLOR and terminals.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", help_heading = "Global options")]
     pub color: Color,

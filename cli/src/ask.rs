@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::apply::call;
 use crate::args::Global;
-use crate::connect::connect;
+use crate::connect::{Way, connect};
 use crate::error::{Error, Exit, Result};
 
 /// Objects per page of a list.
@@ -42,7 +42,13 @@ impl Hub {
     /// # Errors
     /// If there is no usable kubeconfig.
     pub async fn new(global: &Global) -> Result<Self> {
-        let found = connect(global.kubeconfig.as_deref(), global.context.as_deref()).await?;
+        let way = Way {
+            kubeconfig: global.kubeconfig.as_deref(),
+            context: global.context.as_deref(),
+            act_as: global.act_as.as_deref(),
+            groups: &global.as_group,
+        };
+        let found = connect(way).await?;
         Ok(Self {
             client: found.client,
             namespace: global.namespace.clone().unwrap_or(found.namespace),

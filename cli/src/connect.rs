@@ -25,17 +25,35 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Connects as kubectl would: `kubeconfig`, else `KUBECONFIG` (a list of files), else
-/// `~/.kube/config`, else the account of the pod this runs in. Must be called in a runtime.
+/// Which cluster, and as whom.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way<'a> {
+    /// The kubeconfig; without it `KUBECONFIG` (a list of files), else `~/.kube/config`, else the
+    /// account of the pod this runs in.
+    pub kubeconfig: Option<&'a Path>,
+    /// Its context; without it, the current one.
+    pub context: Option<&'a str>,
+    /// The user to impersonate.
+    pub act_as: Option<&'a str>,
+    /// Groups to impersonate with the user.
+    pub groups: &'a [String],
+}
+
+/// Connects as kubectl would. Must be called in a runtime.
 ///
 /// # Errors
 /// If there is no kubeconfig, or it cannot be used. Nothing is dialled yet.
-pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Connection> {
+pub async fn connect(way: Way<'_>) -> Result<Connection> {
+    let Way {
+        kubeconfig,
+        context,
+        ..
+    } = way;
     let options = KubeConfigOptions {
         context: context.map(str::to_owned),
         ..KubeConfigOptions::default()
     };
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => {
             let read = Kubeconfig::read_from(path).map_err(|e| unusable(&shown(path), &e))?;
             Config::from_custom_kubeconfig(read, &options)
@@ -48,6 +66,10 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result
             Err(error) => Config::incluster().map_err(|_| unusable("the kubeconfig", &error))?,
         },
     };
+    if let Some(user) = way.act_as {
+        config.auth_info.impersonate = Some(user.to_owned());
+        config.auth_info.impersonate_groups = Some(way.groups.to_vec());
+    }
     let namespace = config.default_namespace.clone();
     let client = connect_config(config).map_err(|e| {
         Error::new(
@@ -63,7 +85,11 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result
 /// # Errors
 /// As [`connect`].
 pub async fn client_of(path: &Path) -> Result<Client> {
-    Ok(connect(Some(path), None).await?.client)
+    let way = Way {
+        kubeconfig: Some(path),
+        ..Way::default()
+    };
+    Ok(connect(way).await?.client)
 }
 
 fn shown(path: &Path) -> String {

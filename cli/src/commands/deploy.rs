@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use heyun_crds::Workload;
+use heyun_crds::conditions::{ConditionType, condition};
 use kube::Api;
 use serde_json::Value;
 
@@ -16,6 +17,11 @@ use crate::input::{Bundle, bundle};
 use crate::output::Output;
 use crate::sandbox::wait_condition;
 use crate::view;
+
+/// Between two looks at a Workload that is waited for.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks in a row that must find it refused.
+const REFUSED: u32 = 10;
 
 pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<()> {
     let asked = global.namespace.as_deref();
@@ -167,54 +173,67 @@ fn foreign(error: Error) -> Error {
     }
 }
 
-/// Waits, and says whenever the reason changes.
+/// Waits, and says whenever the reason changes. A Workload that stays refused is not waited for.
 async fn wait(api: &Api<Workload>, name: &str, timeout: Duration, output: &Output) -> Result<()> {
     let ready = wait_condition(api, name, "Ready", timeout);
-    let telling = async {
-        let mut said = String::new();
-        loop {
-            if let Ok(found) = api.get(name).await {
-                let summary = found
-                    .status
-                    .map(|status| status.summary)
-                    .unwrap_or_default();
-                let line = format!("{name}: {} {}", summary.replicas, summary.reason);
-                if line != said && !summary.reason.is_empty() {
-                    output.say(&line);
-                    said = line;
-                }
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
     let result = tokio::select! {
         result = ready => result,
-        () = telling => Ok(()),
+        refused = follow(api, name, output) => Err(refused),
     };
     let Err(error) = result else { return Ok(()) };
-    let status = api
-        .get(name)
-        .await
-        .ok()
-        .and_then(|found| found.status)
+    let found = api.get(name).await.ok();
+    let reason = found
+        .as_ref()
+        .and_then(|found| found.status.as_ref())
+        .map(|status| status.summary.reason.clone())
         .unwrap_or_default();
-    let reason = status.summary.reason;
     let exit = if reason.starts_with("QuotaExceeded") {
         Exit::Quota
     } else {
         error.exit
     };
-    let namespace = api
-        .resource_url()
-        .split('/')
-        .nth(5)
-        .unwrap_or_default()
-        .to_owned();
-    Err(Error::new(
-        exit,
-        format!("{name} is not Ready after {timeout:?}: {reason}"),
-    )
-    .hint(format!("heyun why {name} -n {namespace}")))
+    let message = match error.exit {
+        Exit::Timeout => format!("{name} is not Ready after {timeout:?}: {reason}"),
+        _ => error.message,
+    };
+    let namespace = found
+        .and_then(|found| found.metadata.namespace)
+        .unwrap_or_default();
+    Err(Error::new(exit, message).hint(format!("heyun why {name} -n {namespace}")))
+}
+
+/// Says whenever the reason changes; answers when the Workload stays refused.
+async fn follow(api: &Api<Workload>, name: &str, output: &Output) -> Error {
+    let (mut said, mut refused) = (String::new(), 0);
+    loop {
+        let found = api.get(name).await.ok();
+        let status = found.as_ref().and_then(|found| found.status.clone());
+        let status = status.unwrap_or_default();
+        let line = format!(
+            "{name}: {} {}",
+            status.summary.replicas, status.summary.reason
+        );
+        if line != said && !status.summary.reason.is_empty() {
+            output.say(&line);
+            said = line;
+        }
+        let generation = found.and_then(|found| found.metadata.generation);
+        let accepted = condition(&status.conditions, ConditionType::Accepted);
+        let now = accepted.filter(|c| c.status == "False" && c.observed_generation == generation);
+        match now {
+            // What it needs may still be on its way: its tenant, its placement.
+            Some(condition) if refused >= REFUSED => {
+                let message = format!(
+                    "{name} is refused: {}: {}",
+                    condition.reason, condition.message
+                );
+                return Error::failure(message);
+            }
+            Some(_) => refused += 1,
+            None => refused = 0,
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 #[cfg(test)]

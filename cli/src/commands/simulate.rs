@@ -108,18 +108,13 @@ fn shown(answers: &[Why], args: &Args) -> Result<String> {
             Ok(texts.join("\n"))
         }
         Form::Json | Form::Yaml => {
-            let write = |value: &serde_json::Value| {
-                if args.format.output == Form::Json {
-                    view::json(value)
-                } else {
-                    view::yaml(value)
-                }
-            };
+            let is_json = args.format.output == Form::Json;
             match answers {
-                [one] => {
-                    write(&serde_json::to_value(one).map_err(|e| Error::failure(e.to_string()))?)
-                }
-                many => write(&view::list(many)?),
+                // As `heyun why` writes it, to be compared with it.
+                [one] if is_json => view::json(one),
+                [one] => view::yaml(one),
+                many if is_json => view::json(&view::list(many)?),
+                many => view::yaml(&view::list(many)?),
             }
         }
         Form::Name => {

@@ -16,6 +16,9 @@ use crate::output::Output;
 use crate::view;
 use crate::view::places::{Place, Shown, places, table};
 
+/// Rows to which a watch aligns the next.
+const ALIGNED: usize = 200;
+
 pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<()> {
     let hub = Hub::new(global).await?;
     let name = args.workload.as_deref().map(workload_name).transpose()?;
@@ -74,6 +77,18 @@ fn written(rows: &[Place], format: Format, namespaces: bool, first: bool) -> Res
     })
 }
 
+/// The last rows of a table; all of it with `whole`. Rows that came before keep the columns where
+/// they were.
+fn tail(text: &str, rows: usize, whole: bool) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let skipped = if whole {
+        0
+    } else {
+        lines.len().saturating_sub(rows)
+    };
+    lines[skipped..].join("\n")
+}
+
 /// Prints the rows of a Workload whenever they change, until it is interrupted.
 async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Output) -> Result<()> {
     let mut config = watcher::Config::default();
@@ -84,6 +99,8 @@ async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Out
         config = config.labels(selector);
     }
     let mut seen: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    let is_table = matches!(args.format.output, Form::Table | Form::Wide);
+    let mut printed: Vec<Place> = Vec::new();
     let mut first = true;
     let mut objects = std::pin::pin!(watcher(api, config).default_backoff().applied_objects());
     while let Some(next) = objects.next().await {
@@ -104,7 +121,18 @@ async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Out
             workload.name_any()
         );
         if seen.get(&key) != Some(&rows) {
-            output.table(&written(&rows, args.format, args.all_namespaces, first)?);
+            printed.extend(rows.iter().cloned());
+            let text = written(&printed, args.format, args.all_namespaces, first)?;
+            output.table(&if is_table {
+                tail(&text, rows.len(), first)
+            } else {
+                text
+            });
+            if !is_table {
+                printed.clear();
+            }
+            let excess = printed.len().saturating_sub(ALIGNED);
+            printed.drain(..excess);
             first = false;
             seen.insert(key, rows);
         }

@@ -17,7 +17,7 @@ pub(super) fn sketches(facts: &Facts) -> Judgement {
     };
     let without = known(&facts.members)?.iter().filter(|member| !has(member));
     let names: Vec<String> = without.map(kube::ResourceExt::name_any).collect();
-    unless_empty(&names, count(sketches.len(), "sketch"), |names| {
+    unless_empty(&names, format!("{} reported", sketches.len()), |names| {
         warn(
             format!("not yet: {names}"),
             "see the log of the leading hub for these members",

@@ -143,7 +143,7 @@ status:
     - {member: province-a, flavor: general-amd64, component: Deployment/web, replicas: 3}
     - {member: province-a, flavor: xinchuang-arm64, component: Deployment/web, replicas: 1}
   members:
-  - {name: guangzhou-1, desired: 8, ready: 8, applied: true, healthy: true, reason: Healthy}
+  - {name: guangzhou-1, desired: 8, ready: 8, applied: true, healthy: true}
   - {name: province-a, desired: 4, ready: 3, applied: true, healthy: false, reason: Progressing, message: "Deployment/web: 3 of 4 ready"}
 "#)
     .remove(0)

@@ -49,11 +49,21 @@ pub fn places(workload: &Workload) -> Vec<Place> {
     let place = |state: MemberState| Place {
         desired: state.desired,
         ready: state.ready,
-        reason: state.reason,
+        reason: reason(&state),
         message: state.message,
         ..of(&state.name)
     };
     status.members.into_iter().map(place).collect()
+}
+
+/// The hub gives a reason where something is amiss.
+fn reason(state: &MemberState) -> String {
+    match (state.reason.as_str(), state.applied, state.healthy) {
+        ("", true, true) => "Healthy".to_owned(),
+        ("", true, false) => "Progressing".to_owned(),
+        ("", false, _) => "Applying".to_owned(),
+        (reason, _, _) => reason.to_owned(),
+    }
 }
 
 fn flavors(workload: &Workload, member: &str) -> Vec<String> {
