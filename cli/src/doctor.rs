@@ -24,7 +24,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
 pub use gather::gather;
 
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::view::doctor::{Finding, Level};
 
 /// Something that was asked, and what came of it.
@@ -148,6 +148,18 @@ fn untrue<'c>(conditions: &'c [Condition], kind: &str) -> Option<&'c Condition> 
         .find(|c| c.type_ == kind && c.status != "True")
 }
 
+/// Why a check is skipped, in short.
+fn skipped(error: &Error) -> String {
+    let what = error
+        .message
+        .strip_prefix("failed to ")
+        .and_then(|rest| rest.split(": ").next());
+    match what {
+        Some(what) if error.exit == Exit::Denied => format!("you may not {what}"),
+        _ => error.message.clone(),
+    }
+}
+
 type Check = (&'static str, &'static str, fn(&Facts) -> Judgement);
 
 /// The checks. Ids are stable: scripts and runbooks name them.
@@ -240,7 +252,7 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
             let finding = Finding::ok(id, check, "");
             match judge(facts) {
                 Ok(judged) => finding.with(judged.level, judged.detail, judged.fix),
-                Err(error) => finding.with(Level::Skipped, error.message, ""),
+                Err(error) => finding.with(Level::Skipped, skipped(&error), ""),
             }
         })
         .collect()

@@ -166,9 +166,7 @@ async fn send(
 /// Who may not write in a namespace is mostly in the wrong one.
 fn foreign(error: Error) -> Error {
     match error.exit {
-        Exit::Denied => error.hint(
-            "deploy into a namespace of your own tenant with -n; heyun tenant list names them",
-        ),
+        Exit::Denied => error.hint("deploy into a namespace of your own tenant with -n"),
         _ => error,
     }
 }

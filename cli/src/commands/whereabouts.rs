@@ -89,7 +89,7 @@ fn tail(text: &str, rows: usize, whole: bool) -> String {
     lines[skipped..].join("\n")
 }
 
-/// Prints the rows of a Workload whenever they change, until it is interrupted.
+/// Prints what there is, and then the rows that change, until it is interrupted.
 async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Output) -> Result<()> {
     let mut config = watcher::Config::default();
     if let Some(name) = name {
@@ -98,44 +98,82 @@ async fn watch(api: Api<Workload>, name: Option<&str>, args: &Args, output: &Out
     if let Some(selector) = &args.selector {
         config = config.labels(selector);
     }
-    let mut seen: BTreeMap<String, Vec<Place>> = BTreeMap::new();
-    let is_table = matches!(args.format.output, Form::Table | Form::Wide);
-    let mut printed: Vec<Place> = Vec::new();
-    let mut first = true;
-    let mut objects = std::pin::pin!(watcher(api, config).default_backoff().applied_objects());
-    while let Some(next) = objects.next().await {
-        let workload = match next {
-            Ok(workload) => workload,
+    let mut printer = Printer {
+        args,
+        output,
+        seen: BTreeMap::new(),
+        printed: Vec::new(),
+        first: true,
+    };
+    let mut listed = Vec::new();
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(workload)) => listed.push(workload),
+            Ok(watcher::Event::InitDone) => {
+                listed.sort_by_key(|workload| (workload.namespace(), workload.name_any()));
+                printer.show(&std::mem::take(&mut listed))?;
+            }
+            Ok(watcher::Event::Apply(workload)) => printer.show(&[workload])?,
+            Ok(watcher::Event::Delete(workload)) => {
+                printer.seen.remove(&key(&workload));
+                output.say(format!("{} is deleted", key(&workload)));
+            }
             Err(watcher::Error::InitialListFailed(error)) => {
                 return Err(Error::kube("list workloads", &error));
             }
-            Err(error) => {
-                output.say(format!("the watch was interrupted: {error}"));
-                continue;
-            }
-        };
-        let rows = places(&workload);
-        let key = format!(
-            "{}/{}",
-            workload.namespace().unwrap_or_default(),
-            workload.name_any()
-        );
-        if seen.get(&key) != Some(&rows) {
-            printed.extend(rows.iter().cloned());
-            let text = written(&printed, args.format, args.all_namespaces, first)?;
-            output.table(&if is_table {
-                tail(&text, rows.len(), first)
-            } else {
-                text
-            });
-            if !is_table {
-                printed.clear();
-            }
-            let excess = printed.len().saturating_sub(ALIGNED);
-            printed.drain(..excess);
-            first = false;
-            seen.insert(key, rows);
+            Err(error) => output.say(format!("the watch was interrupted: {error}")),
         }
     }
     Ok(())
+}
+
+fn key(workload: &Workload) -> String {
+    format!(
+        "{}/{}",
+        workload.namespace().unwrap_or_default(),
+        workload.name_any()
+    )
+}
+
+/// What a watch has printed.
+struct Printer<'a> {
+    args: &'a Args,
+    output: &'a Output,
+    seen: BTreeMap<String, Vec<Place>>,
+    printed: Vec<Place>,
+    first: bool,
+}
+
+impl Printer<'_> {
+    /// Prints the rows that are not as they were.
+    fn show(&mut self, workloads: &[Workload]) -> Result<()> {
+        let mut fresh = Vec::new();
+        for workload in workloads {
+            let rows = places(workload);
+            let before = self
+                .seen
+                .insert(key(workload), rows.clone())
+                .unwrap_or_default();
+            fresh.extend(rows.into_iter().filter(|row| !before.contains(row)));
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let (format, namespaces) = (self.args.format, self.args.all_namespaces);
+        if !matches!(format.output, Form::Table | Form::Wide) {
+            self.output
+                .data(&written(&fresh, format, namespaces, true)?);
+            return Ok(());
+        }
+        let number = fresh.len();
+        self.printed.extend(fresh);
+        let text = written(&self.printed, format, namespaces, self.first)?;
+        self.output.table(&tail(&text, number, self.first));
+        self.first = false;
+        let excess = self.printed.len().saturating_sub(ALIGNED);
+        self.printed.drain(..excess);
+        Ok(())
+    }
 }

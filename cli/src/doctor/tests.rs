@@ -2,7 +2,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::error::Exit;
 
 fn now() -> Timestamp {
     "2026-11-23T09:00:00Z".parse().unwrap()
@@ -230,4 +229,16 @@ fn a_tenant_without_quota_or_namespace_is_named() {
          "available": "0", "debt": "1", "pending": "0"}]}}),
     )]);
     assert_eq!(found(&facts, "HY-D028").detail, "t owes 1 cpu of f");
+}
+
+#[test]
+fn what_one_may_not_read_is_skipped_in_short() {
+    let mut facts = well();
+    let message = "failed to list quotas: quotas.heyun.dev is forbidden: User \"chen\" cannot";
+    facts.quotas = Err(Error::new(Exit::Denied, message));
+    let finding = found(&facts, "HY-D026");
+    assert_eq!(
+        (finding.level, finding.detail.as_str()),
+        (Level::Skipped, "you may not list quotas")
+    );
 }
