@@ -461,8 +461,24 @@ fn postgres_is_owned_likewise() {
     };
     assert!(postgres.url().starts_with("postgres://postgres@127."));
     postgres.process().kill().unwrap();
-    postgres.process().start().unwrap();
-    postgres.ready().unwrap();
+    // Its children outlive it for a moment and hold its shared memory: a start may be refused.
+    eventually(
+        "PostgreSQL to come back",
+        Duration::from_secs(20),
+        None,
+        || {
+            if postgres
+                .process()
+                .pid()
+                .map_err(|e| e.to_string())?
+                .is_none()
+            {
+                postgres.process().start().map_err(|e| e.to_string())?;
+            }
+            postgres.ready().map_err(|e| e.to_string())
+        },
+    )
+    .unwrap();
     let dir = postgres.process().log().parent().unwrap().to_path_buf();
     drop(postgres);
     nothing_left(&dir);
