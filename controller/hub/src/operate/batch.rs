@@ -376,6 +376,32 @@ fn conditions(status: &mut WorkloadStatus, entry: &Entry, verdict: &Verdict, now
     }
 }
 
+/// The status of a Workload that is sound and whose decision stands. What a verdict said of it is
+/// kept; where nothing says it, because the status was wiped, it is said again.
+pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> WorkloadStatus {
+    let mut status = entry.status.clone();
+    status.decision = Some(decision.clone());
+    let said = |kind: ConditionType| {
+        let conditions = &entry.status.conditions;
+        conditions.iter().any(|c| c.type_ == kind.as_str())
+    };
+    let mut hold = |kind, reason: Reason, message: &str| {
+        let (reason, observed) = (reason.as_str(), Some(entry.generation()));
+        let conditions = &mut status.conditions;
+        set_condition(conditions, kind, Some(true), reason, message, observed, now);
+    };
+    hold(ConditionType::Accepted, Reason::Ok, "");
+    if !said(ConditionType::QuotaReserved) {
+        let message = "the quota covers it";
+        hold(ConditionType::QuotaReserved, Reason::Ok, message);
+    }
+    if !said(ConditionType::Scheduled) {
+        let message = "the decision is taken from the Works that carry it";
+        hold(ConditionType::Scheduled, Reason::Scheduled, message);
+    }
+    status
+}
+
 /// A refusal that says the same as before but for the details of members writes nothing.
 fn settled(before: &WorkloadStatus, after: WorkloadStatus) -> WorkloadStatus {
     let alike = match (&before.explanation, &after.explanation) {

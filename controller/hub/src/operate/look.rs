@@ -18,6 +18,7 @@ use heyun_scheduler::config::ScoreWeights;
 use heyun_scheduler::request::{Request, WorkloadKey};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::orphaned;
 use crate::commit::{Chain, StatusWrite};
 use crate::world::{Entry, WorkEntry, World, digest};
 
@@ -190,13 +191,15 @@ impl Sight<'_> {
             placement,
             ..
         } = facts;
-        decide::adopted(
+        let adopted = decide::adopted(
             &works,
             entry.generation(),
             interpreted,
             placement,
             self.epoch,
-        )
+        );
+        adopted
+            .or_else(|| orphaned::decision(self.world, &entry.key, interpreted, &placement.flavors))
     }
 
     /// The Works of a Workload, without manifests.
@@ -211,11 +214,10 @@ impl Sight<'_> {
             Err(missing) => return Look::Secrets(missing),
         };
         let works = self.works(&entry.key);
-        let mut after = entry.status.clone();
         if let Some(less) = decide::confirm_released(&decision, &works, self.epoch) {
             decision = less;
         }
-        after.decision = Some(decision.clone());
+        let after = super::batch::standing(entry, &decision, &self.now);
         let steps = match self.steps(entry, facts, &decision, &hashes) {
             Ok(steps) => steps,
             Err(refusal) => return self.refuse(entry, &refusal),
