@@ -167,10 +167,6 @@ impl Shared {
 
     /// Deploys plain manifests as an agency does. `placement` is the name of a Placement.
     pub fn deploy(&self, namespace: &str, name: &str, yaml: &str, placement: Option<&str>) {
-        if !self.heyun(&["deploy", "--help"]).status.success() {
-            self.wrap_and_apply(namespace, name, yaml, placement);
-            return;
-        }
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join(format!("{name}.yaml"));
         std::fs::write(&file, yaml).expect("the manifests are written");
@@ -180,24 +176,6 @@ impl Shared {
             args.extend(["--placement-ref", placement]);
         }
         self.heyun_ok(&args);
-    }
-
-    fn wrap_and_apply(&self, namespace: &str, name: &str, yaml: &str, placement: Option<&str>) {
-        let mut wrapped = heyun_plan::wrap::wrap(name, namespace, documents(yaml))
-            .expect("manifests that can be wrapped");
-        wrapped.workload.spec.placement_ref =
-            placement.map(|name| heyun_crds::workload::PlacementRef {
-                name: name.to_owned(),
-            });
-        let mut workload = serde_json::to_value(&wrapped.workload).expect("a Workload is JSON");
-        if let Some(whole) = workload.as_object_mut() {
-            whole.remove("status");
-        }
-        let mut all: Vec<String> = wrapped.secrets.iter().map(Value::to_string).collect();
-        all.push(workload.to_string());
-        self.hub()
-            .apply(&all.join("\n---\n"))
-            .expect("the Workload is accepted");
     }
 
     /// Pods of a namespace on every real member: member, name, uid.

@@ -15,6 +15,7 @@ mod answer;
 mod batch;
 mod follow;
 mod look;
+mod orphaned;
 mod platform;
 mod state;
 

@@ -46,7 +46,7 @@ fn twenty_at_once_on_room_for_twelve() {
             .collect();
         let told = waiting
             .iter()
-            .filter(|why| why.contains("needs 1500m cpu") && why.contains("\"Capacity\""))
+            .filter(|why| why.contains("\"NoMemberFits\"") && why.contains("\"Capacity\":2"))
             .count();
         match (on("capacity-a"), on("capacity-b"), told) {
             (6, 6, 8) => Ok(()),
