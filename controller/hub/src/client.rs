@@ -8,6 +8,8 @@ use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+use crate::leader::Term;
+
 /// Longest time without an answer from the hub's API server for anything but a watch.
 const READ_TIMEOUT: Duration = Duration::from_secs(330);
 
@@ -60,6 +62,25 @@ pub fn with_write_deadline(client: &Client, deadline: Duration) -> Client {
     let service = tower::service_fn(move |request: Request<Body>| {
         let base = base.clone();
         async move { base.send(bounded(request, deadline)).await }
+    });
+    Client::new(service, namespace)
+}
+
+/// The same client for as long as a term lasts: no write of a leader that slept is sent late.
+///
+/// What a Work reports is not fenced, for agents report it too; so whoever reports for a leader
+/// must not outlive it. What is on its way when the term ends is the deadline's to end.
+pub fn while_leading(client: &Client, term: &Term) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let (base, term) = (client.clone(), term.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (base, term) = (base.clone(), term.clone());
+        async move {
+            if request.method() != Method::GET && !term.may_write() {
+                return Err(kube::Error::Service("no longer leading".into()));
+            }
+            base.send(request).await
+        }
     });
     Client::new(service, namespace)
 }

@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::client::while_leading;
 use crate::leader::Term;
 use crate::world::World;
 
@@ -75,6 +76,8 @@ pub struct Fleet {
     send: mpsc::Sender<MemberReport>,
     tasks: JoinSet<Report>,
     epoch: i64,
+    /// The term in which the workers write.
+    term: Option<Term>,
 }
 
 impl Fleet {
@@ -90,7 +93,14 @@ impl Fleet {
             send,
             tasks: JoinSet::new(),
             epoch: 0,
+            term: None,
         }
+    }
+
+    /// A client that writes nothing once the term is over.
+    fn leading(&self, client: &Client) -> Client {
+        let term = self.term.as_ref();
+        term.map_or_else(|| client.clone(), |term| while_leading(client, term))
     }
 
     /// Starts, stops and tells the workers what the world asks for. `changed` are the members
@@ -99,6 +109,7 @@ impl Fleet {
         if self.epoch != term.epoch {
             self.epoch = term.epoch;
             self.members.clear();
+            self.term = Some(term.clone());
         }
         let gone: Vec<String> = self
             .members
@@ -111,8 +122,10 @@ impl Fleet {
             self.metrics.forget_cluster(&name);
             self.members.remove(&name);
         }
+        // Of all Workloads, so once and not for each member.
+        let label_keys = world.label_keys();
         for (name, object) in world.members.iter() {
-            let inputs = inputs(world, object);
+            let inputs = inputs(world, object, &label_keys);
             let member = self.members.entry(name.clone()).or_default();
             if let Some(handle) = &member.handle {
                 handle.set_inputs(inputs);
@@ -136,6 +149,7 @@ impl Fleet {
     }
 
     fn prepare(&mut self, name: &str, object: &MemberCluster, world: &World) {
+        let hub = self.leading(&self.client);
         let Some(member) = self.members.get_mut(name) else {
             return;
         };
@@ -143,7 +157,7 @@ impl Fleet {
             return;
         }
         let twin = twin(world, object);
-        let (client, object) = (self.client.clone(), object.clone());
+        let (client, object) = (hub, object.clone());
         self.tasks.spawn(async move {
             Report::Prepared(Box::new(prepare::prepare(&client, object, twin).await))
         });
@@ -236,11 +250,13 @@ impl Fleet {
 
     fn prepared(&mut self, prepared: Prepared, world: &World) -> bool {
         let now = self.clock.monotonic();
+        let hub = self.leading(&self.client);
         let Prepared {
             name,
             basis,
             result,
         } = prepared;
+        let result = result.map(|client| self.leading(&client));
         let Some(member) = self.members.get_mut(&name) else {
             return false;
         };
@@ -266,10 +282,10 @@ impl Fleet {
                         MemberMode::Observe => Duty::Observe,
                         MemberMode::Push | MemberMode::Pull => Duty::Act,
                     },
-                    hub: self.client.clone(),
+                    hub,
                     member: client,
                     reports: self.send.clone(),
-                    inputs: inputs(world, object),
+                    inputs: inputs(world, object, &world.label_keys()),
                     clock: Arc::clone(&self.clock),
                     metrics: Some(self.metrics.clone()),
                     probe_every: PROBE_EVERY,
@@ -288,6 +304,7 @@ impl Fleet {
     /// Writes a member's status where it differs from what is known.
     fn show(&mut self, world: &World, name: &str) {
         let now = self.clock.monotonic();
+        let client = self.leading(&self.client);
         let (Some(object), Some(member)) = (world.members.get(name), self.members.get_mut(name))
         else {
             return;
@@ -310,7 +327,7 @@ impl Fleet {
         }
         member.writing = true;
         member.amounts_at = now + AMOUNTS_PAUSE;
-        let (client, object, name) = (self.client.clone(), object.clone(), name.to_owned());
+        let (object, name) = (object.clone(), name.to_owned());
         self.tasks.spawn(async move {
             let written = prepare::write_status(&client, &object, &after).await;
             Report::Written(name, written.map(Box::new))
@@ -342,10 +359,14 @@ impl Fleet {
     }
 }
 
-fn inputs(world: &World, object: &MemberCluster) -> SketchInputs {
+fn inputs(
+    world: &World,
+    object: &MemberCluster,
+    label_keys: &BTreeSet<String>,
+) -> SketchInputs {
     SketchInputs {
         flavors: world.flavors.values().cloned().collect(),
-        label_keys: world.label_keys(),
+        label_keys: label_keys.clone(),
         reserve: Reserve::parse(&object.spec.reserve).unwrap_or_default(),
     }
 }

@@ -14,6 +14,7 @@
 mod answer;
 mod batch;
 mod follow;
+mod holdings;
 mod look;
 mod orphaned;
 mod platform;
@@ -94,6 +95,8 @@ pub struct Operator {
     running: JoinSet<Ended>,
     /// Chains under way, with what they reserve.
     assumed: BTreeMap<WorkloadKey, Assumed>,
+    /// What every Workload holds.
+    holdings: holdings::Holdings,
     /// Workloads to look at.
     candidates: BTreeSet<WorkloadKey>,
     /// Workloads without a decision for their generation, looked at again when something changes
@@ -156,6 +159,7 @@ impl Operator {
             permits,
             running: JoinSet::new(),
             assumed: BTreeMap::new(),
+            holdings: holdings::Holdings::default(),
             candidates: BTreeSet::new(),
             unplaced: BTreeSet::new(),
             retries: Retries::default(),
@@ -195,7 +199,13 @@ impl Operator {
                         }
                     }
                 }
-                Some(ended) = self.running.join_next() => self.end(ended),
+                Some(ended) = self.running.join_next() => {
+                    self.end(ended);
+                    // All that ended meanwhile, so that they share one batch and not one each.
+                    while let Some(ended) = self.running.try_join_next() {
+                        self.end(ended);
+                    }
+                }
                 Some(question) = self.around.questions.recv() => self.answer(question),
                 Some(report) = self.fleet.report() => self.hear(report),
                 () = tokio::time::sleep(due) => {}
@@ -206,6 +216,7 @@ impl Operator {
                 watching.shutdown().await;
                 while seen.try_recv().is_ok() {}
                 self.world = World::default();
+                self.holdings.touch_all();
                 watching = watches::start(&self.around.watch_client, &send);
             }
             self.advance();
@@ -229,6 +240,7 @@ impl Operator {
         match standing {
             Standing::Following => {
                 self.assumed.clear();
+                self.holdings.touch_all();
                 self.fleet.stop_soon();
                 self.around.metrics.set_leader(false);
             }

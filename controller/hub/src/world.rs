@@ -85,6 +85,8 @@ pub struct World {
     pub tree: TenantTree,
     /// Specs of the Flavors, by name.
     pub flavor_specs: BTreeMap<String, FlavorSpec>,
+    /// Workloads of which the decision or a Work changed since this was last taken.
+    pub touched: BTreeSet<WorkloadKey>,
     complete: usize,
     highest: i64,
     relist: Relist,
@@ -247,6 +249,7 @@ impl World {
         let decision = entry.status.decision.as_ref();
         self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
         dirty.workloads.insert(entry.key.clone());
+        self.touched.insert(entry.key.clone());
         self.workloads.insert(entry.key.clone(), entry);
         true
     }
@@ -254,6 +257,7 @@ impl World {
     fn drop_workload(&mut self, key: &WorkloadKey, dirty: &mut Dirty) {
         if self.workloads.remove(key).is_some() {
             dirty.workloads.insert(key.clone());
+            self.touched.insert(key.clone());
             dirty.unblock = true;
         }
     }
@@ -302,6 +306,7 @@ impl World {
         }
         self.highest = self.highest.max(entry.work.spec.epoch);
         dirty.workloads.insert(entry.workload.clone());
+        self.touched.insert(entry.workload.clone());
         self.works_of
             .entry(entry.workload.clone())
             .or_default()
@@ -320,6 +325,7 @@ impl World {
                 self.works_of.remove(&entry.workload);
             }
         }
+        self.touched.insert(entry.workload.clone());
         dirty.workloads.insert(entry.workload);
         dirty.unblock = true;
     }

@@ -52,6 +52,7 @@ fn a_hub_killed_at_any_write_converges_to_the_end_of_a_run_without_faults() {
         story::settle(&ground, step);
         story::rest(&ground);
     }
+    story::end(&ground);
     let (reference, reference_lives) = (masked::objects(&ground), masked::lives(&ground));
     let differ = masked::differences(&reference, &killed);
     assert!(
@@ -104,7 +105,7 @@ fn killed_run() -> (usize, Objects, Lives) {
         .runtime
         .block_on(hub.wait_ready(READY))
         .expect("the hub is ready again");
-    story::rest(&ground);
+    story::end(&ground);
     let kills = shared.kills.load(Ordering::SeqCst);
     let halfway = shared.halfway.load(Ordering::SeqCst);
     say(&format!(

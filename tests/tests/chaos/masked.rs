@@ -8,7 +8,8 @@ use crate::common::Ground;
 
 /// Fields that differ between two fleets, or between two leaders, and mean nothing:
 /// identities and versions, times, who wrote which field, epochs, ids that are made from a uid,
-/// addresses that an allocator draws, and the revision of a sketch.
+/// addresses that an allocator draws, the revision of a sketch, and the points by which a decision
+/// came about: one that is made again finds its own copies there and says the same.
 const FREE: &[&str] = &[
     "uid",
     "tenantUid",
@@ -29,6 +30,8 @@ const FREE: &[&str] = &[
     "volumeName",
     "endpoint",
     "revision",
+    "score",
+    "scores",
     "credentialsRef",
     "fenceBase",
     "heyun.dev/epoch",

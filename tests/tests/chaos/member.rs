@@ -51,7 +51,7 @@ fn a_member_that_does_not_answer_is_unknown_keeps_its_work_and_gets_no_new() {
     ground.deploy(NAMESPACE, "insistent", &[deployment("insistent", 1)], &only);
     ground.eventually("the one that insists on it to be refused", || {
         let object = ground.get("workload", NAMESPACE, "insistent")?;
-        match object["status"]["explanation"]["refused"]["NotReady"].as_u64() {
+        match object["status"]["explanation"]["refused"]["Unreachable"].as_u64() {
             Some(_) if object["status"]["decision"].is_null() => Ok(()),
             _ => Err(object["status"].to_string()),
         }

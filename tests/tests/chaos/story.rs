@@ -9,11 +9,15 @@ use crate::common::{Ground, deployment, example, manifests};
 
 const BOOKING: (&str, &str) = ("gd-health-booking", "booking");
 const AID: (&str, &str) = ("gz-civil-affairs-aid", "aid");
+/// On three members, and scaled by nobody else.
+const MAP: (&str, &str) = ("gd-health-booking", "map");
 const BUS: (&str, &str) = ("sz-transport-bus", "bus-report");
-/// Steps that come once; after them `booking` is scaled again and again.
+/// Steps that come once; after them `map` is scaled again and again.
 pub(crate) const STEPS: usize = 6;
-/// The hub is at rest when it wrote nothing for this long.
-const QUIET: Duration = Duration::from_secs(3);
+/// Between two steps, the hub is at rest when it wrote nothing for this long.
+const QUIET: Duration = Duration::from_millis(1500);
+/// At the end: longer than the hub waits between two writes of amounts that are only shown.
+const SILENT: Duration = Duration::from_secs(12);
 
 /// Flavors, tenants, quotas, placements.
 pub(crate) fn province(ground: &Ground) {
@@ -46,12 +50,15 @@ pub(crate) fn act(ground: &Ground, step: usize) {
         }
         1 => ground.deploy(AID.0, AID.1, &manifests("workloads/aid.yaml"), &none),
         2 => ground.deploy(BUS.0, BUS.1, &manifests("workloads/bus-report.yaml"), &none),
-        3 => ground.deploy(BUS.0, "map", &[deployment("map", 4)], &none),
+        3 => {
+            let placement = json!({"placementRef": {"name": "three-clouds"}});
+            ground.deploy(MAP.0, MAP.1, &[deployment(MAP.1, 12)], &placement);
+        }
         4 => delete(ground, BUS),
         5 => ground.deploy(AID.0, "desk", &[deployment("desk", 3)], &none),
         _ => {
             let replicas = format!("--replicas={}", scaled(step));
-            let args = ["scale", "workload", BOOKING.1, &replicas, "-n", BOOKING.0];
+            let args = ["scale", "workload", MAP.1, &replicas, "-n", MAP.0];
             ground.hub().run(&args).unwrap_or_else(|e| panic!("{e}"));
         }
     }
@@ -63,7 +70,7 @@ pub(crate) fn settle(ground: &Ground, step: usize) {
         0 => drop(ground.ready(BOOKING.0, BOOKING.1, Some(12))),
         1 => drop(ground.ready(AID.0, AID.1, None)),
         2 => drop(ground.ready(BUS.0, BUS.1, None)),
-        3 => drop(ground.ready(BUS.0, "map", Some(4))),
+        3 => drop(ground.ready(MAP.0, MAP.1, Some(12))),
         4 => ground.eventually("bus-report to be gone", || {
             match ground.get("workload", BUS.0, BUS.1) {
                 Ok(object) => Err(object["metadata"].to_string()),
@@ -71,7 +78,7 @@ pub(crate) fn settle(ground: &Ground, step: usize) {
             }
         }),
         5 => drop(ground.ready(AID.0, "desk", Some(3))),
-        _ => drop(ground.ready(BOOKING.0, BOOKING.1, Some(scaled(step)))),
+        _ => drop(ground.ready(MAP.0, MAP.1, Some(scaled(step)))),
     }
 }
 
@@ -80,13 +87,22 @@ fn delete(ground: &Ground, (namespace, name): (&str, &str)) {
     ground.hub().run(&args).unwrap_or_else(|e| panic!("{e}"));
 }
 
-/// Replicas of `booking` after a step: up and down, never twice the same.
+/// Replicas of `map` after a step: up and down, never twice the same.
 fn scaled(step: usize) -> u32 {
     12 + u32::try_from(step * 5 % 7).expect("small")
 }
 
-/// Waits until every Work was applied as decided and the hub writes nothing more.
+/// Waits until every Work was applied as decided and the hub writes nothing for a while.
 pub(crate) fn rest(ground: &Ground) {
+    rest_for(ground, QUIET);
+}
+
+/// As [`rest`], so long that what is only shown was written too.
+pub(crate) fn end(ground: &Ground) {
+    rest_for(ground, SILENT);
+}
+
+fn rest_for(ground: &Ground, quiet: Duration) {
     ground.eventually("every Work to be applied", || {
         let works = ground
             .hub()
@@ -104,7 +120,7 @@ pub(crate) fn rest(ground: &Ground) {
     });
     let mut tail = Tail::new(ground);
     let (began, mut since) = (Instant::now(), Instant::now());
-    while since.elapsed() < QUIET {
+    while since.elapsed() < quiet {
         std::thread::sleep(Duration::from_millis(100));
         let wrote = tail.next();
         if !wrote.is_empty() {

@@ -186,3 +186,31 @@ fn a_namespace_that_exists_on_the_hub() {
         .unwrap();
     assert_eq!(roles.trim(), "");
 }
+
+/// A Placement that goes is reported, and nothing stops; with it back everything is well again.
+#[test]
+fn a_placement_that_goes_and_comes_back() {
+    let (shared, _turn) = fleet();
+    let tenant = TestTenant::new(shared, "fleet-placement", 10);
+    let ns = tenant.name.as_str();
+    let placement = json!({
+        "apiVersion": "heyun.dev/v1alpha1", "kind": "Placement",
+        "metadata": {"name": "here", "namespace": ns}, "spec": {},
+    });
+    shared.hub().apply(&placement.to_string()).unwrap();
+    let web = deployment("web", 2, "100m");
+    let yaml = workload(ns, "web", &[web], "placementRef: {name: here}");
+    shared.hub().apply(&yaml).unwrap();
+    shared.ready(ns, "web");
+    let pods = shared.pods(ns);
+    shared
+        .hub()
+        .run(&["delete", "placement", "here", "-n", ns])
+        .unwrap();
+    let said = shared.condition("workload", ns, "web", ["Accepted", "False", "NotFound"]);
+    assert!(said.contains("fleet-placement/here"), "{said}");
+    assert_eq!(shared.pods(ns), pods);
+    shared.hub().apply(&placement.to_string()).unwrap();
+    shared.ready(ns, "web");
+    assert_eq!(shared.pods(ns), pods);
+}

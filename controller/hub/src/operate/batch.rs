@@ -1,20 +1,22 @@
 //! Workloads by the batch: what changed is looked at, what needs a decision is scheduled together,
 //! and every answer becomes a chain of writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use heyun_crds::Workload;
 use heyun_crds::conditions::{ConditionType, Reason, set_condition};
 use heyun_crds::labels::TRACEPARENT;
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_plan::diff::Step;
-use heyun_plan::observe::{self, HeldBy, held};
-use heyun_plan::{decide, explain, member_names};
+use heyun_plan::observe::{self, held};
+use heyun_plan::{decide, explain};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::snapshot::Held;
 use heyun_scheduler::{Resources, Snapshot, Verdict, check, schedule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::look::{Candidate, Look, Refusal, Sight, written};
 use super::state::{Assumed, Before};
@@ -31,8 +33,7 @@ const CHAINS_PER_WRITE: usize = 4;
 impl Operator {
     /// Looks at what changed, decides what is to be decided, and starts the writes.
     pub(super) fn advance_workloads(&mut self, term: &Term) {
-        let room =
-            (self.around.write_concurrency * CHAINS_PER_WRITE).saturating_sub(self.assumed.len());
+        let room = self.room();
         let keys: Vec<WorkloadKey> = self
             .candidates
             .iter()
@@ -70,11 +71,25 @@ impl Operator {
     /// Whether there is something to look at and room for it.
     pub(super) fn has_more(&self) -> bool {
         self.term.is_some()
-            && self.assumed.len() < self.around.write_concurrency * CHAINS_PER_WRITE
+            && self.room() > 0
             && self
                 .candidates
                 .iter()
                 .any(|key| !self.assumed.contains_key(key))
+    }
+
+    /// Chains that may be started now.
+    ///
+    /// A batch costs a snapshot of everything, however small it is. So with more to do than there
+    /// is room for, none is begun until half of all chains are free: the other half keeps the
+    /// writers busy meanwhile, and the end of each is looked at.
+    fn room(&self) -> usize {
+        let chains = self.around.write_concurrency * CHAINS_PER_WRITE;
+        let room = chains.saturating_sub(self.assumed.len());
+        if room < chains / 2 && self.candidates.len() > room {
+            return 0;
+        }
+        room
     }
 
     pub(super) fn sight(&self, term: &Term) -> Sight<'_> {
@@ -95,18 +110,29 @@ impl Operator {
 
     /// Schedules a batch and starts what follows from it.
     fn decide(&mut self, term: &Term, batch: Vec<Candidate>) {
-        let started = self.around.clock.monotonic();
+        let clock = Arc::clone(&self.around.clock);
+        let started = clock.monotonic();
         let snapshot = self.snapshot();
+        let seen = clock.monotonic();
         let requests: Vec<Request> = batch.iter().map(|c| c.request.clone()).collect();
         let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
         let verdicts = span.in_scope(|| {
             tokio::task::block_in_place(|| schedule(&snapshot, &requests, &self.around.config))
         });
+        let scheduled = clock.monotonic();
         let violations = check::check(&snapshot, &requests, &verdicts, &self.around.config);
         for violation in &violations {
             error!(%violation, "the checker refuses a batch: nothing of it is committed");
         }
-        let took = self.around.clock.monotonic().saturating_sub(started);
+        let took = clock.monotonic().saturating_sub(started);
+        let micros = |from: Duration, to: Duration| to.saturating_sub(from).as_micros();
+        debug!(
+            size = requests.len(),
+            snapshot_us = micros(started, seen),
+            schedule_us = micros(seen, scheduled),
+            check_us = micros(scheduled, started + took),
+            "batch decided"
+        );
         let each = took.as_secs_f64() / f64::from(u32::try_from(batch.len().max(1)).unwrap_or(1));
         let mut by_key: BTreeMap<WorkloadKey, Verdict> =
             verdicts.into_iter().map(|v| (v.key.clone(), v)).collect();
@@ -123,8 +149,8 @@ impl Operator {
     }
 
     /// The snapshot that a batch is decided on, with what chains under way reserve.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let held = self.held();
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        self.refresh_held();
         let members: Vec<_> = self
             .world
             .members
@@ -138,7 +164,7 @@ impl Operator {
             flavors: &flavors,
             tenants: &self.world.tree,
             quotas: &quotas,
-            held: &held,
+            held: self.holdings.all(),
             now: self.around.clock.now().as_second(),
         });
         for problem in problems {
@@ -147,44 +173,7 @@ impl Operator {
         snapshot
     }
 
-    /// What every Workload holds: its decision, what a chain under way commits, and its Works.
-    pub(super) fn held(&self) -> BTreeMap<WorkloadKey, HeldBy> {
-        let mut all: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
-        let keys: BTreeSet<&WorkloadKey> = self
-            .world
-            .workloads
-            .keys()
-            .chain(self.world.works_of.keys())
-            .collect();
-        for key in keys {
-            let works: Vec<&WorkEntry> = self.world.works_of(key).collect();
-            let sum = works
-                .iter()
-                .flat_map(|work| work.held.entries.iter().cloned())
-                .collect();
-            let mut held = Held { entries: sum };
-            if let Some(entry) = self.world.workloads.get(key) {
-                held = held::max(&entry.held, &held);
-            }
-            if let Some(assumed) = self.assumed.get(key) {
-                held = held::max(&held, &assumed.held);
-            }
-            if held.entries.is_empty() {
-                continue;
-            }
-            let tenant = self.tenant_of(key, &works);
-            let work = member_names::work_name(&key.namespace, &key.name);
-            all.insert(key.clone(), HeldBy { tenant, work, held });
-        }
-        all
-    }
-
-    /// What is charged to each tenant.
-    pub(super) fn charges(&self) -> BTreeMap<String, heyun_scheduler::quota::Amounts> {
-        observe::quota::charges(self.held().values())
-    }
-
-    fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {
+    pub(super) fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {
         let by_namespace = self
             .world
             .tree
@@ -196,7 +185,8 @@ impl Operator {
     }
 
     /// The verdict on one Workload alone, as things stand now.
-    pub(super) fn judge_alone(&self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
+    pub(super) fn judge_alone(&mut self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
+        let snapshot = self.snapshot();
         let Some(entry) = self.world.workloads.get(key) else {
             return Err(Refusal {
                 reason: Reason::NotFound,
@@ -205,7 +195,6 @@ impl Operator {
         };
         let sight = self.sight_at(0);
         let candidate = sight.candidate(entry, sight.facts(entry)?);
-        let snapshot = self.snapshot();
         let mut verdicts = schedule(&snapshot, &[candidate.request], &self.around.config);
         verdicts.pop().ok_or_else(|| Refusal {
             reason: Reason::Pending,
@@ -304,6 +293,7 @@ impl Operator {
             Some((decision, row)) => (committed(decision), Some(row)),
             None => (Held::default(), None),
         };
+        self.holdings.touch(key.clone());
         self.assumed.insert(key, Assumed { held, row, before });
         let writer = self.writer(term);
         self.running

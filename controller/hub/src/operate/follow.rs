@@ -33,6 +33,7 @@ impl Operator {
             ..
         } = finished;
         let assumed = self.assumed.remove(&key).unwrap_or_default();
+        self.holdings.touch(key.clone());
         let generation = assumed.before.as_ref().and_then(|before| before.generation);
         if released {
             self.tell_ledger(&key, assumed, None);

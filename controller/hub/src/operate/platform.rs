@@ -83,6 +83,7 @@ impl Operator {
             self.dirty.tenants = false;
             self.dirty.quotas = true;
             self.world.plant();
+            self.holdings.touch_all();
             // A namespace may have come to belong to another tenant.
             self.candidates.extend(self.world.workloads.keys().cloned());
             self.start_tenants();
