@@ -359,11 +359,7 @@ impl Fleet {
     }
 }
 
-fn inputs(
-    world: &World,
-    object: &MemberCluster,
-    label_keys: &BTreeSet<String>,
-) -> SketchInputs {
+fn inputs(world: &World, object: &MemberCluster, label_keys: &BTreeSet<String>) -> SketchInputs {
     SketchInputs {
         flavors: world.flavors.values().cloned().collect(),
         label_keys: label_keys.clone(),
