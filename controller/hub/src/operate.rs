@@ -321,8 +321,10 @@ impl Operator {
             self.again.extend(using.iter().cloned());
             self.candidates.extend(using);
         }
-        if std::mem::take(&mut self.dirty.unblock) && self.unblock_at.is_none() {
-            self.unblock_at = Some(self.around.clock.monotonic() + UNBLOCK_PAUSE);
+        if std::mem::take(&mut self.dirty.unblock) {
+            let at = self.around.clock.monotonic() + UNBLOCK_PAUSE;
+            self.unblock_at.get_or_insert(at);
+            self.show_soon();
         }
         let now = self.around.clock.monotonic();
         if self.unblock_at.is_some_and(|at| at <= now) {

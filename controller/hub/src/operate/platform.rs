@@ -97,7 +97,9 @@ impl Operator {
             self.show_soon();
         }
         let showing = self.platform.show_at.is_some_and(|at| at <= now);
-        if (self.dirty.quotas || showing) && !self.platform.quotas_running {
+        // Kept until no write of quotas is under way: what changed meanwhile is not lost.
+        self.dirty.quotas |= showing;
+        if self.dirty.quotas && !self.platform.quotas_running {
             self.dirty.quotas = false;
             self.start_quotas(term);
         }
