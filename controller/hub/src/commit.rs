@@ -326,7 +326,8 @@ async fn delete(
         ..DeleteParams::default()
     };
     match api.delete(name, &params).await {
-        Ok(either) => Ok(either.left()),
+        // The watch tells when it is gone; the answer may be older than that.
+        Ok(_) => Ok(None),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -42,14 +42,20 @@ impl Operator {
             self.tell_ledger(&key, assumed, decision);
         }
         // What a chain wrote itself is no news: only a spec that changed under it is looked at.
+        // What it took leave of may be gone by now, as the watch has told: it is not put back.
         let mut known = Dirty::default();
         let mut again = matches!(error, Some(CommitError::SecretChanged(_)));
-        if let Some(workload) = workload {
+        if let Some(workload) = workload
+            && self.world.workloads.contains_key(&key)
+        {
             again |= workload.metadata.generation != generation;
             self.world.put_workload(Entry::read(*workload), &mut known);
         }
         for work in works {
-            if let Some(entry) = WorkEntry::read(work) {
+            let leaving = work.metadata.deletion_timestamp.is_some();
+            if let Some(entry) = WorkEntry::read(work)
+                && (!leaving || self.world.works.contains_key(&entry.key))
+            {
                 self.world.put_work(entry, &mut known);
             }
         }
