@@ -6,9 +6,9 @@ use std::time::Duration;
 use heyun_sandbox::{AuditEvent, eventually};
 use heyun_tests::fleet::{HUB_USER, Shared, TestTenant, alone, deployment, workload};
 
-/// Quiet that is taken for settled, and quiet that is measured. The audit log leaves out Leases
-/// and Events.
-const SETTLED: Duration = Duration::from_secs(6);
+/// Quiet that is taken for settled, longer than the hub holds back amounts for people, and quiet
+/// that is measured. The audit log leaves out Leases and Events.
+const SETTLED: Duration = Duration::from_secs(12);
 const MEASURED: Duration = Duration::from_secs(30);
 
 #[test]
