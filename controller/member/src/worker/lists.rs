@@ -311,7 +311,7 @@ async fn sync(shared: &Shared, name: &str, work: &Work) {
         metrics.reconcile(CONTROLLER, result, class, took.as_secs_f64());
     }
     match outcome {
-        Ok(synced) => follow(shared, name, synced).await,
+        Ok(synced) => follow(shared, name, work, synced).await,
         Err(error) => failed(shared, name, &error),
     }
 }
@@ -342,7 +342,7 @@ fn span_of(shared: &Shared, name: &str, work: &Work) -> Span {
     span
 }
 
-async fn follow(shared: &Shared, name: &str, synced: Synced) {
+async fn follow(shared: &Shared, name: &str, began: &Work, synced: Synced) {
     if synced.writes > 0 || synced.drifted > 0 {
         let (writes, drifted) = (synced.writes, synced.drifted);
         info!(
@@ -355,7 +355,11 @@ async fn follow(shared: &Shared, name: &str, synced: Synced) {
     }
     if let Some(mut work) = synced.work {
         work.metadata.managed_fields = None;
-        shared.works.put(&work);
+        // The answer to our own write shows what others wrote since this pass began, and their
+        // event is then no news any more.
+        if shared.works.put(&work) && is_another(&work, began) {
+            shared.queue.push(name);
+        }
     }
     if synced.fenced {
         shared.gate.set_fenced(false);
@@ -383,6 +387,12 @@ async fn follow(shared: &Shared, name: &str, synced: Synced) {
         }
     };
     shared.queue.push_after(name, delay);
+}
+
+/// Whether a Work asks for something else than it did.
+fn is_another(now: &Work, then: &Work) -> bool {
+    let (now, then) = (&now.metadata, &then.metadata);
+    now.generation != then.generation || now.deletion_timestamp != then.deletion_timestamp
 }
 
 fn failed(shared: &Shared, name: &str, error: &Error) {
