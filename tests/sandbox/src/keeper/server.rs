@@ -75,8 +75,10 @@ pub(super) fn run(dir: PathBuf, own_args: usize) -> Result<()> {
         ));
     }
     // Ctrl-C in the owner's terminal is for the owner; the keeper sees the pipe close.
-    let session = rustix::process::setsid().or_else(|_| rustix::process::getsid(None));
-    let session = session.io(|| "making a session".to_owned())?;
+    // It fails for the leader of a process group alone. Going on in that one's session would be
+    // fatal: the sweeper kills a whole session.
+    let session = rustix::process::setsid()
+        .io(|| "making a session (the keeper must not lead a process group)".to_owned())?;
     let mut sweeper = start_sweeper(&dir, own_args, session)?;
     let claim = address::claim()?;
     let (events, queue) = mpsc::channel();

@@ -123,16 +123,34 @@ fn remove(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
 
+    /// In a session of its own: that of this process may be led by one that this machine's process
+    /// numbers do not reach (a container entered from outside), and then has the number 0.
     #[test]
-    fn a_process_is_found_by_its_session() {
-        let session = rustix::process::getsid(None)
-            .unwrap()
-            .as_raw_nonzero()
-            .get();
-        assert!(is_alive_in(session, getpid()));
-        assert!(!is_alive_in(session + 1, getpid()));
+    fn a_process_is_found_by_its_session_until_it_is_dead() {
+        let mut child = Command::new("setsid")
+            .arg("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        let session = i32::try_from(pid).unwrap();
+        wait_for("a session of its own", || session_of(pid) == Some(session));
+        let pid = Pid::from_raw(session).unwrap();
+        assert!(is_alive_in(session, pid));
+        assert!(!is_alive_in(session + 1, pid));
+        assert!(kill_session(session));
+        wait_for("the process to be dead", || !is_alive_in(session, pid));
+        child.wait().unwrap();
+        assert!(!kill_session(session));
+    }
+
+    fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+        let check = || is_so().then_some(()).ok_or_else(|| "not yet".to_owned());
+        crate::eventually(what, Duration::from_secs(20), None, check).unwrap();
     }
 
     #[test]
