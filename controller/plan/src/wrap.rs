@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use heyun_crds::Workload;
+use heyun_crds::labels::FINALIZER;
 use heyun_crds::placement::PlacementSpec;
 use heyun_crds::workload::{Manifest, SecretUse, WorkloadSpec};
 use heyun_scheduler::resources::Resources;
@@ -94,6 +95,8 @@ pub fn wrap(
             let notes = fill(&mut spec, &found, &secrets, namespace);
             let mut workload = Workload::new(name, spec);
             workload.metadata.namespace = Some(namespace.to_owned());
+            // The hub adds it where it is missing, with a write of its own.
+            workload.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
             Ok(Wrapped {
                 workload,
                 secrets: secrets.into_values().collect(),
@@ -311,6 +314,8 @@ mod tests {
             }]
         );
         assert_eq!(wrapped.workload.metadata.namespace.as_deref(), Some("ns"));
+        let finalizers = wrapped.workload.metadata.finalizers.as_deref();
+        assert_eq!(finalizers, Some(&[FINALIZER.to_owned()][..]));
         assert_eq!(wrapped.secrets[0]["metadata"]["namespace"], "ns");
         assert_eq!(wrapped.secrets[0]["stringData"]["p"], "canary-4711");
         let shown = format!(

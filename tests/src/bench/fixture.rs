@@ -167,7 +167,6 @@ fn quotas() -> Vec<(String, Value)> {
                 [
                     line(flavor, "cpu", ""),
                     line(flavor, "memory", "Gi"),
-                    line(flavor, "pods", ""),
                 ]
             })
             .collect();
@@ -237,7 +236,8 @@ fn sketch(flavor: &str, arch: &str) -> Value {
     })
 }
 
-/// A Workload of one small Deployment.
+/// A Workload of one small Deployment, as `heyun deploy` writes it: with the finalizer, which the
+/// hub would else add with a write of its own.
 pub(super) fn workload(namespace: &str, name: &str) -> Vec<u8> {
     let labels = json!({"app.kubernetes.io/name": name});
     let deployment = json!({
@@ -260,7 +260,9 @@ pub(super) fn workload(namespace: &str, name: &str) -> Vec<u8> {
     });
     json!({
         "apiVersion": heyun_crds::API_VERSION, "kind": "Workload",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {
+            "name": name, "namespace": namespace, "finalizers": [heyun_crds::labels::FINALIZER],
+        },
         "spec": {"manifests": [deployment]},
     })
     .to_string()
