@@ -213,7 +213,7 @@ impl TestTenant {
         let lines: Vec<Value> = ["general-amd64", "general-arm64", "xinchuang-arm64"]
             .into_iter()
             .flat_map(|flavor| {
-                [("cpu", cpu.to_string().as_str()), ("memory", "1Ti"), ("ephemeral-storage", "1Ti"), ("pods", "2000")]
+                [("cpu", cpu.to_string().as_str()), ("memory", "1Ti"), ("ephemeral-storage", "1Ti")]
                     .map(|(resource, nominal)| json!({"flavor": flavor, "resource": resource, "nominal": nominal}))
             })
             .collect();
