@@ -11,7 +11,7 @@
 //! - Labels `heyun.dev/work` and `heyun.dev/component` on pod templates; `heyun.dev/work`,
 //!   `heyun.dev/workload` and, where it is absent, `app.kubernetes.io/managed-by` on objects.
 //! - Annotations `heyun.dev/decision` and `heyun.dev/epoch` on objects; `heyun.dev/component` and
-//!   `heyun.dev/charge` on those of components.
+//!   `heyun.dev/charge` on those of components. The executor adds `heyun.dev/applied-hash`.
 //! - Class names that the member's `classMap` maps: storage, ingress, runtime, priority.
 //!
 //! `status` and `metadata.creationTimestamp`, which no one may assert, are left out.
