@@ -1,6 +1,6 @@
 //! Every object of hub and members, without what differs between two runs by nature.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -130,9 +130,11 @@ fn mask(value: &mut Value) {
 }
 
 /// How often each object was created and deleted, from all audit logs. Pods are counted by
-/// namespace: their names are drawn.
+/// namespace: their names are drawn. Each is deleted once: a pod that was on a node is deleted by
+/// its controller and again by the node, one that was not by its controller alone.
 pub(crate) fn lives(ground: &Ground) -> BTreeMap<String, (u32, u32)> {
     let mut counts: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    let mut gone: BTreeSet<String> = BTreeSet::new();
     for cluster in ground.clusters() {
         let events = ground
             .sandbox
@@ -157,9 +159,11 @@ pub(crate) fn lives(ground: &Ground) -> BTreeMap<String, (u32, u32)> {
                 &object.name
             };
             let key = format!("{cluster} {} {}/{name}", object.resource, object.namespace);
+            let deleted = event.deleted()
+                && (object.resource != "pods" || gone.insert(format!("{key} {}", object.name)));
             let count = counts.entry(key).or_default();
             count.0 += u32::from(event.created());
-            count.1 += u32::from(event.deleted());
+            count.1 += u32::from(deleted);
         }
     }
     counts.retain(|_, count| *count != (0, 0));
