@@ -9,10 +9,10 @@ use heyun_crds::placement::PlacementSpec;
 use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_crds::quota::{EffectiveQuota, QuotaStatus};
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload, labels};
-use heyun_plan::interpret::{self, Interpreted};
+use heyun_plan::interpret::{self, Interpreted, ManifestError};
 use heyun_plan::observe::{self, HeldBy, held};
 use heyun_plan::tenants::{self, TenantTree};
-use heyun_plan::{decide, explain, member_names};
+use heyun_plan::{decide, explain, guard, member_names};
 use heyun_scheduler::{Config, Resources, WorkloadKey, schedule};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -148,6 +148,13 @@ impl World {
         tenants::tree_in(&self.tenants, &around)
     }
 
+    /// Value of a PriorityClass; none where it does not exist.
+    fn priority(&self, name: &str) -> Option<i32> {
+        let mut classes = self.priorities.iter();
+        let class = classes.find(|class| class.name_any() == name)?;
+        Some(class.value.unwrap_or(0))
+    }
+
     fn works_of(&self, key: &WorkloadKey) -> Vec<Work> {
         let ours = |work: &&Work| {
             let of = &work.spec.workload;
@@ -258,6 +265,12 @@ fn placed_in(world: &World, workload: &Workload) -> Workload {
 
 type Refusal = (Reason, String);
 
+/// All faults as one refusal; the first gives the reason.
+fn refusal(errors: &[ManifestError]) -> Refusal {
+    let reason = errors.first().map_or(Reason::Invalid, |e| e.reason);
+    (reason, interpret::summarize(errors))
+}
+
 fn judge(
     world: &World,
     tree: &TenantTree,
@@ -280,20 +293,25 @@ fn judge(
         placement: &placement,
         default_requests: &default_requests,
     };
-    let interpreted = interpret::interpret(&workload.spec, &context).map_err(|errors| {
-        let reason = errors.first().map_or(Reason::Invalid, |e| e.reason);
-        (reason, interpret::summarize(&errors))
-    })?;
+    let interpreted =
+        interpret::interpret(&workload.spec, &context).map_err(|errors| refusal(&errors))?;
+    let broken = guard::refusals(
+        &workload.spec,
+        &guard::Context {
+            tree,
+            tenant,
+            priority: &|name| world.priority(name),
+        },
+    );
+    if !broken.is_empty() {
+        return Err(refusal(&broken));
+    }
     let previous = previous(world, workload, &interpreted, &placement);
     let quota = world
         .quotas
         .iter()
         .find(|quota| quota.spec.tenant == tenant.name);
     let class = workload.spec.priority_class_name.as_deref();
-    let class = world
-        .priorities
-        .iter()
-        .find(|one| Some(one.name_any().as_str()) == class);
     let flavors = world
         .flavors
         .iter()
@@ -307,7 +325,7 @@ fn judge(
         tenant: &tenant.name,
         flavors: &flavors,
         quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
-        priority: class.and_then(|class| class.value).unwrap_or(0),
+        priority: class.and_then(|name| world.priority(name)).unwrap_or(0),
         previous: previous.as_ref(),
         weights: config.weights,
     });

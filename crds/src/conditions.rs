@@ -73,6 +73,9 @@ closed_enum! {
         NoTenant,
         /// A manifest is of a kind that a Workload may not carry.
         KindNotAllowed,
+        /// A Workload names what a guardrail of its tenant does not allow: an image, a storage
+        /// class, a host or a priority class.
+        GuardrailViolated,
         /// The endpoint of the member does not answer.
         Unreachable,
         /// The member answers and its API server is ready.

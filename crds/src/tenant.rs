@@ -189,7 +189,8 @@ pub struct Delegation {
     pub name_prefix: String,
 }
 
-/// Hard rules; what is absent is inherited, what is present may only narrow.
+/// Hard rules; what is absent is inherited, what is present may only narrow. An empty list allows
+/// nothing. A Workload that breaks one is not accepted, and what runs of it stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guardrails {
@@ -204,20 +205,28 @@ pub struct Guardrails {
     /// Network zones that work may run in. Example: `[cegn-common]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<Vec<NetworkZone>>,
-    /// Prefixes that container images must start with. Example: `[registry.gov.example/]`.
+    /// Prefixes that container images must start with, by whole segments: `registry.gov.example` is
+    /// not `registry.gov.example.com`. An image without a registry is Docker Hub's: `nginx` is
+    /// `docker.io/library/nginx`. Absent: any image. Example: `[registry.gov.example/]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registries: Option<Vec<String>>,
-    /// Storage classes that claims may name. Example: `[standard]`.
+    /// Storage classes that claims and claim templates may name. One that names none is refused, for
+    /// each member has a default of its own; `""`, for volumes made by hand, is allowed where it is
+    /// listed. Absent: any, and none. Example: `[standard]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_classes: Option<Vec<String>>,
-    /// Suffixes that ingress hosts must end with. Example: `[gz.gov.example]`.
+    /// Suffixes that hosts of an Ingress must end with, by whole labels: `gz.gov.example` allows that
+    /// host and all below it, `*.gz.gov.example` only those below it. A rule without a host and a
+    /// default backend stand for every host and are refused. Absent: any host. Example: `[gz.gov.example]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress_hosts: Option<Vec<String>>,
-    /// Highest priority class that a Workload may name. Example: `business`.
+    /// Highest priority class that a Workload and its pods may name, compared by the values of the
+    /// hub's PriorityClasses: one that the hub does not have is refused, and none counts as 0.
+    /// Absent: any. Example: `business`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highest_priority: Option<String>,
-    /// Kinds that a Workload may carry, as `Kind` or `Kind.group`; absent: the platform's list.
-    /// Example: `[Deployment.apps, Service, ConfigMap]`.
+    /// Kinds that a Workload may carry, as `Kind.group`, or as `Kind` for that kind of any group;
+    /// absent: all that the platform does not refuse. Example: `[Deployment.apps, Service, ConfigMap]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_kinds: Option<Vec<String>>,
 }

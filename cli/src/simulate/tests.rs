@@ -150,6 +150,50 @@ fn what_the_hub_would_not_accept_is_said_in_its_words() {
     assert_eq!(why.reason, "QuotaExceeded", "{why:#?}");
 }
 
+fn rails(world: &mut World) -> &mut heyun_crds::tenant::Guardrails {
+    let mut tenants = world.tenants.iter_mut();
+    let agency = tenants.find(|tenant| tenant.name_any() == "gz-civil-affairs");
+    &mut agency.unwrap().spec.guardrails
+}
+
+#[test]
+fn what_a_guardrail_refuses_is_refused_here_as_on_the_hub() {
+    let mut world = world();
+    let mut aid = workload("aid.yaml", "gz-civil-affairs-aid", None);
+    rails(&mut world).registries = Some(vec!["registry.gov.example/civil/".to_owned()]);
+    rails(&mut world).storage_classes = Some(vec!["standard".to_owned()]);
+    let why = simulate(&world, &aid, now());
+    assert_eq!(why.outcome, "Placed", "{why:#?}");
+
+    rails(&mut world).registries = Some(vec!["registry.gov.example/civil/aid-web".to_owned()]);
+    let why = simulate(&world, &aid, now());
+    assert_eq!(
+        (why.outcome.as_str(), why.reason.as_str()),
+        ("Rejected", "GuardrailViolated")
+    );
+    let said = "StatefulSet/aid-archive: container archive: image \
+        \"registry.gov.example/civil/archive:5.1.0\" is in none of the registries allowed: \
+        \"registry.gov.example/civil/aid-web\"; push it to one of them and name it there; \
+        decided by: gz-civil-affairs security administrators";
+    assert!(why.message.ends_with(said), "{}", why.message);
+
+    rails(&mut world).registries = None;
+    rails(&mut world).highest_priority = Some("business".to_owned());
+    for (name, value) in [("business", 100), ("critical", 1000)] {
+        let class = serde_json::json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": name}, "value": value});
+        world.add(class).unwrap();
+    }
+    aid.spec.priority_class_name = Some("business".to_owned());
+    let why = simulate(&world, &aid, now());
+    assert_eq!(why.outcome, "Placed", "{why:#?}");
+    aid.spec.priority_class_name = Some("critical".to_owned());
+    let why = simulate(&world, &aid, now());
+    assert_eq!(why.reason, "GuardrailViolated", "{why:#?}");
+    let said = "spec.priorityClassName: \"critical\" (1000) is above \"business\" (100)";
+    assert!(why.message.starts_with(said), "{}", why.message);
+}
+
 #[test]
 fn files_that_are_no_objects_of_the_hub_decide_nothing_and_broken_ones_are_refused() {
     let pod = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}});

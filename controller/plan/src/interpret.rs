@@ -36,6 +36,10 @@ pub use replicas::{
     Share, label_selector, pod_template, pod_template_mut, set_hpa_bounds, set_replicas, shares,
 };
 
+pub(crate) use error::shown;
+pub(crate) use kinds::group_of;
+pub(crate) use object::place;
+
 use object::Object;
 
 /// What the meaning of manifests depends on besides the manifests.

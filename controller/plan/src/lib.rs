@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod decide;
 pub mod diff;
 pub mod explain;
+pub mod guard;
 pub mod health;
 pub mod interpret;
 pub mod member_names;

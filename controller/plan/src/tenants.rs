@@ -5,6 +5,7 @@
 //! keeps what was last accepted of it (`status.acceptedParent`, `status.guardrails`,
 //! `status.namespaces`). Admission refuses earlier; nothing here relies on it.
 
+pub(crate) mod covers;
 mod guardrails;
 mod namespaces;
 mod parents;

@@ -214,3 +214,53 @@ fn a_placement_that_goes_and_comes_back() {
     shared.ready(ns, "web");
     assert_eq!(shared.pods(ns), pods);
 }
+
+/// What a guardrail refuses is not placed, and what runs stays when a guardrail comes.
+#[test]
+fn an_image_of_a_foreign_registry() {
+    let (shared, _turn) = fleet();
+    let tenant = TestTenant::new(shared, "fleet-guard", 10);
+    let ns = tenant.name.as_str();
+    let allow = |registry: &str| {
+        let rails = json!({"spec": {"guardrails": {"registries": [registry]}}}).to_string();
+        shared
+            .hub()
+            .run(&["patch", "tenant", ns, "--type=merge", "-p", &rails])
+            .unwrap();
+        shared.condition("tenant", "", ns, ["Ready", "True", ""]);
+    };
+    let apply = |name: &str, manifest: String| {
+        shared
+            .hub()
+            .apply(&workload(ns, name, &[manifest], ""))
+            .unwrap();
+    };
+    allow("registry.gov.example/");
+    let foreign =
+        deployment("foreign", 1, "100m").replace("registry.gov.example/x:1", "nginx:1.27");
+    apply("foreign", foreign);
+    apply("ours", deployment("ours", 1, "100m"));
+    let refused = ["Accepted", "False", "GuardrailViolated"];
+    assert_eq!(
+        shared.condition("workload", ns, "foreign", refused),
+        "manifests[0] Deployment/foreign: container main: image \"nginx:1.27\", that is \
+         \"docker.io/library/nginx:1.27\", is in none of the registries allowed: \
+         \"registry.gov.example/\"; push it to one of them and name it there; decided by: \
+         fleet-guard security administrators"
+    );
+    shared.ready(ns, "ours");
+    let works = ["get", "works", "-A", "-o", "name", "-l"];
+    let of_foreign = [&works[..], &["heyun.dev/workload=foreign"]].concat();
+    assert_eq!(shared.hub().run(&of_foreign).unwrap(), "");
+
+    // The rule changes, not the Workload: it is looked at again, and its pods go on.
+    let pods = shared.pods(ns);
+    assert_eq!(pods.len(), 1, "{pods:?}");
+    allow("mirror.example/");
+    let said = shared.condition("workload", ns, "ours", refused);
+    assert!(said.contains("\"mirror.example/\""), "{said}");
+    assert_eq!(shared.pods(ns), pods);
+    allow("registry.gov.example/");
+    shared.ready(ns, "ours");
+    assert_eq!(shared.pods(ns), pods);
+}

@@ -199,7 +199,7 @@ fn refused(api_version: &str, kind: &str, value: &Value) -> Option<Refusal> {
 }
 
 /// `manifests[3] Deployment/web`, as far as the manifest tells.
-fn place(index: usize, value: &Value) -> String {
+pub(crate) fn place(index: usize, value: &Value) -> String {
     let text = |pointer: &str| {
         value
             .pointer(pointer)

@@ -7,7 +7,7 @@ use heyun_crds::Tenant;
 use heyun_crds::conditions::Reason;
 use heyun_crds::tenant::{Guardrails, TenantKind};
 
-use super::{Refusal, Surroundings, TenantTree, listed, was_accepted};
+use super::{Refusal, Surroundings, TenantTree, covers, listed, was_accepted};
 
 /// Sets the effective guardrails of one placed tenant; its parent's are set already.
 pub(super) fn settle(
@@ -99,7 +99,7 @@ fn intersect(
             "registries",
             &above.registries,
             &own.registries,
-            &|outer, inner| inner.starts_with(outer),
+            &covers::registry,
         ),
         storage_classes: list(
             "storageClasses",
@@ -111,14 +111,14 @@ fn intersect(
             "ingressHosts",
             &above.ingress_hosts,
             &own.ingress_hosts,
-            &host_below,
+            &covers::host,
         ),
         highest_priority: lower_priority(above, own, around),
         allowed_kinds: list(
             "allowedKinds",
             &above.allowed_kinds,
             &own.allowed_kinds,
-            &kind_covers,
+            &covers::kind,
         ),
     };
     (effective, empty)
@@ -155,21 +155,6 @@ fn narrow(
     let mut both = within(own, above);
     both.extend(within(above, own));
     Some(both.into_iter().collect())
-}
-
-/// `gz.gov.example` covers `app.gz.gov.example`, not `notgz.gov.example`.
-fn host_below(outer: &str, inner: &str) -> bool {
-    let outer = outer.trim_start_matches('.');
-    let inner = inner.trim_start_matches('.');
-    inner == outer
-        || inner
-            .strip_suffix(outer)
-            .is_some_and(|head| head.ends_with('.'))
-}
-
-/// `Deployment` covers `Deployment.apps`.
-fn kind_covers(outer: &str, inner: &str) -> bool {
-    inner == outer || inner.split_once('.').is_some_and(|(kind, _)| kind == outer)
 }
 
 fn zones_named(
