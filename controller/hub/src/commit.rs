@@ -250,6 +250,7 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
             work: wanted,
             uid,
             resource_version,
+            dropped,
         } => {
             carry::secrets(&writer.client, &wanted).await?;
             let api = writer.works(&wanted.namespace);
@@ -262,10 +263,11 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
                 spec: wanted.spec,
                 status: None,
             };
-            Ok(Some(
-                api.replace(&wanted.name, &PostParams::default(), &work)
-                    .await?,
-            ))
+            let written = api
+                .replace(&wanted.name, &PostParams::default(), &work)
+                .await?;
+            carry::drop_copies(&writer.client, &wanted.namespace, &dropped).await?;
+            Ok(Some(written))
         }
         // Retired by a leader before us or not: the epoch in force is put there first, for the
         // fence compares it when the object is deleted.

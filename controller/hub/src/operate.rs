@@ -13,11 +13,14 @@
 
 mod answer;
 mod batch;
+mod facts;
 mod follow;
 mod holdings;
 mod look;
 mod orphaned;
 mod platform;
+mod rotate;
+mod secrets;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +48,7 @@ use crate::serve::admin::Readiness;
 use crate::watch as watches;
 use crate::watch::Seen;
 use crate::world::{Dirty, World};
-use state::{Assumed, Retries};
+use state::{Assumed, May, Retries};
 
 /// Messages of the watches that are taken in before the loop looks at anything.
 const DRAIN: usize = 4096;
@@ -85,6 +88,9 @@ pub struct Surroundings {
 /// The loop and all it knows.
 pub struct Operator {
     around: Surroundings,
+    /// What the watches saw, and the end that they tell it to.
+    seen: mpsc::Receiver<Seen>,
+    tell: mpsc::Sender<Seen>,
     world: World,
     dirty: Dirty,
     events: Events,
@@ -110,10 +116,10 @@ pub struct Operator {
     unblock_at: Option<Duration>,
     /// Workloads that are decided again though a decision stands: their Placement changed.
     again: BTreeSet<WorkloadKey>,
-    /// Hashes of Secrets that go along with work.
-    secrets: look::Hashes,
-    /// Workloads whose Secrets are being read.
-    reading: BTreeSet<WorkloadKey>,
+    /// What is known of Secrets that go along with work.
+    secrets: secrets::Secrets,
+    /// Watches that tell when they change.
+    secret_watches: rotate::Watches,
     default_requests: Resources,
     /// Members that do not answer: what is known of their work is old.
     unreachable: BTreeSet<String>,
@@ -129,12 +135,8 @@ enum Ended {
     Platform(Box<platform::Outcome>),
     /// The fence of this term is in force.
     Fenced(Term),
-    /// Secrets of a Workload were read.
-    Secrets {
-        key: WorkloadKey,
-        hashes: Vec<(String, String)>,
-        failed: Option<heyun_member::error::Class>,
-    },
+    /// A Secret was read.
+    Secret(secrets::Answer),
     /// An Event was published.
     Noted,
 }
@@ -143,6 +145,7 @@ impl Operator {
     /// A loop that knows nothing yet.
     pub fn new(around: Surroundings) -> Self {
         let permits = Arc::new(Semaphore::new(around.write_concurrency));
+        let (tell, seen) = mpsc::channel(DRAIN);
         let events = Events::new(around.client.clone());
         let fleet = Fleet::new(
             around.client.clone(),
@@ -151,6 +154,8 @@ impl Operator {
         );
         Self {
             around,
+            seen,
+            tell,
             world: World::default(),
             dirty: Dirty::default(),
             events,
@@ -167,8 +172,8 @@ impl Operator {
             platform: platform::Applied::default(),
             unblock_at: None,
             again: BTreeSet::new(),
-            secrets: look::Hashes::new(),
-            reading: BTreeSet::new(),
+            secrets: secrets::Secrets::default(),
+            secret_watches: rotate::Watches::default(),
             default_requests: batch::default_requests(),
             unreachable: BTreeSet::new(),
             restated: false,
@@ -178,8 +183,7 @@ impl Operator {
 
     /// Runs until `stop`, then waits for what is under way.
     pub async fn run(mut self, stop: CancellationToken) {
-        let (send, mut seen) = mpsc::channel(DRAIN);
-        let mut watching = watches::start(&self.around.watch_client, &send);
+        let mut watching = watches::start(&self.around.watch_client, &self.tell);
         let mut standing = self.around.standing.clone();
         loop {
             let due = self.next_due();
@@ -190,10 +194,10 @@ impl Operator {
                     let now = standing.borrow_and_update().clone();
                     self.turn(now);
                 }
-                Some(first) = seen.recv() => {
+                Some(first) = self.seen.recv() => {
                     self.see(first);
                     for _ in 0..DRAIN {
-                        match seen.try_recv() {
+                        match self.seen.try_recv() {
                             Ok(next) => self.see(next),
                             Err(_) => break,
                         }
@@ -214,10 +218,10 @@ impl Operator {
                 // What was read before the fence was raised may be older than what the last
                 // leader wrote: everything is listed again.
                 watching.shutdown().await;
-                while seen.try_recv().is_ok() {}
+                while self.seen.try_recv().is_ok() {}
                 self.world = World::default();
                 self.holdings.touch_all();
-                watching = watches::start(&self.around.watch_client, &send);
+                watching = watches::start(&self.around.watch_client, &self.tell);
             }
             self.advance();
         }
@@ -230,13 +234,17 @@ impl Operator {
     }
 
     fn see(&mut self, seen: Seen) {
-        self.world.see(seen, &mut self.dirty);
+        match seen {
+            Seen::Secrets { namespace, noticed } => self.notice_secrets(&namespace, noticed),
+            seen => self.world.see(seen, &mut self.dirty),
+        }
     }
 
     /// Takes in a change of standing.
     fn turn(&mut self, standing: Standing) {
         self.term = None;
         self.restated = false;
+        self.drop_secrets();
         match standing {
             Standing::Following => {
                 self.assumed.clear();
@@ -259,11 +267,7 @@ impl Operator {
             Ok(Ended::Chain(finished)) => self.finish(*finished),
             Ok(Ended::Platform(outcome)) => self.finish_platform(*outcome),
             Ok(Ended::Fenced(term)) => self.fenced(term),
-            Ok(Ended::Secrets {
-                key,
-                hashes,
-                failed,
-            }) => self.take_secrets(key, hashes, failed),
+            Ok(Ended::Secret(answer)) => self.take_secret(answer),
             Ok(Ended::Noted) => {}
             Err(error) => error!(%error, "a task of the loop ended badly"),
         }
@@ -289,6 +293,7 @@ impl Operator {
             .highest
             .store(self.world.highest_epoch(), Ordering::Release);
         self.collect();
+        self.tend_secrets();
         let Some(term) = self.term.clone().filter(Term::may_write) else {
             return;
         };
@@ -335,25 +340,19 @@ impl Operator {
     }
 
     fn next_due(&self) -> Duration {
-        if self.has_more() {
-            return Duration::ZERO;
-        }
-        let now = self.around.clock.monotonic();
-        let next = [
-            self.unblock_at,
-            self.retries.next(),
+        let may = match &self.term {
+            None => May::Follow,
+            Some(term) if term.may_write() => May::Write,
+            Some(_) => May::Hold,
+        };
+        let always = [self.unblock_at, self.retries.next()];
+        let writing = [
+            self.has_more().then_some(Duration::ZERO),
             self.platform.next_due(),
             self.fleet.next_due(),
+            self.secret_watches.next_due(),
         ];
-        let until = next
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|at| at.saturating_sub(now));
-        // A look once a minute finds what no message told of; with nothing to do it writes nothing.
-        until
-            .unwrap_or(Duration::from_mins(1))
-            .max(Duration::from_millis(1))
+        may.sleep(self.around.clock.monotonic(), &always, &writing)
     }
 
     fn writer(&self, term: &Term) -> Writer {

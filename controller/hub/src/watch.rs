@@ -7,9 +7,9 @@ use std::fmt::Debug;
 
 use futures::{Stream, StreamExt};
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::warn;
+
+use crate::world::version;
 
 /// A change of one kind.
 #[derive(Debug)]
@@ -63,9 +65,40 @@ pub enum Seen {
     Namespace(Change<Namespace>),
     /// A PriorityClass of the hub.
     PriorityClass(Change<PriorityClass>),
+    /// Secrets of one namespace, by a watch of [`secrets`].
+    Secrets {
+        /// The namespace.
+        namespace: String,
+        /// What was seen there.
+        noticed: Noticed,
+    },
 }
 
-/// Number of kinds in [`Seen`]: as many lists must be complete before anything is decided.
+/// What a watch of a namespace's Secrets saw: names and versions, never a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Noticed {
+    /// A list begins: what is not in it is gone.
+    Begin,
+    /// A Secret is there.
+    There {
+        /// Its name.
+        name: String,
+        /// Its resourceVersion.
+        version: u64,
+    },
+    /// A Secret is gone.
+    Gone {
+        /// Its name.
+        name: String,
+        /// The resourceVersion of its deletion.
+        version: u64,
+    },
+    /// The list is complete.
+    Complete,
+}
+
+/// Number of kinds in [`Seen`] that are watched from the start: as many lists must be complete
+/// before anything is decided. Secrets are not among them.
 pub const KINDS: usize = 10;
 
 /// Starts every watch; they end when the set is dropped.
@@ -102,6 +135,55 @@ fn spawn<K>(
         let stream = watcher(api, config).default_backoff();
         forward(stream, out, wrap).await;
     });
+}
+
+/// Starts the watch of a namespace's Secrets; it ends when the set is dropped.
+///
+/// It asks for metadata alone, so that no payload comes here. So it does without the
+/// `DeserializeGuard` of the others, through which whole objects would be asked for; metadata
+/// can always be read.
+pub fn secrets(client: &Client, namespace: &str, out: &mpsc::Sender<Seen>) -> JoinSet<()> {
+    let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), namespace);
+    let (out, namespace) = (out.clone(), namespace.to_owned());
+    let mut set = JoinSet::new();
+    set.spawn(async move {
+        let stream = watcher(api, watcher::Config::default()).default_backoff();
+        let mut stream = std::pin::pin!(stream);
+        while let Some(event) = stream.next().await {
+            let noticed = match event {
+                Ok(event) => noticed(event),
+                Err(error) => {
+                    warn!(kind = "Secret", namespace, %error, "watch");
+                    continue;
+                }
+            };
+            let namespace = namespace.clone();
+            if out
+                .send(Seen::Secrets { namespace, noticed })
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    set
+}
+
+/// Keeps name and version: an annotation may repeat the payload.
+fn noticed(event: Event<PartialObjectMeta<Secret>>) -> Noticed {
+    match event {
+        Event::Init => Noticed::Begin,
+        Event::InitApply(object) | Event::Apply(object) => Noticed::There {
+            name: object.name_any(),
+            version: version(&object.metadata),
+        },
+        Event::Delete(object) => Noticed::Gone {
+            name: object.name_any(),
+            version: version(&object.metadata),
+        },
+        Event::InitDone => Noticed::Complete,
+    }
 }
 
 async fn forward<K>(

@@ -171,6 +171,8 @@ impl World {
             }
             Seen::Workload(change) => self.see_workload(change, dirty),
             Seen::Work(change) => self.see_work(change, dirty),
+            // No object of ours: the loop takes it in beside the world.
+            Seen::Secrets { .. } => {}
         }
     }
 
@@ -347,6 +349,30 @@ impl World {
             .chain([ARCH.to_owned()])
             .take(LABEL_KEYS_MAX)
             .collect()
+    }
+
+    /// Workloads of a namespace that use one of these Secrets.
+    pub fn using_secrets(&self, namespace: &str, names: &BTreeSet<String>) -> Vec<WorkloadKey> {
+        self.workloads
+            .range(WorkloadKey::new(namespace, "")..)
+            .take_while(|(key, _)| key.namespace == namespace)
+            .filter(|(_, entry)| !entry.secrets.is_disjoint(names))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// Names of the Secrets that any Workload uses, by namespace.
+    pub fn secrets_in_use(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut in_use: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for entry in self.workloads.values() {
+            if !entry.secrets.is_empty() {
+                in_use
+                    .entry(entry.key.namespace.as_str())
+                    .or_default()
+                    .extend(entry.secrets.iter().map(String::as_str));
+            }
+        }
+        in_use
     }
 
     /// The Works of a Workload.

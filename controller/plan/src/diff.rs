@@ -19,6 +19,8 @@ pub enum Step {
         uid: String,
         /// resourceVersion of the Work that was compared: the precondition of the write.
         resource_version: String,
+        /// Copies of Secrets that the Work no longer names, by name: they go after the write.
+        dropped: Vec<String>,
     },
     /// The Work is no longer wanted: `spec.retire` gets the epoch, by a fenced write.
     Retire(Existing),
@@ -72,6 +74,7 @@ pub fn works(desired: &[RenderedWork], existing: &[Work]) -> Vec<Step> {
                         work: wanted.clone(),
                         uid,
                         resource_version,
+                        dropped: dropped(wanted, work),
                     });
                 }
             }
@@ -92,6 +95,12 @@ pub fn works(desired: &[RenderedWork], existing: &[Work]) -> Vec<Step> {
         }
     }));
     steps
+}
+
+fn dropped(wanted: &RenderedWork, work: &Work) -> Vec<String> {
+    let kept = |source: &str| wanted.spec.secrets.iter().any(|s| s.source == source);
+    let sources = work.spec.secrets.iter().map(|s| &s.source);
+    sources.filter(|source| !kept(source)).cloned().collect()
 }
 
 fn is_same_object(wanted: &RenderedWork, work: &Work) -> bool {
@@ -145,6 +154,7 @@ pub fn without_epoch(spec: &WorkSpec) -> WorkSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heyun_crds::work::CarriedSecret;
     use heyun_crds::workload::Manifest;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
@@ -239,6 +249,25 @@ mod tests {
         work.metadata.deletion_timestamp = Some(Time("2027-01-01T00:00:00Z".parse().unwrap()));
         assert_eq!(works(&[a], std::slice::from_ref(&work)), []);
         assert_eq!(works(&[], &[work]), []);
+    }
+
+    #[test]
+    fn copies_of_secrets_that_no_longer_go_along_are_dropped() {
+        let carrying = |names: &[&str]| {
+            let mut rendered = wanted("a", "d1", 3);
+            let carried = names.iter().map(|name| CarriedSecret {
+                name: (*name).to_owned(),
+                source: format!("{name}-copy"),
+                ..CarriedSecret::default()
+            });
+            rendered.spec.secrets = carried.collect();
+            rendered
+        };
+        let steps = works(&[carrying(&["db"])], &[seen(&carrying(&["db", "tls"]))]);
+        let [Step::Update { dropped, .. }] = steps.as_slice() else {
+            panic!("{:?}", shape(&steps))
+        };
+        assert_eq!(*dropped, ["tls-copy"]);
     }
 
     #[test]

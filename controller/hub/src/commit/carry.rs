@@ -1,7 +1,8 @@
 //! Secrets that go along with a Work: native Secrets beside it, in the member's namespace.
 //!
 //! They are copied before the Work that names them is written, so that an executor never waits
-//! for one, and removed before the Work goes. The payload passes through here and is kept nowhere.
+//! for one, and again when one changes; those that no longer go along are removed after the Work
+//! says so, and the rest before the Work goes. The payload passes through here and is kept nowhere.
 
 use std::collections::BTreeMap;
 
@@ -42,9 +43,43 @@ pub(super) async fn secrets(client: &Client, work: &RenderedWork) -> Result<(), 
             data: secret.data,
             ..Secret::default()
         };
-        apply::apply(&to, &copy, None, Force::Yes).await?;
+        put(&to, &copy).await?;
     }
     Ok(())
+}
+
+async fn put(to: &Api<Secret>, copy: &Secret) -> Result<(), CommitError> {
+    match apply::apply(to, copy, None, Force::Yes).await {
+        Ok(_) => {}
+        // A Secret was made anew with another type, and a type cannot be changed.
+        Err(kube::Error::Api(status)) if status.is_invalid() => {
+            remove(to, &copy.name_any()).await?;
+            apply::apply(to, copy, None, Force::Yes).await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Removes copies that the Work of this namespace no longer names.
+pub(super) async fn drop_copies(
+    client: &Client,
+    namespace: &str,
+    copies: &[String],
+) -> Result<(), CommitError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    for copy in copies {
+        remove(&api, copy).await?;
+    }
+    Ok(())
+}
+
+async fn remove(api: &Api<Secret>, copy: &str) -> Result<(), CommitError> {
+    match api.delete(copy, &DeleteParams::default()).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Removes the copies of a Work that goes.
@@ -58,11 +93,7 @@ pub(super) async fn forget(
         .list(&ListParams::default().labels(&format!("{WORK}={work}")))
         .await?;
     for copy in copies {
-        match api.delete(&copy.name_any(), &DeleteParams::default()).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(error.into()),
-        }
+        remove(&api, &copy.name_any()).await?;
     }
     Ok(())
 }

@@ -9,8 +9,7 @@ use heyun_plan::explain;
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_telemetry::labels;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use tracing::{debug, warn};
 
 use super::state::Assumed;
@@ -64,7 +63,7 @@ impl Operator {
             None => self.retries.succeeded(&key),
             Some(CommitError::SecretChanged(name)) => {
                 debug!(workload = %key, name, "a secret changed while it was copied");
-                self.secrets.remove(&key.namespace);
+                self.secrets.forget(&key.namespace, &name);
             }
             Some(CommitError::NotLeading) => debug!(workload = %key, "not written: not leading"),
             Some(CommitError::Api(error)) => {
@@ -81,54 +80,6 @@ impl Operator {
         }
         if again {
             self.candidates.insert(key);
-        }
-    }
-
-    /// Reads Secrets of a Workload's namespace; the Workload is looked at again when it is done.
-    pub(super) fn read_secrets(&mut self, key: &WorkloadKey, names: Vec<String>) {
-        if !self.reading.insert(key.clone()) {
-            return;
-        }
-        let client = self.around.client.clone();
-        let key = key.clone();
-        self.running.spawn(async move {
-            let api: Api<Secret> = Api::namespaced(client, &key.namespace);
-            let mut hashes = Vec::new();
-            let mut failed = None;
-            for name in names {
-                match api.get_opt(&name).await {
-                    Ok(Some(secret)) => hashes.push((name, heyun_plan::secrets::hash(&secret))),
-                    Ok(None) => hashes.push((name, String::new())),
-                    Err(error) => failed = Some(error.class()),
-                }
-            }
-            Ended::Secrets {
-                key,
-                hashes,
-                failed,
-            }
-        });
-    }
-
-    /// Takes in hashes of Secrets.
-    pub(super) fn take_secrets(
-        &mut self,
-        key: WorkloadKey,
-        hashes: Vec<(String, String)>,
-        failed: Option<Class>,
-    ) {
-        self.reading.remove(&key);
-        self.secrets
-            .entry(key.namespace.clone())
-            .or_default()
-            .extend(hashes);
-        match failed {
-            None => {
-                self.candidates.insert(key);
-            }
-            Some(class) => self
-                .retries
-                .failed(&key, class, self.around.clock.monotonic()),
         }
     }
 

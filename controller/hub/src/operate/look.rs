@@ -8,7 +8,7 @@ use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff::{self, Step};
-use heyun_plan::interpret::{self, Interpreted};
+use heyun_plan::interpret::Interpreted;
 use heyun_plan::member_names::member_of_namespace;
 use heyun_plan::render::{self, RenderedWork};
 use heyun_plan::tenants::TenantNode;
@@ -19,6 +19,7 @@ use heyun_scheduler::request::{Request, WorkloadKey};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::orphaned;
+use super::secrets::Secrets;
 use crate::commit::{Chain, StatusWrite};
 use crate::world::{Entry, WorkEntry, World, digest};
 
@@ -63,15 +64,12 @@ pub(super) struct Refusal {
     pub message: String,
 }
 
-/// Hashes of Secrets that go along with work: by namespace, then name.
-pub(super) type Hashes = BTreeMap<String, BTreeMap<String, String>>;
-
 /// What a look depends on besides the world.
 pub(super) struct Sight<'a> {
     /// The world.
     pub world: &'a World,
-    /// Hashes of Secrets that were read.
-    pub secrets: &'a Hashes,
+    /// Secrets that were read.
+    pub secrets: &'a Secrets,
     /// What containers are charged that ask for nothing.
     pub default_requests: &'a Resources,
     /// Weights of the scores where a placement gives none.
@@ -107,57 +105,6 @@ impl Sight<'_> {
         }
     }
 
-    /// What a Workload means, or why it is refused.
-    pub(super) fn facts(&self, entry: &Entry) -> Result<Facts, Refusal> {
-        let namespace = &entry.key.namespace;
-        let Some(tenant) = self.world.tree.tenant_of(namespace) else {
-            return Err(Refusal {
-                reason: Reason::NoTenant,
-                message: format!(
-                    "namespace {namespace} belongs to no tenant: a platform administrator adds it \
-                     to spec.namespaces of a Tenant"
-                ),
-            });
-        };
-        let placement = self.placement(entry)?;
-        let workload = entry.object();
-        let context = interpret::Context {
-            namespace,
-            placement: &placement,
-            default_requests: self.default_requests,
-        };
-        let interpreted = interpret::interpret(&workload.spec, &context).map_err(|errors| {
-            let reason = errors.first().map_or(Reason::Invalid, |e| e.reason);
-            Refusal {
-                reason,
-                message: interpret::summarize(&errors),
-            }
-        })?;
-        Ok(Facts {
-            workload,
-            interpreted,
-            placement,
-            tenant: tenant.clone(),
-        })
-    }
-
-    fn placement(&self, entry: &Entry) -> Result<PlacementSpec, Refusal> {
-        let Some(reference) = &entry.spec.placement_ref else {
-            return Ok(entry.spec.placement.clone().unwrap_or_default());
-        };
-        let name = format!("{}/{}", entry.key.namespace, reference.name);
-        match self.world.placements.get(&name) {
-            Some(placement) => Ok(placement.spec.clone()),
-            None => Err(Refusal {
-                reason: Reason::NotFound,
-                message: format!(
-                    "spec.placementRef.name: placement {name} does not exist: create it, or write \
-                     spec.placement"
-                ),
-            }),
-        }
-    }
-
     /// The Workload as a question to the scheduler.
     pub(super) fn candidate(&self, entry: &Entry, facts: Facts) -> Candidate {
         let previous = self.previous(entry, &facts);
@@ -170,10 +117,7 @@ impl Sight<'_> {
             tenant: &facts.tenant.name,
             flavors: &self.world.flavor_specs,
             quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
-            priority: class
-                .and_then(|c| self.world.priorities.get(c))
-                .and_then(|c| c.value)
-                .unwrap_or(0),
+            priority: class.and_then(|name| self.priority(name)).unwrap_or(0),
             previous: previous.as_ref(),
             weights: self.weights,
         });
@@ -321,25 +265,8 @@ impl Sight<'_> {
         entry: &Entry,
         interpreted: &Interpreted,
     ) -> Result<BTreeMap<String, String>, Vec<String>> {
-        let read = self.secrets.get(&entry.key.namespace);
-        let mut found = BTreeMap::new();
-        let mut missing = Vec::new();
-        for (name, need) in &interpreted.secrets {
-            match read.and_then(|r| r.get(name)) {
-                // Read, and not there: it goes along once it is, if something needs it.
-                Some(hash) if hash.is_empty() => {}
-                Some(hash) => {
-                    found.insert(name.clone(), hash.clone());
-                }
-                None if need.required || need.listed => missing.push(name.clone()),
-                None => missing.push(name.clone()),
-            }
-        }
-        if missing.is_empty() {
-            Ok(found)
-        } else {
-            Err(missing)
-        }
+        let names = interpreted.secrets.keys();
+        self.secrets.hashes(&entry.key.namespace, names)
     }
 
     /// No Workload: its Works go, as their own deletion policy says.

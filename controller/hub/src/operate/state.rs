@@ -80,6 +80,43 @@ impl Retries {
     }
 }
 
+/// Longest sleep of the loop. A look once a minute finds what no message told of; with nothing to
+/// do it writes nothing.
+const SLEEP_MAX: Duration = Duration::from_mins(1);
+/// Sleep of a leader whose lease is not confirmed: it is renewed or lost within moments.
+const HOLD: Duration = Duration::from_millis(100);
+
+/// What the loop may do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum May {
+    /// Look on: another leads.
+    Follow,
+    /// Nothing until its lease is confirmed again.
+    Hold,
+    /// Write.
+    Write,
+}
+
+impl May {
+    /// How long the loop sleeps if nothing happens. What is only done by writing wakes nobody who
+    /// may not write: it would stay due, and the loop would turn without end.
+    pub(super) fn sleep(
+        self,
+        now: Duration,
+        always: &[Option<Duration>],
+        writing: &[Option<Duration>],
+    ) -> Duration {
+        let (writing, longest) = match self {
+            Self::Follow => (&[][..], SLEEP_MAX),
+            Self::Hold => (&[][..], HOLD),
+            Self::Write => (writing, SLEEP_MAX),
+        };
+        let next = always.iter().chain(writing).flatten().min();
+        next.map_or(longest, |at| at.saturating_sub(now))
+            .clamp(Duration::from_millis(1), longest)
+    }
+}
+
 /// The latest verdicts, so that `why` answers with what was decided.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
@@ -127,5 +164,26 @@ impl Verdicts {
             .get(key)
             .filter(|(id, _)| id == decision)
             .map(|(_, verdict)| verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_writer_does_wakes_nobody_else() {
+        let (now, past) = (Duration::from_secs(9), Some(Duration::from_secs(3)));
+        let soon = Some(Duration::from_secs(10));
+        let least = Duration::from_millis(1);
+        assert_eq!(May::Write.sleep(now, &[None], &[past]), least);
+        assert_eq!(May::Follow.sleep(now, &[None], &[past]), SLEEP_MAX);
+        assert_eq!(May::Hold.sleep(now, &[None], &[past]), HOLD);
+        assert_eq!(
+            May::Follow.sleep(now, &[soon], &[past]),
+            Duration::from_secs(1)
+        );
+        assert_eq!(May::Hold.sleep(now, &[soon], &[]), HOLD);
+        assert_eq!(May::Write.sleep(now, &[], &[]), SLEEP_MAX);
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use heyun_crds::labels::{FINALIZER, PREFIX, TRACEPARENT, WORKLOAD_NAMESPACE};
 use heyun_crds::work::WorkSpec;
-use heyun_crds::workload::{Manifest, WorkloadSpec, WorkloadStatus};
+use heyun_crds::workload::{Manifest, SecretUse, WorkloadSpec, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff;
 use heyun_plan::member_names::member_of_namespace;
 use heyun_plan::observe::held;
+use heyun_plan::secrets::references;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::snapshot::Held;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -44,6 +45,8 @@ pub struct Entry {
     pub status: WorkloadStatus,
     /// Node labels that its manifests name.
     pub label_keys: BTreeSet<String>,
+    /// Names of the Secrets that go along with it where they are there.
+    pub secrets: BTreeSet<String>,
     /// What its decision holds, with what is not confirmed as gone.
     pub held: Held,
 }
@@ -54,6 +57,7 @@ impl Entry {
         let manifests = std::mem::take(&mut object.spec.manifests);
         let held = held::held(&object);
         let label_keys = label_keys(&manifests);
+        let secrets = secrets(&manifests, &object.spec.secrets);
         let mut meta = object.metadata;
         meta.managed_fields = None;
         if let Some(annotations) = &mut meta.annotations {
@@ -74,6 +78,7 @@ impl Entry {
                 .into_boxed_slice(),
             status: object.status.unwrap_or_default(),
             label_keys,
+            secrets,
             held,
         }
     }
@@ -142,6 +147,15 @@ fn label_keys(manifests: &[Manifest]) -> BTreeSet<String> {
     });
     selectors
         .flat_map(|selector| selector.keys().cloned())
+        .collect()
+}
+
+/// The Secrets that `interpret` would find, by name.
+fn secrets(manifests: &[Manifest], listed: &[SecretUse]) -> BTreeSet<String> {
+    let found = manifests.iter().flat_map(|m| references(&m.0));
+    found
+        .map(|reference| reference.name)
+        .chain(listed.iter().map(|listed| listed.name.clone()))
         .collect()
 }
 

@@ -338,6 +338,10 @@ impl Executor {
         error: &Error,
     ) -> Result<Outcome, Error> {
         let key = &place.wanted.key;
+        if is_secret(key) {
+            // No watch corrects what was seen of it, and that may be why: it is read again.
+            self.parts.shelf.remove(key);
+        }
         if let Some(seen) = seen
             && place.pass.work.spec.on_immutable == ImmutablePolicy::Recreate
             && error.status().and_then(immutable_fields).is_some()
@@ -369,7 +373,7 @@ impl Executor {
     }
 }
 
-fn is_secret(key: &ObjectKey) -> bool {
+pub(super) fn is_secret(key: &ObjectKey) -> bool {
     key.kind.api_version == "v1" && key.kind.kind == "Secret"
 }
 

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 
 use super::decide::newer;
 use super::marks::Refusal;
-use super::object::inventory_uid;
+use super::object::{inventory_uid, is_secret};
 use super::{Executor, Pass};
 use crate::client::{CALL_LIMIT, within};
 use crate::error::{Class, Error};
@@ -44,7 +44,9 @@ impl Executor {
             }) => return Ok(Pruned::Gone),
             Err(error) => return Err(error),
         };
-        self.parts.in_use.note(&kind);
+        if !is_secret(key) {
+            self.parts.in_use.note(&kind);
+        }
         let api = pass.base.client.dynamic(&kind.resource);
         let call = api.get_metadata_opt(&key.name);
         let Some(found) = within(CALL_LIMIT, format!("look for {key}"), call).await? else {
@@ -80,6 +82,10 @@ impl Executor {
             self.parts.shelf.remove(key);
             self.marks.forget(key);
             return Ok(Pruned::Gone);
+        }
+        if is_secret(key) {
+            // No watch tells that it is gone: should it be wanted again, it is looked for.
+            self.parts.shelf.remove(key);
         }
         Ok(Pruned::Going { wrote: true })
     }
