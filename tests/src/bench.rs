@@ -2,16 +2,22 @@
 //!
 //! Built in release, they run the release binaries; a debug build says so beside its figures.
 
+pub mod change;
 pub mod commit;
 mod fixture;
+mod flows;
 mod raw;
+mod stage;
+mod tail;
 mod usage;
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use futures::StreamExt as _;
+use serde::Serialize;
 
 /// Why a benchmark has no figures.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -32,6 +38,8 @@ pub struct Args {
 enum Question {
     /// How many decisions a second are committed, beside what the API server can write at all.
     Commit(commit::Args),
+    /// What one more change costs the hub with many Workloads placed, and what a time of quiet.
+    Change(change::Args),
     /// Every question with its usual numbers.
     All {
         /// One JSON object instead of tables.
@@ -40,17 +48,27 @@ enum Question {
     },
 }
 
+/// What every benchmark of the hub is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Size {
+    /// Simulated members, in 31 provinces.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(31..=1000))]
+    pub members: u32,
+    /// Workloads to be placed, each on one member.
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub workloads: u32,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// More arguments for the hub, such as --hub-arg=--log-filter=warn.
+    #[arg(long, allow_hyphen_values = true)]
+    pub hub_arg: Vec<String>,
+}
+
 /// Runs a benchmark; the exit code is 1 if it could not be run, whatever its figures.
 pub fn main(args: &Args) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let asked = match &args.question {
-        Question::Commit(asked) => asked.clone(),
-        Question::All { json } => commit::Args {
-            json: *json,
-            ..commit::Args::parse_from(["commit"])
-        },
-    };
-    match run(&asked) {
+    match run(&args.question) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "bench: {error}");
@@ -59,18 +77,44 @@ pub fn main(args: &Args) -> ExitCode {
     }
 }
 
-fn run(asked: &commit::Args) -> Result<()> {
+fn run(question: &Question) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(commit::run(asked))?;
-    let mut out = std::io::stdout().lock();
-    if asked.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-    } else {
-        write!(out, "{report}")?;
+    runtime.block_on(answer(question))
+}
+
+async fn answer(question: &Question) -> Result<()> {
+    match question {
+        Question::Commit(asked) => told(&commit::run(asked).await?, asked.size.json),
+        Question::Change(asked) => told(&change::run(asked).await?, asked.size.json),
+        Question::All { json } => all(*json).await,
     }
-    Ok(())
+}
+
+/// One after the other, each on a hub of its own.
+async fn all(json: bool) -> Result<()> {
+    let commit = commit::run(&commit::Args::parse_from(["commit"])).await?;
+    if !json {
+        told(&commit, false)?;
+    }
+    let change = change::run(&change::Args::parse_from(["change"])).await?;
+    if !json {
+        return told(&change, false);
+    }
+    as_json(&serde_json::json!({"commit": commit, "change": change}))
+}
+
+fn told<R: Display + Serialize>(report: &R, json: bool) -> Result<()> {
+    if json {
+        return as_json(report);
+    }
+    Ok(write!(std::io::stdout().lock(), "{report}")?)
+}
+
+fn as_json<R: Serialize>(report: &R) -> Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
 }
 
 /// Carries requests out, [`IN_FLIGHT`] at once; the first failure ends it.

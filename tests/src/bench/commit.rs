@@ -1,29 +1,16 @@
 //! How many decisions a second the hub commits, beside the raw write rate of its API server.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::pin::pin;
-use std::time::{Duration, Instant};
 
-use futures::TryStreamExt as _;
-use heyun::sandbox::{self, Options, Sandbox};
-use heyun_crds::labels::{HUB_ACCOUNT, SYSTEM_NAMESPACE};
-use heyun_crds::{Quota, Tenant, Work, Workload};
-use heyun_sandbox::{AuditEvent, Component, built_binary, built_keeper, eventually_async};
-use kube::api::{ApiResource, ListParams};
-use kube::core::Object;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, ResourceExt as _};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use heyun_crds::{Work, Workload};
+use heyun_sandbox::{AuditEvent, eventually_async};
+use kube::Api;
+use serde::Serialize;
 
 use super::raw::{Rates, Raw, Sample};
-use super::{Result, at_once, fixture, say, usage};
+use super::stage::{LIMIT, QUIET, Stage};
+use super::{Result, Size, fixture, say, tail, usage};
 
-/// Longest time for anything that is waited for.
-const LIMIT: Duration = Duration::from_mins(10);
-/// The hub is taken to be done when it wrote nothing for this long.
-const QUIET: Duration = Duration::from_secs(3);
 /// Least ratio of writes for decisions to writes of the API server at all.
 const TARGET_RATIO: f64 = 0.5;
 /// Least decisions a second where the API server writes [`TARGET_RAW`] a second.
@@ -36,22 +23,13 @@ const TARGET_WRITES: f64 = 2.2;
 /// What is asked.
 #[derive(Clone, Debug, clap::Parser)]
 pub struct Args {
-    /// Simulated members, in 31 provinces.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(31..=1000))]
-    pub members: u32,
-    /// Workloads to be placed, each on one member.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub workloads: u32,
+    /// How much the hub holds.
+    #[command(flatten)]
+    pub size: Size,
     /// Create the Workloads while no hub runs, then start it: what it commits when it need not
     /// share the API server with those who write Workloads.
     #[arg(long)]
     pub backlog: bool,
-    /// One JSON object instead of a table.
-    #[arg(long)]
-    pub json: bool,
-    /// More arguments for the hub, such as --hub-arg=--log-filter=warn.
-    #[arg(long, allow_hyphen_values = true)]
-    pub hub_arg: Vec<String>,
 }
 
 /// The figures of one run.
@@ -84,73 +62,46 @@ pub struct Report {
 /// # Errors
 /// If the hub cannot be started, or does not decide in time.
 pub async fn run(args: &Args) -> Result<Report> {
-    let mut options = Options::new(built_keeper()?, built_binary("heyun-hub")?)?;
-    options.members = Vec::new();
-    if let Some(hub) = &mut options.hub {
-        hub.args.clone_from(&args.hub_arg);
-    }
-    let sandbox = sandbox::up(options).await?;
+    let stage = Stage::up(&args.size).await?;
     let measured = Bench {
         args,
-        client: sandbox.hub_client(),
-        sandbox: &sandbox,
+        stage: &stage,
     }
     .run()
     .await;
-    if measured.is_err() {
-        sandbox.fleet().keep_logs();
-    }
-    measured
+    stage.end(measured)
 }
 
 struct Bench<'a> {
     args: &'a Args,
-    client: Client,
-    sandbox: &'a Sandbox,
-}
-
-/// Processor time, in seconds, of whoever shares the machine.
-struct Cpu {
-    hub: f64,
-    apiserver: f64,
-    etcd: f64,
-    own: f64,
-}
-
-/// What the decisions took.
-struct Decided {
-    seconds: f64,
-    cpu: Cpu,
+    stage: &'a Stage,
 }
 
 impl Bench<'_> {
     async fn run(&self) -> Result<Report> {
-        say(&format!(
-            "{} members in {} provinces",
-            self.args.members,
-            fixture::agencies()
-        ));
-        fixture::write(&self.client, usize::try_from(self.args.members)?).await?;
-        self.ready().await?;
-        let raw = Raw::prepare(self.client.clone(), self.sample().await?).await?;
+        let (stage, size) = (self.stage, &self.args.size);
+        stage.furnish().await?;
+        let raw = Raw::prepare(stage.client(), self.sample().await?).await?;
         say("raw write rate, before");
         let raw_before = raw.measure().await?;
-        self.quiet().await?;
-        let wrote_before = self.hub_writes()?.len();
-        say(&format!("{} workloads", self.args.workloads));
-        let decided = self.decide().await?;
-        self.quiet().await?;
-        let writes = self.hub_writes()?.split_off(wrote_before);
-        self.one_member_each().await?;
+        let mut tail = stage.tail()?;
+        tail.rest(QUIET).await?;
+        say(&format!("{} workloads", size.workloads));
+        let decided = stage.decide(self.args.backlog).await?;
+        let mut writes = tail.rest(QUIET).await?;
+        writes.retain(tail::took_effect);
+        // The sample is one more.
+        let placed = usize::try_from(size.workloads)? + 1;
+        stage.one_member_each(placed).await?;
         say("raw write rate, after");
         let raw_after = raw.measure().await?;
         let raw_writes_per_s = f64::midpoint(raw_before.both(), raw_after.both());
-        let workloads = f64::from(self.args.workloads);
+        let workloads = f64::from(size.workloads);
         let decisions_per_s = workloads / decided.seconds;
         shown(&writes);
         Ok(Report {
-            members: self.args.members,
-            workloads: self.args.workloads,
+            members: size.members,
+            workloads: size.workloads,
             backlog: self.args.backlog,
             release: !cfg!(debug_assertions),
             raw_writes_per_s,
@@ -160,7 +111,7 @@ impl Bench<'_> {
             seconds: decided.seconds,
             writes_per_decision: f64::from(u32::try_from(writes.len())?) / workloads,
             ratio: 2.0 * decisions_per_s / raw_writes_per_s,
-            hub_rss_mb: usage::peak_rss_mb(self.hub_pid()?)?,
+            hub_rss_mb: usage::peak_rss_mb(stage.hub_pid()?)?,
             hub_cpu_s: decided.cpu.hub,
             apiserver_cpu_s: decided.cpu.apiserver,
             etcd_cpu_s: decided.cpu.etcd,
@@ -168,39 +119,12 @@ impl Bench<'_> {
         })
     }
 
-    /// Waits for tenants and quotas, which count before anything may be placed.
-    async fn ready(&self) -> Result<()> {
-        let tenants: Api<Tenant> = Api::all(self.client.clone());
-        let quotas: Api<Quota> = Api::all(self.client.clone());
-        let all = fixture::agencies() * 2 + 1;
-        let check = || async {
-            let params = ListParams::default();
-            let tenants = tenants.list(&params).await.map_err(|e| e.to_string())?;
-            let quotas = quotas.list(&params).await.map_err(|e| e.to_string())?;
-            let tenants = tenants
-                .items
-                .iter()
-                .filter(|o| o.status.as_ref().is_some_and(|s| is_ready(&s.conditions)));
-            let quotas = quotas
-                .items
-                .iter()
-                .filter(|o| o.status.as_ref().is_some_and(|s| is_ready(&s.conditions)));
-            let found = (tenants.count(), quotas.count());
-            if found == (all, all) {
-                Ok(())
-            } else {
-                Err(format!("{found:?} of {all} tenants and quotas"))
-            }
-        };
-        let sleep = tokio::time::sleep;
-        Ok(eventually_async("tenants and quotas to be ready", LIMIT, None, sleep, check).await?)
-    }
-
     /// One Workload that was decided, with its Work.
     async fn sample(&self) -> Result<Sample> {
+        let client = self.stage.client();
         let namespace = fixture::namespace(0);
-        fixture::deploy(&self.client, &namespace, "sample").await?;
-        let workloads: Api<Workload> = Api::namespaced(self.client.clone(), &namespace);
+        fixture::deploy(&client, &namespace, "sample").await?;
+        let workloads: Api<Workload> = Api::namespaced(client.clone(), &namespace);
         let check = || async {
             let workload = workloads.get("sample").await.map_err(|e| e.to_string())?;
             let status = workload.status.clone().unwrap_or_default();
@@ -212,7 +136,7 @@ impl Bench<'_> {
                 .first()
                 .map_or("", |a| a.member.as_str());
             let home = fixture::member_namespace(member);
-            let works: Api<Work> = Api::namespaced(self.client.clone(), &home);
+            let works: Api<Work> = Api::namespaced(client.clone(), &home);
             let name = heyun_plan::member_names::work_name(&namespace, "sample");
             let work = works.get(&name).await.map_err(|e| e.to_string())?;
             Ok(Sample { workload, work })
@@ -227,195 +151,13 @@ impl Bench<'_> {
         )
         .await?)
     }
-
-    /// Creates the Workloads and waits until each has a decision.
-    async fn decide(&self) -> Result<Decided> {
-        let hub = self.sandbox.hub()?;
-        if self.args.backlog {
-            hub.stop(Duration::from_secs(20)).await?;
-        }
-        let count = usize::try_from(self.args.workloads)?;
-        let client = self.client.clone();
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let watching = tokio::spawn(async move { watch(client, count, tell).await });
-        told.await?;
-        let before = if self.args.backlog {
-            None
-        } else {
-            Some(self.cpu()?)
-        };
-        at_once((0..count).map(|n| async move {
-            let namespace = fixture::namespace(n);
-            fixture::deploy(&self.client, &namespace, &format!("service-{n}")).await
-        }))
-        .await?;
-        let before = if let Some(before) = before {
-            before
-        } else {
-            hub.start()?;
-            self.cpu()?
-        };
-        let seconds = tokio::time::timeout(LIMIT, watching)
-            .await
-            .map_err(|_| format!("not every workload was decided within {LIMIT:?}"))???;
-        let after = self.cpu()?;
-        let cpu = Cpu {
-            hub: after.hub - before.hub,
-            apiserver: after.apiserver - before.apiserver,
-            etcd: after.etcd - before.etcd,
-            own: after.own - before.own,
-        };
-        Ok(Decided { seconds, cpu })
-    }
-
-    /// Every Workload is on one member, and has its Work there.
-    async fn one_member_each(&self) -> Result<()> {
-        let works: Api<Work> = Api::all(self.client.clone());
-        let list = works.list_metadata(&ListParams::default()).await?;
-        let placed = list
-            .items
-            .iter()
-            .filter(|work| {
-                work.namespace()
-                    .is_some_and(|n| n != fixture::RAW_NAMESPACE)
-            })
-            .count();
-        // The sample is one more.
-        let expected = usize::try_from(self.args.workloads)? + 1;
-        if placed == expected {
-            return Ok(());
-        }
-        Err(format!("{placed} Works for {expected} Workloads: each must be on one member").into())
-    }
-
-    /// What the hub's account wrote so far, without leases and dry runs.
-    fn hub_writes(&self) -> Result<Vec<AuditEvent>> {
-        let hub = format!("system:serviceaccount:{SYSTEM_NAMESPACE}:{HUB_ACCOUNT}");
-        let mut all = self.sandbox.hub_cluster()?.audit()?;
-        all.retain(|e| e.user.username == hub && e.succeeded() && !e.dry_run());
-        Ok(all)
-    }
-
-    /// Waits until the hub wrote nothing for [`QUIET`].
-    async fn quiet(&self) -> Result<()> {
-        let log = self.sandbox.hub_cluster()?.audit_log();
-        let (mut size, mut since) = (0, Instant::now());
-        let began = Instant::now();
-        while since.elapsed() < QUIET {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let now = std::fs::metadata(&log)?.len();
-            if now != size {
-                (size, since) = (now, Instant::now());
-            }
-            if began.elapsed() > LIMIT {
-                return Err("the hub does not come to rest".into());
-            }
-        }
-        Ok(())
-    }
-
-    fn hub_pid(&self) -> Result<u32> {
-        Ok(self
-            .sandbox
-            .hub()?
-            .process()
-            .pid()?
-            .ok_or("heyun-hub does not run")?)
-    }
-
-    fn cpu(&self) -> Result<Cpu> {
-        let of = |component| -> Result<f64> {
-            let pid = self.sandbox.hub_cluster()?.component(component)?.pid()?;
-            usage::cpu_seconds(pid.ok_or("a component of the hub does not run")?)
-        };
-        Ok(Cpu {
-            hub: usage::cpu_seconds(self.hub_pid()?)?,
-            apiserver: of(Component::ApiServer)?,
-            etcd: of(Component::Etcd)?,
-            own: usage::cpu_seconds(std::process::id())?,
-        })
-    }
 }
 
 /// What was written, by kind, for whoever wonders about the writes for a decision.
 fn shown(writes: &[AuditEvent]) {
-    let mut kinds: std::collections::BTreeMap<String, u32> = std::collections::BTreeMap::new();
-    for write in writes {
-        let object = write.object_ref.clone().unwrap_or_default();
-        *kinds
-            .entry(format!(
-                "{} {}/{}",
-                write.verb, object.resource, object.subresource
-            ))
-            .or_default() += 1;
+    for (kind, count) in tail::kinds(writes) {
+        say(&format!("the hub: {count} {kind}"));
     }
-    for (kind, count) in kinds {
-        say(&format!("the hub: {count} {}", kind.trim_end_matches('/')));
-    }
-}
-
-fn is_ready(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]) -> bool {
-    use heyun_crds::conditions::{ConditionType, is_true};
-    is_true(conditions, ConditionType::Ready)
-}
-
-/// A Workload of which only the decision matters.
-type Slim = Object<Ignored, SlimStatus>;
-
-#[derive(Clone, Debug, Deserialize)]
-struct Ignored {}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct SlimStatus {
-    decision: Option<Value>,
-}
-
-/// Watches until `count` Workloads were decided that were not at first; seconds from the first of
-/// them to the last.
-async fn watch(
-    client: Client,
-    count: usize,
-    tell: tokio::sync::oneshot::Sender<()>,
-) -> Result<f64> {
-    let resource = ApiResource::erase::<Workload>(&());
-    let api: Api<Slim> = Api::all_with(client, &resource);
-    let mut events = pin!(watcher(api, watcher::Config::default()));
-    let (mut tell, mut first) = (Some(tell), None);
-    let mut decided = BTreeSet::new();
-    let mut known = BTreeSet::new();
-    loop {
-        let Some(event) = events.try_next().await? else {
-            return Err("the watch of Workloads ended".into());
-        };
-        let object = match event {
-            Event::InitApply(object) if tell.is_some() => {
-                if is_decided(&object) {
-                    known.insert(object.uid());
-                }
-                continue;
-            }
-            Event::InitDone => {
-                tell.take().map(|tell| tell.send(()));
-                continue;
-            }
-            Event::Apply(object) | Event::InitApply(object) => object,
-            Event::Delete(_) | Event::Init => continue,
-        };
-        if !is_decided(&object) || known.contains(&object.uid()) || !decided.insert(object.uid()) {
-            continue;
-        }
-        let first = *first.get_or_insert_with(Instant::now);
-        if decided.len() == count {
-            return Ok(first.elapsed().as_secs_f64());
-        }
-    }
-}
-
-fn is_decided(object: &Slim) -> bool {
-    object
-        .status
-        .as_ref()
-        .is_some_and(|status| status.decision.is_some())
 }
 
 impl fmt::Display for Report {

@@ -82,10 +82,23 @@ where
     K: Resource,
     K::DynamicType: Default,
 {
+    merge::<K>(client, namespace, name, "status", patch).await
+}
+
+async fn merge<K>(
+    client: &Client,
+    namespace: Option<&str>,
+    name: &str,
+    subresource: &str,
+    patch: &Value,
+) -> Result<()>
+where
+    K: Resource,
+    K::DynamicType: Default,
+{
     let url = K::url_path(&K::DynamicType::default(), namespace);
-    let patch = Patch::Merge(patch);
-    let request =
-        Request::new(url).patch_subresource("status", name, &PatchParams::default(), &patch)?;
+    let (patch, params) = (Patch::Merge(patch), PatchParams::default());
+    let request = Request::new(url).patch_subresource(subresource, name, &params, &patch)?;
     client.request_text(request).await?;
     Ok(())
 }
@@ -163,12 +176,7 @@ fn quotas() -> Vec<(String, Value)> {
         };
         let lines: Vec<Value> = FLAVORS
             .iter()
-            .flat_map(|(flavor, _)| {
-                [
-                    line(flavor, "cpu", ""),
-                    line(flavor, "memory", "Gi"),
-                ]
-            })
+            .flat_map(|(flavor, _)| [line(flavor, "cpu", ""), line(flavor, "memory", "Gi")])
             .collect();
         (
             tenant.to_owned(),
@@ -272,6 +280,17 @@ pub(super) fn workload(namespace: &str, name: &str) -> Vec<u8> {
 /// Creates a Workload.
 pub(super) async fn deploy(client: &Client, namespace: &str, name: &str) -> Result<()> {
     create::<Workload>(client, Some(namespace), &workload(namespace, name)).await
+}
+
+/// Scales a Workload as `kubectl scale` does: a merge patch of its subresource.
+pub(super) async fn scale(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    replicas: i32,
+) -> Result<()> {
+    let patch = json!({"spec": {"replicas": replicas}});
+    merge::<Workload>(client, Some(namespace), name, "scale", &patch).await
 }
 
 /// The same Work under another name and namespace, as a body for a create.
