@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heyun_scheduler::quantity::amount;
 use serde_json::Value;
 
 use crate::common::Ground;
@@ -111,8 +112,30 @@ fn take(all: &mut BTreeMap<String, Value>, cluster: &str, list: Value) {
                 .flatten()
                 .for_each(|c| drop(c["observedGeneration"].take()));
         }
+        if kind == "Sketch" {
+            masked["status"]["shapes"] = totals(&masked["status"]["shapes"]);
+        }
         all.insert(key, masked);
     }
+}
+
+/// What all nodes of a kind have free together. Which of them a pod went to is drawn by the member's
+/// own scheduler where several are as good.
+fn totals(shapes: &Value) -> Value {
+    let mut sums: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+    for shape in shapes.as_array().into_iter().flatten() {
+        let mut nodes = shape.clone();
+        let count = nodes["count"].take().as_i64().unwrap_or(0);
+        let free = nodes["free"].take();
+        let sum = sums.entry(nodes.to_string()).or_default();
+        *sum.entry("nodes".to_owned()).or_default() += count;
+        for (resource, quantity) in free.as_object().into_iter().flatten() {
+            let text = quantity.as_str().expect("a quantity is a text");
+            let each = amount(resource, text).expect("the sketch holds quantities");
+            *sum.entry(resource.clone()).or_default() += count * each;
+        }
+    }
+    serde_json::to_value(sums).expect("texts and numbers are JSON")
 }
 
 fn mask(value: &mut Value) {

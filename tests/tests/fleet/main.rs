@@ -11,10 +11,14 @@
 )]
 
 mod admission;
+mod admission_cases;
+mod agreement;
 mod application;
 mod capacity;
+mod dry_run;
 mod joining;
 mod lifecycle;
+mod quantities;
 mod query;
 mod quiet;
 mod reported;

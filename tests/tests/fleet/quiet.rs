@@ -25,25 +25,34 @@ fn a_settled_hub_writes_nothing_but_leases() {
         ))
         .unwrap();
     shared.ready(&tenant.name, "web");
-    let settled = |shared: &Shared| writes_within(shared, SETTLED).is_empty();
-    assert!(
-        (0..10).any(|_| settled(shared)),
-        "the hub goes on writing: {:?}",
-        writes_within(shared, SETTLED)
-    );
-    let writes = writes_within(shared, MEASURED);
+    settle(shared);
+    let writes = writes_since(shared, &count(shared), MEASURED);
     assert!(
         writes.is_empty(),
         "written in {MEASURED:?} of quiet: {writes:#?}"
     );
 }
 
-/// What the hub writes, on its own cluster and on members, until there is any or the time is over.
-fn writes_within(shared: &Shared, time: Duration) -> BTreeMap<String, usize> {
-    let before = count(shared);
+/// Waits until the hub has written nothing for a while.
+pub(crate) fn settle(shared: &Shared) {
+    let writes = |shared: &Shared| writes_since(shared, &count(shared), SETTLED);
+    assert!(
+        (0..10).any(|_| writes(shared).is_empty()),
+        "the hub goes on writing: {:?}",
+        writes(shared)
+    );
+}
+
+/// What the hub writes beyond `before`, on its own cluster and on members, until there is any or
+/// the time is over.
+pub(crate) fn writes_since(
+    shared: &Shared,
+    before: &BTreeMap<String, usize>,
+    time: Duration,
+) -> BTreeMap<String, usize> {
     let seen = eventually("a write of the hub", time, None, || {
         let now = count(shared);
-        if now == before {
+        if now == *before {
             Err("none".to_owned())
         } else {
             Ok(now)
@@ -57,7 +66,8 @@ fn writes_within(shared: &Shared, time: Duration) -> BTreeMap<String, usize> {
     more
 }
 
-fn count(shared: &Shared) -> BTreeMap<String, usize> {
+/// Writes of the hub so far, by what they were.
+pub(crate) fn count(shared: &Shared) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for cluster in shared.sandbox.fleet().clusters() {
         for event in cluster
