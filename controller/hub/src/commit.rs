@@ -8,6 +8,7 @@
 mod carry;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use heyun_crds::labels::FINALIZER;
@@ -20,7 +21,7 @@ use heyun_scheduler::request::WorkloadKey;
 use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
 use crate::leader::Term;
@@ -72,6 +73,8 @@ pub struct Finished {
     pub works: Vec<Work>,
     /// Our finalizer was taken off: nothing is reserved any more.
     pub released: bool,
+    /// Epoch of the term that it was written in.
+    pub epoch: i64,
     /// Requests that were sent.
     pub requests: u32,
     /// Why it stopped, if it did.
@@ -104,6 +107,14 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Waits for its turn to write. What is asked after the turn has come is whether this process
+    /// still leads: waiting takes time.
+    async fn turn(&self) -> Result<Option<SemaphorePermit<'_>>, CommitError> {
+        let permit = self.permits.acquire().await.ok();
+        self.check()?;
+        Ok(permit)
+    }
+
     fn check(&self) -> Result<(), CommitError> {
         if self.term.may_write() {
             Ok(())
@@ -128,6 +139,7 @@ pub async fn run(writer: Writer, chain: Chain) -> Finished {
         workload: None,
         works: Vec::new(),
         released: false,
+        epoch: writer.term.epoch,
         requests: 0,
         error: None,
     };
@@ -179,8 +191,7 @@ async fn finalize(
     chain: &Chain,
     add: bool,
 ) -> Result<Option<Workload>, CommitError> {
-    writer.check()?;
-    let _permit = writer.permits.acquire().await;
+    let _permit = writer.turn().await?;
     let api = writer.workloads(&chain.key.namespace);
     match apply::set_finalizer(&api, &bare(&chain.meta), FINALIZER, add).await {
         Ok(workload) => Ok(workload),
@@ -189,14 +200,14 @@ async fn finalize(
     }
 }
 
-/// Writes the status; when the outcome is unknown, a quorum read settles it.
+/// Writes the status; when the outcome is unknown, a quorum read settles it. Until then the chain
+/// is under way, and what it reserves is held.
 async fn commit(
     writer: &Writer,
     meta: &ObjectMeta,
     write: &StatusWrite,
 ) -> Result<Option<Workload>, CommitError> {
-    writer.check()?;
-    let _permit = writer.permits.acquire().await;
+    let _permit = writer.turn().await?;
     let api = writer.workloads(meta.namespace.as_deref().unwrap_or_default());
     let object = bare(meta);
     let written = apply::patch_status(
@@ -209,12 +220,44 @@ async fn commit(
     .await;
     match written {
         Ok(workload) => Ok(workload),
-        Err(error @ kube::Error::Api(_)) => Err(error.into()),
-        Err(error) => {
-            let name = meta.name.as_deref().unwrap_or_default();
-            api.get_opt(name).await.map_err(|_| error.into())
+        Err(error) if is_settled(&error) => Err(error.into()),
+        Err(error) => settle(writer, &api, meta, write, error).await,
+    }
+}
+
+/// Between two reads that are to settle an outcome.
+const SETTLE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whether an answer says that nothing was written. A server that ran out of time (504), or whose
+/// etcd did (500), does not know itself.
+fn is_settled(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code < 500)
+}
+
+/// Reads until it is known whether a status was written.
+async fn settle(
+    writer: &Writer,
+    api: &Api<Workload>,
+    meta: &ObjectMeta,
+    write: &StatusWrite,
+    error: kube::Error,
+) -> Result<Option<Workload>, CommitError> {
+    let name = meta.name.as_deref().unwrap_or_default();
+    loop {
+        // A leader after us reads everything anew before it decides.
+        writer.check()?;
+        match api.get_opt(name).await {
+            Ok(Some(found)) if holds(&found, meta, write) => return Ok(Some(found)),
+            Ok(_) => return Err(error.into()),
+            Err(_) => tokio::time::sleep(SETTLE_PAUSE).await,
         }
     }
+}
+
+/// Whether a Workload is the same object and has the decision that was to be written.
+fn holds(found: &Workload, meta: &ObjectMeta, write: &StatusWrite) -> bool {
+    let decision = found.status.as_ref().and_then(|s| s.decision.as_ref());
+    found.metadata.uid == meta.uid && decision == write.after.decision.as_ref()
 }
 
 /// A Workload of which only the metadata matters.
@@ -226,11 +269,10 @@ fn bare(meta: &ObjectMeta) -> Workload {
 }
 
 async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitError> {
-    writer.check()?;
-    let _permit = writer.permits.acquire().await;
+    let _permit = writer.turn().await?;
     match step {
         Step::Create(wanted) => {
-            carry::secrets(&writer.client, &wanted).await?;
+            carry::secrets(writer, &wanted).await?;
             let api = writer.works(&wanted.namespace);
             let work = Work {
                 metadata: metadata(&wanted),
@@ -252,7 +294,7 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
             resource_version,
             dropped,
         } => {
-            carry::secrets(&writer.client, &wanted).await?;
+            carry::secrets(writer, &wanted).await?;
             let api = writer.works(&wanted.namespace);
             let work = Work {
                 metadata: ObjectMeta {

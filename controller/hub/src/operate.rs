@@ -19,6 +19,7 @@ mod holdings;
 mod look;
 mod orphaned;
 mod platform;
+mod replant;
 mod rotate;
 mod secrets;
 mod state;
@@ -105,9 +106,14 @@ pub struct Operator {
     holdings: holdings::Holdings,
     /// Workloads to look at.
     candidates: BTreeSet<WorkloadKey>,
+    /// The last one that was looked at: the next turn begins after it, so that each has its turn.
+    cursor: Option<WorkloadKey>,
     /// Workloads without a decision for their generation, looked at again when something changes
     /// that may unblock them.
     unplaced: BTreeSet<WorkloadKey>,
+    /// Those of them whose turn in this round is still to come, and the last one that had it.
+    round: BTreeSet<WorkloadKey>,
+    round_cursor: Option<WorkloadKey>,
     /// Objects that failed, with when to look again.
     retries: Retries,
     /// Verdicts of late, for `why`.
@@ -166,7 +172,10 @@ impl Operator {
             assumed: BTreeMap::new(),
             holdings: holdings::Holdings::default(),
             candidates: BTreeSet::new(),
+            cursor: None,
             unplaced: BTreeSet::new(),
+            round: BTreeSet::new(),
+            round_cursor: None,
             retries: Retries::default(),
             verdicts: state::Verdicts::default(),
             platform: platform::Applied::default(),
@@ -245,9 +254,12 @@ impl Operator {
         self.term = None;
         self.restated = false;
         self.drop_secrets();
+        self.platform.forget_failures();
         match standing {
             Standing::Following => {
-                self.assumed.clear();
+                let dropped = std::mem::take(&mut self.assumed);
+                let anew = dropped.into_iter().filter(|(_, assumed)| assumed.again);
+                self.again.extend(anew.map(|(key, _)| key));
                 self.holdings.touch_all();
                 self.fleet.stop_soon();
                 self.around.metrics.set_leader(false);
@@ -323,8 +335,12 @@ impl Operator {
                 })
             });
             let using: Vec<_> = using.map(|entry| entry.key.clone()).collect();
-            self.again.extend(using.iter().cloned());
-            self.candidates.extend(using);
+            for key in using {
+                // Looked at now, and not when those that wait are.
+                self.unplaced.remove(&key);
+                self.again.insert(key.clone());
+                self.candidates.insert(key);
+            }
         }
         if std::mem::take(&mut self.dirty.unblock) {
             let at = self.around.clock.monotonic() + UNBLOCK_PAUSE;
@@ -332,11 +348,17 @@ impl Operator {
             self.show_soon();
         }
         let now = self.around.clock.monotonic();
-        if self.unblock_at.is_some_and(|at| at <= now) {
+        if self.next_round().is_some_and(|at| at <= now) {
             self.unblock_at = None;
-            self.candidates.extend(self.unplaced.iter().cloned());
+            self.round.clone_from(&self.unplaced);
         }
         self.candidates.extend(self.retries.take_due(now));
+    }
+
+    /// When the next look at all that waits begins: not before the last one has ended, so that
+    /// each that waits has its turn.
+    fn next_round(&self) -> Option<Duration> {
+        self.unblock_at.filter(|_| self.round.is_empty())
     }
 
     fn next_due(&self) -> Duration {
@@ -345,10 +367,11 @@ impl Operator {
             Some(term) if term.may_write() => May::Write,
             Some(_) => May::Hold,
         };
-        let always = [self.unblock_at, self.retries.next()];
+        let always = [self.next_round(), self.retries.next()];
         let writing = [
             self.has_more().then_some(Duration::ZERO),
             self.platform.next_due(),
+            self.next_sync(),
             self.fleet.next_due(),
             self.secret_watches.next_due(),
         ];

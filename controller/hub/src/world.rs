@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::TENANT_UID;
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
+use heyun_plan::member_names::member_of_namespace;
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
 use k8s_openapi::api::core::v1::Namespace;
@@ -19,7 +20,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
 
 pub use entry::{Entry, WorkEntry, digest, version};
-pub use kinds::Table;
+pub use kinds::{Table, Unread};
 
 use crate::watch::{Change, KINDS, Seen};
 
@@ -27,6 +28,8 @@ use crate::watch::{Change, KINDS, Seen};
 const ARCH: &str = "kubernetes.io/arch";
 /// Most label keys that a sketch tells apart.
 const LABEL_KEYS_MAX: usize = 64;
+/// Label keys that each namespace's Workloads get before any other's get more.
+const LABEL_KEYS_EACH: usize = 4;
 
 /// Name of a Work with the member it is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +90,10 @@ pub struct World {
     pub flavor_specs: BTreeMap<String, FlavorSpec>,
     /// Workloads of which the decision or a Work changed since this was last taken.
     pub touched: BTreeSet<WorkloadKey>,
+    /// Workloads that are there and cannot be read.
+    pub unread: Unread<WorkloadKey>,
+    workloads_listed: bool,
+    works_listed: bool,
     complete: usize,
     highest: i64,
     relist: Relist,
@@ -159,9 +166,11 @@ impl World {
                 }
             }
             Seen::Namespace(change) => {
+                // Whose it is alone matters: others write labels and annotations there too.
+                let same = matches!(&change, Change::Apply(new) if self.namespace_is(new));
                 let effect = self.namespaces.take(change);
                 self.note(effect.completed);
-                dirty.tenants |= effect.changed();
+                dirty.tenants |= effect.completed || effect.changed() && !same;
             }
             Seen::PriorityClass(change) => {
                 let effect = self.priorities.take(change);
@@ -195,6 +204,17 @@ impl World {
         self.tree = tenants::tree_in(&all, &around);
     }
 
+    /// Whether a Namespace is held that belongs to whom this one says, and is as much alive.
+    fn namespace_is(&self, new: &Namespace) -> bool {
+        let told = |namespace: &Namespace| {
+            let leaving = namespace.metadata.deletion_timestamp.is_some();
+            (namespace.labels().get(TENANT_UID).cloned(), leaving)
+        };
+        self.namespaces
+            .get(&new.name_any())
+            .is_some_and(|held| told(held) == told(new))
+    }
+
     /// Whether a Placement says what the one held says: then only its status changed.
     fn placement_is(&self, new: &Placement) -> bool {
         let name = format!("{}/{}", new.namespace().unwrap_or_default(), new.name_any());
@@ -211,30 +231,43 @@ impl World {
 
     fn see_workload(&mut self, change: Change<heyun_crds::Workload>, dirty: &mut Dirty) {
         match change {
-            Change::Begin => self.relist.workloads = Some(self.workloads.keys().cloned().collect()),
+            Change::Begin => {
+                self.relist.workloads = Some(self.workloads.keys().cloned().collect());
+                self.unread.begin();
+            }
             Change::Apply(object) => {
                 let entry = Entry::read(*object);
                 if let Some(rest) = &mut self.relist.workloads {
                     rest.remove(&entry.key);
                 }
+                self.unread.forget(&entry.key);
                 self.put_workload(entry, dirty);
             }
             Change::Delete(object) => {
                 let key = Entry::read(*object).key;
+                self.unread.forget(&key);
                 self.drop_workload(&key, dirty);
             }
             Change::Complete => {
                 for key in self.relist.workloads.take().unwrap_or_default() {
                     self.drop_workload(&key, dirty);
                 }
-                self.complete += 1;
+                self.unread.complete();
+                let first = !std::mem::replace(&mut self.workloads_listed, true);
+                self.note(first);
             }
             Change::Unreadable {
                 namespace,
                 name,
                 error,
             } => {
-                tracing::warn!(?namespace, name, error, "a Workload cannot be read");
+                let key = WorkloadKey::new(namespace.clone().unwrap_or_default(), name.clone());
+                if let Some(rest) = &mut self.relist.workloads {
+                    rest.remove(&key);
+                }
+                if self.unread.add(key) {
+                    tracing::error!(?namespace, name, error, "a Workload cannot be read");
+                }
             }
         }
     }
@@ -285,14 +318,22 @@ impl World {
                 for key in self.relist.works.take().unwrap_or_default() {
                     self.drop_work(&key, dirty);
                 }
-                self.complete += 1;
+                let first = !std::mem::replace(&mut self.works_listed, true);
+                self.note(first);
             }
             Change::Unreadable {
                 namespace,
                 name,
                 error,
             } => {
-                tracing::warn!(?namespace, name, error, "a Work cannot be read");
+                let member = namespace.as_deref().and_then(member_of_namespace);
+                if let (Some(rest), Some(member)) = (&mut self.relist.works, member) {
+                    rest.remove(&WorkKey {
+                        member: member.to_owned(),
+                        name: name.clone(),
+                    });
+                }
+                tracing::error!(?namespace, name, error, "a Work cannot be read");
             }
         }
     }
@@ -332,23 +373,45 @@ impl World {
         dirty.unblock = true;
     }
 
-    /// Node labels that any Flavor names, and the one that architectures are told by: what a
-    /// sketch must tell apart.
+    /// Node labels that any Flavor names, the one that architectures are told by, and those that
+    /// Workloads name: what a sketch must tell apart. Flavors come first; of what is left no
+    /// namespace takes more than [`LABEL_KEYS_EACH`] while others want some.
     pub fn label_keys(&self) -> BTreeSet<String> {
-        let named = self
-            .flavor_specs
+        let mut keys: BTreeSet<String> = BTreeSet::from([ARCH.to_owned()]);
+        for spec in self.flavor_specs.values() {
+            keys.extend(spec.node_selector.match_labels.keys().cloned());
+        }
+        let mut wanted: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+        for (key, entry) in &self.workloads {
+            let named = entry
+                .label_keys
+                .iter()
+                .filter(|named| !keys.contains(*named));
+            if entry.label_keys.is_empty() {
+                continue;
+            }
+            wanted.entry(&key.namespace).or_default().extend(named);
+        }
+        let share = |named: &BTreeSet<&String>| -> Vec<String> {
+            let first = named.iter().take(LABEL_KEYS_EACH);
+            first.map(|key| (*key).clone()).collect()
+        };
+        let rest = |named: &BTreeSet<&String>| -> Vec<String> {
+            let more = named.iter().skip(LABEL_KEYS_EACH);
+            more.map(|key| (*key).clone()).collect()
+        };
+        let more: Vec<String> = wanted
             .values()
-            .flat_map(|f| f.node_selector.match_labels.keys());
-        let workloads = self
-            .workloads
-            .values()
-            .flat_map(|entry| entry.label_keys.iter());
-        named
-            .chain(workloads)
-            .cloned()
-            .chain([ARCH.to_owned()])
-            .take(LABEL_KEYS_MAX)
-            .collect()
+            .flat_map(share)
+            .chain(wanted.values().flat_map(rest))
+            .collect();
+        for key in more {
+            if keys.len() >= LABEL_KEYS_MAX {
+                break;
+            }
+            keys.insert(key);
+        }
+        keys.into_iter().take(LABEL_KEYS_MAX).collect()
     }
 
     /// Workloads of a namespace that use one of these Secrets.
@@ -384,3 +447,6 @@ impl World {
             .filter_map(|k| self.works.get(k))
     }
 }
+
+#[cfg(test)]
+mod tests;

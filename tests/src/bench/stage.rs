@@ -24,6 +24,13 @@ pub(super) const LIMIT: Duration = Duration::from_mins(10);
 /// The hub is taken to be done when it wrote nothing for this long.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
 
+/// The hub's own defaults, which the chart leaves as they are.
+const LEASE: [&str; 3] = [
+    "--lease-duration=15",
+    "--renew-deadline=10",
+    "--retry-period=2000",
+];
+
 /// A hub, and how much it is to hold.
 pub(super) struct Stage {
     size: Size,
@@ -52,7 +59,9 @@ impl Stage {
         let mut options = Options::new(built_keeper()?, built_binary("heyun-hub")?)?;
         options.members = Vec::new();
         if let Some(hub) = &mut options.hub {
-            hub.args.clone_from(&size.hub_arg);
+            // The lease of an installation, not the short one of the sandbox.
+            hub.args = LEASE.map(str::to_owned).to_vec();
+            hub.args.extend(size.hub_arg.iter().cloned());
         }
         let sandbox = sandbox::up(options).await?;
         Ok(Self {

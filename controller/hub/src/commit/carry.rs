@@ -14,10 +14,11 @@ use kube::api::{DeleteParams, ListParams};
 use kube::core::ObjectMeta;
 use kube::{Api, Client, ResourceExt};
 
-use super::CommitError;
+use super::{CommitError, Writer};
 
 /// Copies what a Work carries.
-pub(super) async fn secrets(client: &Client, work: &RenderedWork) -> Result<(), CommitError> {
+pub(super) async fn secrets(writer: &Writer, work: &RenderedWork) -> Result<(), CommitError> {
+    let client = &writer.client;
     if work.spec.secrets.is_empty() {
         return Ok(());
     }
@@ -43,6 +44,8 @@ pub(super) async fn secrets(client: &Client, work: &RenderedWork) -> Result<(), 
             data: secret.data,
             ..Secret::default()
         };
+        // Each is a write of its own, and no fence guards it.
+        writer.check()?;
         put(&to, &copy).await?;
     }
     Ok(())

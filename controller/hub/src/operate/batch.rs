@@ -19,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{debug, error, info};
 
 use super::look::{Candidate, Look, Refusal, Sight, written};
-use super::state::{Assumed, Before};
+use super::state::{self, Assumed, Before};
 use super::{BATCH, Ended, Operator};
 use crate::commit::{self, Chain};
 use crate::leader::Term;
@@ -33,29 +33,33 @@ const CHAINS_PER_WRITE: usize = 4;
 impl Operator {
     /// Looks at what changed, decides what is to be decided, and starts the writes.
     pub(super) fn advance_workloads(&mut self, term: &Term) {
-        let room = self.room();
-        let keys: Vec<WorkloadKey> = self
-            .candidates
-            .iter()
-            .filter(|key| !self.assumed.contains_key(*key))
-            .take(LOOKS.min(room))
-            .cloned()
-            .collect();
-        if keys.is_empty() {
+        if self.platform.settles_quotas() {
+            // What counts of a quota is about to change: nothing is decided by the old numbers.
             return;
         }
         let mut batch = Vec::new();
-        for key in keys {
+        for (key, of_round) in self.next_keys() {
             self.candidates.remove(&key);
-            let again = self.again.contains(&key);
-            match self.sight(term).look(&key, again) {
+            let its_turn = self.round.remove(&key);
+            if of_round {
+                self.round_cursor = Some(key.clone());
+            } else {
+                self.cursor = Some(key.clone());
+            }
+            let anew = self.again.contains(&key);
+            let waits = self.unplaced.contains(&key);
+            let again = state::decides_again(anew, waits, its_turn);
+            let look = self.sight(term).look(&key, again);
+            if matches!(look, Look::Nothing | Look::Write(_)) && again == anew {
+                self.unplaced.remove(&key);
+            }
+            match look {
                 Look::Nothing => {
-                    self.unplaced.remove(&key);
+                    if !self.world.workloads.contains_key(&key) {
+                        self.again.remove(&key);
+                    }
                 }
-                Look::Write(chain) => {
-                    self.unplaced.remove(&key);
-                    self.start(term, *chain, None);
-                }
+                Look::Write(chain) => self.start(term, *chain, None),
                 Look::Secrets(names) => self.read_secrets(&key, names),
                 Look::Decide(candidate) => batch.push(*candidate),
             }
@@ -68,13 +72,32 @@ impl Operator {
         }
     }
 
+    /// What is looked at in this turn, with whether it waited: first a part of those that wait,
+    /// then those that changed.
+    fn next_keys(&self) -> Vec<(WorkloadKey, bool)> {
+        let most = LOOKS.min(self.room());
+        let is_free = |key: &WorkloadKey| !self.assumed.contains_key(key);
+        let mut changed = state::turn(&self.candidates, self.cursor.as_ref(), is_free, most);
+        let share = state::share(BATCH, most, !changed.is_empty());
+        // One that changed as well is looked at for that.
+        let waits = |key: &WorkloadKey| is_free(key) && !self.candidates.contains(key);
+        let waiting = state::turn(&self.round, self.round_cursor.as_ref(), waits, share);
+        changed.truncate(most.saturating_sub(waiting.len()));
+        let waiting = waiting.into_iter().map(|key| (key, true));
+        waiting
+            .chain(changed.into_iter().map(|key| (key, false)))
+            .collect()
+    }
+
     /// Whether there is something to look at and room for it.
     pub(super) fn has_more(&self) -> bool {
         self.term.is_some()
+            && !self.platform.settles_quotas()
             && self.room() > 0
             && self
                 .candidates
                 .iter()
+                .chain(&self.round)
                 .any(|key| !self.assumed.contains_key(key))
     }
 
@@ -86,7 +109,7 @@ impl Operator {
     fn room(&self) -> usize {
         let chains = self.around.write_concurrency * CHAINS_PER_WRITE;
         let room = chains.saturating_sub(self.assumed.len());
-        if room < chains / 2 && self.candidates.len() > room {
+        if room < chains / 2 && self.candidates.len() + self.round.len() > room {
             return 0;
         }
         room
@@ -208,7 +231,6 @@ impl Operator {
         let Some(entry) = self.world.workloads.get(&key).cloned() else {
             return;
         };
-        self.again.remove(&key);
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
         let previous = self.sight(term).previous(&entry, &candidate.facts);
@@ -294,7 +316,18 @@ impl Operator {
             None => (Held::default(), None),
         };
         self.holdings.touch(key.clone());
-        self.assumed.insert(key, Assumed { held, row, before });
+        // A change of its Placement from here on is another reason to decide.
+        let again = row.is_some() && self.again.remove(&key);
+        self.assumed.insert(
+            key,
+            Assumed {
+                held,
+                epoch: term.epoch,
+                again,
+                row,
+                before,
+            },
+        );
         let writer = self.writer(term);
         self.running
             .spawn(async move { Ended::Chain(Box::new(commit::run(writer, chain).await)) });
@@ -356,7 +389,12 @@ fn conditions(status: &mut WorkloadStatus, entry: &Entry, verdict: &Verdict, now
     for said in explain::conditions(verdict) {
         set(said.kind, said.status, &said.reason, &said.message);
     }
-    if verdict.outcome.placed().is_none() {
+    // What a decision for this generation has placed stays, and is as ready as it is.
+    let stands = status
+        .decision
+        .as_ref()
+        .is_some_and(|decision| decision.generation == generation);
+    if verdict.outcome.placed().is_none() && !stands {
         let (reason, message) = explain::condition(verdict);
         set(ConditionType::Ready, Some(false), &reason, &message);
         status.summary.reason = format!("{reason}: {message}");

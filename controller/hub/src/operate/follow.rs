@@ -29,21 +29,29 @@ impl Operator {
             works,
             error,
             released,
+            epoch,
             ..
         } = finished;
+        if self.assumed.get(&key).is_some_and(|a| a.epoch != epoch) {
+            // A chain of a term that is over; this term has begun one of its own.
+            return;
+        }
         let assumed = self.assumed.remove(&key).unwrap_or_default();
         self.holdings.touch(key.clone());
         let generation = assumed.before.as_ref().and_then(|before| before.generation);
+        let decision = workload
+            .as_ref()
+            .and_then(|workload| workload.status.as_ref()?.decision.as_ref());
+        let undone = error.is_some() && assumed.is_undone(decision);
         if released {
             self.tell_ledger(&key, assumed, None);
-        } else if let Some(workload) = &workload {
-            let decision = workload.status.as_ref().and_then(|s| s.decision.as_ref());
+        } else if workload.is_some() {
             self.tell_ledger(&key, assumed, decision);
         }
         // What a chain wrote itself is no news: only a spec that changed under it is looked at.
         // What it took leave of may be gone by now, as the watch has told: it is not put back.
         let mut known = Dirty::default();
-        let mut again = matches!(error, Some(CommitError::SecretChanged(_)));
+        let mut again = false;
         if let Some(workload) = workload
             && self.world.workloads.contains_key(&key)
         {
@@ -59,13 +67,32 @@ impl Operator {
             }
         }
         self.show_soon();
+        if undone {
+            self.again.insert(key.clone());
+        }
+        again |= self.ended_so(&key, error);
+        if again {
+            self.candidates.insert(key);
+        }
+    }
+
+    /// Takes in why a chain ended; true where its Workload is looked at again at once.
+    fn ended_so(&mut self, key: &WorkloadKey, error: Option<CommitError>) -> bool {
         match error {
-            None => self.retries.succeeded(&key),
+            None => {
+                self.retries.succeeded(key);
+                false
+            }
             Some(CommitError::SecretChanged(name)) => {
                 debug!(workload = %key, name, "a secret changed while it was copied");
                 self.secrets.forget(&key.namespace, &name);
+                true
             }
-            Some(CommitError::NotLeading) => debug!(workload = %key, "not written: not leading"),
+            Some(CommitError::NotLeading) => {
+                // The lease may be confirmed again without a change of term.
+                debug!(workload = %key, "not written: not leading");
+                true
+            }
             Some(CommitError::Api(error)) => {
                 let class = error.class();
                 // A conflict means that something newer is on its way to us by the watch.
@@ -75,11 +102,9 @@ impl Operator {
                     warn!(workload = %key, %error, "a chain of writes stopped");
                 }
                 self.retries
-                    .failed(&key, class, self.around.clock.monotonic());
+                    .failed(key, class, self.around.clock.monotonic());
+                false
             }
-        }
-        if again {
-            self.candidates.insert(key);
         }
     }
 

@@ -85,6 +85,10 @@ pub(super) struct Sight<'a> {
 impl Sight<'_> {
     /// Looks at one Workload. `again` asks for a new decision even where one stands.
     pub(super) fn look(&self, key: &WorkloadKey, again: bool) -> Look {
+        if self.world.unread.now.contains(key) {
+            // It is there, in words of a later version: what it asks for is not known.
+            return Look::Nothing;
+        }
         let Some(entry) = self.world.workloads.get(key) else {
             return self.look_at_orphans(key);
         };
@@ -227,6 +231,10 @@ impl Sight<'_> {
         })?;
         let held: Vec<&WorkEntry> = self.world.works_of(&entry.key).collect();
         let mut steps = diff::works(&wanted, &compared(&wanted, &held));
+        steps.retain(|step| match step {
+            Step::Retire(existing) | Step::Delete(existing) => !self.is_unread(existing),
+            Step::Create(_) | Step::Update { .. } => true,
+        });
         if !Self::replaced(&wanted, &held) {
             // The last healthy copy is not removed before its replacement is healthy.
             steps.retain(|step| match step {
@@ -257,6 +265,13 @@ impl Sight<'_> {
     fn has_left(&self, existing: &diff::Existing) -> bool {
         member_of_namespace(&existing.namespace)
             .is_none_or(|member| self.world.members.get(member).is_none())
+            && !self.is_unread(existing)
+    }
+
+    /// Whether the member of a Work is there and cannot be read: nothing goes for its sake.
+    fn is_unread(&self, existing: &diff::Existing) -> bool {
+        member_of_namespace(&existing.namespace)
+            .is_some_and(|member| self.world.members.is_unread(member))
     }
 
     /// Hashes of the Secrets that go along, or the names of those that were not read yet.

@@ -3,7 +3,7 @@
 //! Each kind has at most one task under way. What was brought about is remembered, so that a
 //! tenant that did not change costs no request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -16,17 +16,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Client, ResourceExt};
 use tracing::warn;
 
+use super::state::Later;
 use super::{Ended, Operator};
 use crate::leader::Term;
 use crate::members::{Fleet, Report};
+use crate::world::version;
 use crate::{measure, quotas, shown, tenancy};
 
 /// Requests of one task under way at once.
 const AT_ONCE: usize = 16;
 /// Least time between two writes of what is only shown: use, capacity, counts.
 const SHOW_PAUSE: Duration = Duration::from_secs(1);
-/// When to try again what failed, beside its own class.
-const RETRY: Duration = Duration::from_secs(1);
+/// Least time between two such writes while decisions are being written.
+const SHOW_PAUSE_BUSY: Duration = Duration::from_secs(10);
+/// Least time between two times that all members' workers are told what changed.
+const SYNC_PAUSE: Duration = Duration::from_millis(500);
 
 /// What was brought about, and what is under way.
 #[derive(Debug, Default)]
@@ -34,35 +38,72 @@ pub(super) struct Applied {
     tenants: BTreeMap<String, tenancy::Plan>,
     tenants_running: bool,
     quotas_running: bool,
+    /// What counts of a quota is being written.
+    settling: bool,
     shown_running: bool,
     /// When what is only shown is looked at next.
     show_at: Option<Duration>,
-    /// When to try again what failed.
-    retry_at: Option<Duration>,
+    /// Tenants and quotas that could not be written.
+    tenants_later: Later,
+    quotas_later: Later,
+    /// Quotas of which it is not known whether what counts was written, with the version that the
+    /// write was made from: once another is seen, it is known.
+    unsure: BTreeMap<String, u64>,
+    /// From when the members' workers may be told again.
+    sync_at: Duration,
+    /// Values of the PriorityClasses when Workloads were last looked at for their sake.
+    classes: BTreeMap<String, i32>,
+    /// When what is only shown was last written while much was under way.
+    shown_at: Duration,
     /// What is charged to each tenant, as last shown.
     charges: BTreeMap<String, Amounts>,
 }
 
 impl Applied {
+    /// Whether what counts of a quota is being written, or may have been.
+    pub(super) fn settles_quotas(&self) -> bool {
+        self.settling || !self.unsure.is_empty()
+    }
+
+    /// What this tenant should have changed: it is tried again at once.
+    pub(super) fn try_tenant_again(&mut self, name: &str) {
+        self.tenants_later.lift(name);
+    }
+
+    /// What failed in one term says nothing of the next, in which all is read anew.
+    pub(super) fn forget_failures(&mut self) {
+        self.tenants_later = Later::default();
+        self.quotas_later = Later::default();
+        self.unsure.clear();
+    }
+
+    /// Whether the PriorityClasses have the values that they had; these are kept.
+    pub(super) fn classes_are(&mut self, values: BTreeMap<String, i32>) -> bool {
+        let before = std::mem::replace(&mut self.classes, values);
+        before == self.classes
+    }
+
     /// When the loop must look at the platform again.
     pub(super) fn next_due(&self) -> Option<Duration> {
         let show = self
             .show_at
             .filter(|_| !self.shown_running && !self.quotas_running);
-        [show, self.retry_at].into_iter().flatten().min()
+        let tenants = self.tenants_later.next().filter(|_| !self.tenants_running);
+        let quotas = self.quotas_later.next().filter(|_| !self.quotas_running);
+        [show, tenants, quotas].into_iter().flatten().min()
     }
 }
 
 /// What a task did.
 pub(super) enum Outcome {
-    /// Tenants: what was brought about, and whether all was.
+    /// Tenants: what was brought about, and of the rest name, version and what stood in the way.
     Tenants {
         applied: Vec<tenancy::Plan>,
         tenants: Vec<Tenant>,
-        complete: bool,
+        failed: Vec<(String, u64, Class)>,
     },
-    /// Quotas as they are now, and whether all were written.
-    Quotas { written: Vec<Quota>, complete: bool },
+    /// What became of Quotas.
+    Quotas(Vec<Written>),
     /// Flavors and Placements as they are now.
     Shown {
         flavors: Vec<Flavor>,
@@ -70,43 +111,77 @@ pub(super) enum Outcome {
     },
 }
 
+/// What became of one write of a Quota's status.
+pub(super) struct Written {
+    name: String,
+    /// Version of the Quota that it was made from.
+    version: u64,
+    /// The Quota as the API server now holds it, where that is known.
+    quota: Option<Quota>,
+    /// Why it was not written, as far as is known.
+    failed: Option<Class>,
+    /// What counts was to change, and not only what is shown.
+    counts: bool,
+    /// Neither the write nor a read told what became of it.
+    unknown: bool,
+}
+
 impl Operator {
     /// Starts what the platform's kinds need.
     pub(super) fn advance_platform(&mut self, term: &Term) {
         let now = self.around.clock.monotonic();
-        if self.platform.retry_at.is_some_and(|at| at <= now) {
-            self.platform.retry_at = None;
-            self.dirty.tenants = true;
-            self.dirty.quotas = true;
-        }
-        if self.dirty.tenants && !self.platform.tenants_running {
-            self.dirty.tenants = false;
-            self.dirty.quotas = true;
-            self.world.plant();
-            self.holdings.touch_all();
-            // A namespace may have come to belong to another tenant.
-            self.candidates.extend(self.world.workloads.keys().cloned());
-            self.start_tenants();
+        if !self.platform.tenants_running {
+            let due = self.platform.tenants_later.take_due(now);
+            let changed = std::mem::take(&mut self.dirty.tenants);
+            if changed {
+                self.dirty.quotas = true;
+                self.replant();
+            }
+            if changed || due {
+                self.start_tenants();
+            }
         }
         if self.fleet.next_due().is_some_and(|at| at <= now) {
             self.fleet.retry(&self.world);
         }
-        let members = std::mem::take(&mut self.dirty.members);
-        if !members.is_empty() || std::mem::take(&mut self.dirty.flavors) {
+        if self.next_sync().is_some_and(|at| at <= now) {
+            // It costs a pass over all Workloads and members, and sketches change all the time.
+            self.platform.sync_at = now + SYNC_PAUSE;
+            let members = std::mem::take(&mut self.dirty.members);
+            self.dirty.flavors = false;
             self.fleet.sync(&self.world, term, &members);
             self.show_soon();
         }
-        let showing = self.platform.show_at.is_some_and(|at| at <= now);
+        let showing = self.platform.show_at.is_some_and(|at| at <= now) && !self.shows_later(now);
         // Kept until no write of quotas is under way: what changed meanwhile is not lost.
         self.dirty.quotas |= showing;
-        if self.dirty.quotas && !self.platform.quotas_running {
-            self.dirty.quotas = false;
-            self.start_quotas(term);
+        self.settle_unsure();
+        if !self.platform.quotas_running {
+            self.dirty.quotas |= self.platform.quotas_later.take_due(now);
+            if std::mem::take(&mut self.dirty.quotas) {
+                self.start_quotas(term);
+            }
         }
         if showing && !self.platform.shown_running {
             self.platform.show_at = None;
             self.start_shown();
         }
+    }
+
+    /// When the members' workers are told next what changed.
+    pub(super) fn next_sync(&self) -> Option<Duration> {
+        let wanted = !self.dirty.members.is_empty() || self.dirty.flavors;
+        wanted.then_some(self.platform.sync_at)
+    }
+
+    /// A Quota of another version than the one that was written on tells what became of it.
+    fn settle_unsure(&mut self) {
+        let quotas = &self.world.quotas;
+        self.platform.unsure.retain(|name, at| {
+            quotas
+                .get(name)
+                .is_some_and(|quota| version(&quota.metadata) == *at)
+        });
     }
 
     /// Takes in what a member reported.
@@ -138,6 +213,17 @@ impl Operator {
         self.platform.show_at.get_or_insert(at);
     }
 
+    /// Whether what is only shown waits until less is under way: amounts that change again at once.
+    fn shows_later(&mut self, now: Duration) -> bool {
+        let due = self.platform.shown_at + SHOW_PAUSE_BUSY;
+        if self.assumed.is_empty() || due <= now {
+            self.platform.shown_at = now;
+            return false;
+        }
+        self.platform.show_at = Some(due.min(now + SHOW_PAUSE));
+        true
+    }
+
     fn start_tenants(&mut self) {
         let now = Time(self.around.clock.now());
         let wanted: Vec<(Tenant, tenancy::Plan)> = self
@@ -147,13 +233,19 @@ impl Operator {
             .filter_map(|tenant| {
                 let node = self.world.tree.get(&tenant.name_any())?;
                 let plan = tenancy::plan(tenant, node, &now);
-                (self.platform.tenants.get(&plan.tenant) != Some(&plan))
+                let at = version(&tenant.metadata);
+                let waits = self.platform.tenants_later.waits(&plan.tenant, at);
+                (!waits && self.platform.tenants.get(&plan.tenant) != Some(&plan))
                     .then(|| (tenant.clone(), plan))
             })
             .collect();
         self.platform
             .tenants
             .retain(|name, _| self.world.tree.get(name).is_some());
+        let tree = &self.world.tree;
+        self.platform
+            .tenants_later
+            .retain(|name| tree.get(name).is_some());
         if wanted.is_empty() {
             return;
         }
@@ -165,7 +257,7 @@ impl Operator {
                     let client = client.clone();
                     async move {
                         let result = tenancy::apply(&client, &tenant, &plan).await;
-                        (plan, result)
+                        (plan, version(&tenant.metadata), result)
                     }
                 })
                 .buffer_unordered(AT_ONCE)
@@ -173,8 +265,8 @@ impl Operator {
                 .await;
             let mut applied = Vec::new();
             let mut tenants = Vec::new();
-            let mut complete = true;
-            for (plan, result) in results {
+            let mut failed = Vec::new();
+            for (plan, at, result) in results {
                 match result {
                     Ok(tenant) => {
                         tenants.extend(tenant);
@@ -182,14 +274,14 @@ impl Operator {
                     }
                     Err(error) => {
                         warn!(tenant = plan.tenant, %error, "a tenant was not brought about");
-                        complete = false;
+                        failed.push((plan.tenant, at, error.class()));
                     }
                 }
             }
             Ended::Platform(Box::new(Outcome::Tenants {
                 applied,
                 tenants,
-                complete,
+                failed,
             }))
         });
     }
@@ -203,8 +295,21 @@ impl Operator {
         let all = self.world.quotas.map();
         let wanted = quotas::statuses(&self.world.tree, all, &charges, term.epoch, &now);
         self.platform.charges = charges;
+        let later = &mut self.platform.quotas_later;
+        later.retain(|name| all.contains_key(name));
+        let waiting: BTreeSet<&str> = all
+            .iter()
+            .filter(|(name, quota)| later.waits(name, version(&quota.metadata)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        // What was settled below one that waits relies on what it does not have yet.
+        let waits = |name: &str| {
+            let mut path = self.world.tree.lineage(name);
+            waiting.contains(name) || path.any(|above| waiting.contains(above.name.as_str()))
+        };
         let writes: Vec<(Quota, QuotaStatus)> = wanted
             .into_iter()
+            .filter(|(name, _)| !waits(name))
             .filter_map(|(name, status)| {
                 let quota = self.world.quotas.get(&name)?;
                 (quota.status.as_ref() != Some(&status)).then(|| (quota.clone(), status))
@@ -214,6 +319,9 @@ impl Operator {
             return;
         }
         self.platform.quotas_running = true;
+        self.platform.settling = writes
+            .iter()
+            .any(|(quota, status)| effective(quota) != status.effective.as_ref());
         let client = self.around.client.clone();
         self.running.spawn(async move {
             let results: Vec<_> = stream::iter(writes)
@@ -221,13 +329,7 @@ impl Operator {
                 .buffer_unordered(AT_ONCE)
                 .collect()
                 .await;
-            let complete = results.iter().all(Result::is_ok);
-            let written = results
-                .into_iter()
-                .filter_map(Result::ok)
-                .flatten()
-                .collect();
-            Ended::Platform(Box::new(Outcome::Quotas { written, complete }))
+            Ended::Platform(Box::new(Outcome::Quotas(results)))
         });
     }
 
@@ -282,32 +384,30 @@ impl Operator {
     /// Takes in what a task did.
     pub(super) fn finish_platform(&mut self, outcome: Outcome) {
         let now = self.around.clock.monotonic();
-        let mut retry = false;
         match outcome {
             Outcome::Tenants {
                 applied,
                 tenants,
-                complete,
+                failed,
             } => {
                 self.platform.tenants_running = false;
-                let plans = applied.into_iter().map(|plan| (plan.tenant.clone(), plan));
-                self.platform.tenants.extend(plans);
+                for plan in applied {
+                    self.platform.tenants_later.succeeded(&plan.tenant);
+                    self.platform.tenants.insert(plan.tenant.clone(), plan);
+                }
+                for (name, at, class) in failed {
+                    self.platform.tenants_later.failed(&name, at, class, now);
+                }
                 for tenant in tenants {
                     self.world.tenants.put(tenant);
                 }
-                retry |= !complete;
             }
-            Outcome::Quotas { written, complete } => {
+            Outcome::Quotas(written) => {
                 self.platform.quotas_running = false;
-                for quota in written {
-                    let name = quota.name_any();
-                    let before = self.world.quotas.get(&name).and_then(effective).cloned();
-                    if before.as_ref() != effective(&quota) {
-                        self.dirty.unblock = true;
-                    }
-                    self.world.quotas.put(quota);
+                self.platform.settling = false;
+                for written in written {
+                    self.finish_quota(written, now);
                 }
-                retry |= !complete;
             }
             Outcome::Shown {
                 flavors,
@@ -322,9 +422,31 @@ impl Operator {
                 }
             }
         }
-        if retry {
-            self.platform.retry_at = Some(now + RETRY);
+    }
+
+    /// Takes in what became of one write of a Quota's status.
+    fn finish_quota(&mut self, written: Written, now: Duration) {
+        let name = &written.name;
+        match written.failed {
+            None => self.platform.quotas_later.succeeded(name),
+            Some(class) => {
+                let at = written.version;
+                self.platform.quotas_later.failed(name, at, class, now);
+            }
         }
+        if !written.unknown {
+            self.platform.unsure.remove(name);
+        } else if written.counts {
+            self.platform.unsure.insert(name.clone(), written.version);
+        }
+        let Some(quota) = written.quota else { return };
+        let before = self.world.quotas.get(name).and_then(effective).cloned();
+        if before.as_ref() != effective(&quota) {
+            self.dirty.unblock = true;
+        }
+        let newer = self.world.quotas.put(quota).is_some();
+        // What another wrote meanwhile is settled at once: the watch will show nothing new.
+        self.dirty.quotas |= newer && written.failed.is_some();
     }
 }
 
@@ -332,17 +454,35 @@ fn effective(quota: &Quota) -> Option<&heyun_crds::quota::EffectiveQuota> {
     quota.status.as_ref()?.effective.as_ref()
 }
 
-async fn write_quota(
-    client: &Client,
-    quota: Quota,
-    status: QuotaStatus,
-) -> Result<Option<Quota>, Class> {
+/// Writes what counts and what is shown of a Quota; where the outcome is not known, a read settles
+/// it.
+async fn write_quota(client: &Client, quota: Quota, status: QuotaStatus) -> Written {
     let api: Api<Quota> = Api::all(client.clone());
+    let mut done = Written {
+        name: quota.name_any(),
+        version: version(&quota.metadata),
+        quota: None,
+        failed: None,
+        counts: effective(&quota) != status.effective.as_ref(),
+        unknown: false,
+    };
     let before = quota.status.as_ref();
-    apply::patch_status(&api, &quota, before, &status, Guard::Version)
-        .await
-        .map_err(|error| {
-            warn!(quota = quota.name_any(), %error, "status not written");
-            error.class()
-        })
+    let error = match apply::patch_status(&api, &quota, before, &status, Guard::Version).await {
+        Ok(written) => {
+            done.quota = written;
+            return done;
+        }
+        Err(error) => error,
+    };
+    warn!(quota = done.name, %error, "status not written");
+    let class = error.class();
+    done.failed = Some(class);
+    match api.get_opt(&done.name).await {
+        Ok(found) => done.quota = found,
+        Err(error) => {
+            done.failed = Class::soonest(Some(class), Some(error.class()));
+            done.unknown = true;
+        }
+    }
+    done
 }

@@ -1,6 +1,7 @@
 //! Small memories of the loop, each with a bound.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use heyun_crds::workload::Decision;
@@ -14,10 +15,24 @@ use heyun_scheduler::snapshot::Held;
 pub(super) struct Assumed {
     /// What the decision holds that it commits; nothing if it commits none.
     pub held: Held,
+    /// Epoch of the term that started it.
+    pub epoch: i64,
+    /// A decision stood and was made anew: asked for once more if this one is not committed.
+    pub again: bool,
     /// What the ledger is told of it once it is committed.
     pub row: Option<heyun_ledger::Entry>,
     /// What was decided before, of whom: the ledger is told the difference.
     pub before: Option<Before>,
+}
+
+impl Assumed {
+    /// Whether the decision that was to be made anew is still to be made: this one is not in force.
+    pub(super) fn is_undone(&self, now: Option<&Decision>) -> bool {
+        let Some(heyun_ledger::Entry::Decision(row)) = &self.row else {
+            return self.again;
+        };
+        self.again && now.is_none_or(|decision| decision.id != row.decision_id)
+    }
 }
 
 /// A Workload as it was when its chain started.
@@ -117,6 +132,106 @@ impl May {
     }
 }
 
+/// Those whose turn it is: the first after `cursor`, and round again. Without it, names that come
+/// early in the alphabet would keep all others waiting.
+pub(super) fn turn(
+    candidates: &BTreeSet<WorkloadKey>,
+    cursor: Option<&WorkloadKey>,
+    is_free: impl Fn(&WorkloadKey) -> bool,
+    most: usize,
+) -> Vec<WorkloadKey> {
+    let (after, before) = match cursor {
+        Some(last) => (
+            candidates.range::<WorkloadKey, _>((Bound::Excluded(last), Bound::Unbounded)),
+            candidates.range::<WorkloadKey, _>((Bound::Unbounded, Bound::Included(last))),
+        ),
+        // Nothing comes before the empty name.
+        None => (
+            candidates.range::<WorkloadKey, _>(..),
+            candidates.range::<WorkloadKey, _>(..&WorkloadKey::default()),
+        ),
+    };
+    let turn = after.chain(before).filter(|key| is_free(key));
+    turn.take(most).cloned().collect()
+}
+
+/// How many of those that wait are looked at in one turn. While something changed wants to be
+/// looked at as well, they leave it at least half of the room and of a batch.
+pub(super) fn share(batch: usize, room: usize, others: bool) -> usize {
+    if others {
+        (batch / 2).min(room.div_ceil(2))
+    } else {
+        batch.min(room)
+    }
+}
+
+/// Whether a Workload whose decision is to be made anew is decided at this look. One that waits
+/// for room is decided when those that wait are; until then its decision in force is followed.
+pub(super) fn decides_again(again: bool, waits: bool, its_turn: bool) -> bool {
+    again && (its_turn || !waits)
+}
+
+/// Objects of one kind that could not be written, with when to try again by the one table. Until
+/// then they are left alone, unless they change.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    attempts: Attempts,
+    held: BTreeMap<String, Failed>,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+struct Failed {
+    /// Version of the object that it was made from.
+    version: u64,
+    /// When to try again; never where only a change helps.
+    at: Option<Duration>,
+}
+
+impl Later {
+    /// Notes a failure.
+    pub(super) fn failed(&mut self, name: &str, version: u64, class: Class, now: Duration) {
+        let at = self.attempts.failed(name, class).map(|delay| now + delay);
+        self.held.insert(name.to_owned(), Failed { version, at });
+    }
+
+    /// Forgets the failures of an object that was written.
+    pub(super) fn succeeded(&mut self, name: &str) {
+        self.attempts.succeeded(name);
+        self.held.remove(name);
+    }
+
+    /// Tries an object again at once: what it depends on changed.
+    pub(super) fn lift(&mut self, name: &str) {
+        self.held.remove(name);
+    }
+
+    /// Whether an object of this version is left alone for now.
+    pub(super) fn waits(&self, name: &str, version: u64) -> bool {
+        self.held
+            .get(name)
+            .is_some_and(|failed| failed.version == version)
+    }
+
+    /// Frees those that are due; true where there were any.
+    pub(super) fn take_due(&mut self, now: Duration) -> bool {
+        let before = self.held.len();
+        self.held
+            .retain(|_, failed| failed.at.is_none_or(|at| at > now));
+        self.held.len() < before
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.held.values().filter_map(|failed| failed.at).min()
+    }
+
+    /// Forgets those that are gone.
+    pub(super) fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.held.retain(|name, _| is_there(name));
+    }
+}
+
 /// The latest verdicts, so that `why` answers with what was decided.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
@@ -170,6 +285,74 @@ impl Verdicts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_has_its_turn() {
+        let key = |name: &str| WorkloadKey::new("ns", name);
+        let all: BTreeSet<WorkloadKey> = ["a", "b", "c", "d"].map(key).into();
+        let next = |cursor: Option<&WorkloadKey>, most| {
+            let turn = turn(&all, cursor, |k| k.name != "c", most);
+            turn.into_iter().map(|k| k.name).collect::<Vec<_>>()
+        };
+        assert_eq!(next(None, 2), ["a", "b"]);
+        assert_eq!(next(Some(&key("b")), 2), ["d", "a"]);
+        assert_eq!(next(Some(&key("d")), 9), ["a", "b", "d"]);
+        assert_eq!(next(Some(&key("z")), 1), ["a"]);
+    }
+
+    #[test]
+    fn those_that_wait_leave_half_to_those_that_changed() {
+        assert_eq!(share(256, 256, true), 128);
+        assert_eq!(share(256, 256, false), 256);
+        assert_eq!(share(256, 100, true), 50);
+        assert_eq!(share(256, 100, false), 100);
+        // Room for one alone goes to one of them, and no room to none.
+        assert_eq!(share(256, 1, true), 1);
+        assert_eq!(share(256, 0, true), 0);
+    }
+
+    #[test]
+    fn what_is_decided_anew_and_waits_is_followed_until_its_turn() {
+        assert!(!decides_again(false, false, true));
+        assert!(decides_again(true, false, false));
+        assert!(!decides_again(true, true, false));
+        assert!(decides_again(true, true, true));
+    }
+
+    #[test]
+    fn a_decision_made_anew_is_asked_for_until_it_is_in_force() {
+        let assumed = |again| Assumed {
+            again,
+            ..Assumed::default()
+        };
+        assert!(assumed(true).is_undone(None));
+        assert!(!assumed(false).is_undone(None));
+    }
+
+    #[test]
+    fn what_failed_is_left_alone_until_it_is_due_or_changes() {
+        let second = Duration::from_secs;
+        let mut later = Later::default();
+        later.failed("a", 7, Class::Transient, second(10));
+        assert!(later.waits("a", 7));
+        assert!(!later.waits("a", 8), "it changed");
+        assert!(!later.waits("b", 7));
+        let due = later.next().unwrap();
+        assert!(due >= second(11));
+        assert!(!later.take_due(second(10)));
+        assert!(later.take_due(due));
+        assert!(!later.waits("a", 7));
+        assert_eq!(later.next(), None, "what is due wakes the loop once");
+        later.failed("a", 7, Class::Transient, due);
+        assert!(later.next().unwrap() >= due + second(2), "it waits longer");
+        later.succeeded("a");
+        later.failed("b", 1, Class::Invalid, due);
+        assert_eq!(later.next(), None);
+        assert!(!later.take_due(due + Duration::from_hours(1)));
+        assert!(later.waits("b", 1));
+        later.lift("b");
+        assert!(!later.waits("b", 1));
+    }
 
     #[test]
     fn what_only_a_writer_does_wakes_nobody_else() {

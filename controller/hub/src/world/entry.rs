@@ -133,6 +133,10 @@ impl Entry {
     }
 }
 
+/// Where a pod spec says which nodes it needs.
+const REQUIRED_AFFINITY: &str =
+    "affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+
 /// Node labels that pod templates select by, as far as they are written plainly.
 fn label_keys(manifests: &[Manifest]) -> BTreeSet<String> {
     let templates = [
@@ -145,8 +149,16 @@ fn label_keys(manifests: &[Manifest]) -> BTreeSet<String> {
             .iter()
             .filter_map(|t| m.0.pointer(&format!("{t}/nodeSelector"))?.as_object())
     });
+    let terms = manifests.iter().flat_map(|m| {
+        let at = |t: &&str| m.0.pointer(&format!("{t}/{REQUIRED_AFFINITY}"))?.as_array();
+        templates.iter().filter_map(at).flatten()
+    });
+    let expressions =
+        terms.flat_map(|term| term["matchExpressions"].as_array().into_iter().flatten());
+    let affinities = expressions.filter_map(|one| Some(one["key"].as_str()?.to_owned()));
     selectors
         .flat_map(|selector| selector.keys().cloned())
+        .chain(affinities)
         .collect()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
+use heyun_plan::member_names::member_of_namespace;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
@@ -14,7 +15,12 @@ use crate::watch::Change;
 pub trait Named: ResourceExt {
     /// The name: of the object, of its member, or namespace/name.
     fn table_name(&self) -> String {
-        self.name_any()
+        Self::name_of(&self.namespace().unwrap_or_default(), &self.name_any())
+    }
+
+    /// The same of an object of which no more is known.
+    fn name_of(_namespace: &str, name: &str) -> String {
+        name.to_owned()
     }
 }
 
@@ -25,20 +31,14 @@ impl Named for Quota {}
 impl Named for Namespace {}
 impl Named for PriorityClass {}
 impl Named for Placement {
-    fn table_name(&self) -> String {
-        format!(
-            "{}/{}",
-            self.namespace().unwrap_or_default(),
-            self.name_any()
-        )
+    fn name_of(namespace: &str, name: &str) -> String {
+        format!("{namespace}/{name}")
     }
 }
 impl Named for Sketch {
-    fn table_name(&self) -> String {
-        let namespace = self.namespace().unwrap_or_default();
-        namespace
-            .strip_prefix("heyun-member-")
-            .unwrap_or(&namespace)
+    fn name_of(namespace: &str, _name: &str) -> String {
+        member_of_namespace(namespace)
+            .unwrap_or(namespace)
             .to_owned()
     }
 }
@@ -47,6 +47,7 @@ impl Named for Sketch {
 #[derive(Debug)]
 pub struct Table<K> {
     objects: BTreeMap<String, K>,
+    unread: Unread<String>,
     rest: Option<BTreeSet<String>>,
     listed: bool,
 }
@@ -55,8 +56,55 @@ impl<K> Default for Table<K> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
+            unread: Unread::default(),
             rest: None,
             listed: false,
+        }
+    }
+}
+
+/// Objects that are there and cannot be read, by a hub that is older than they are. An object that
+/// is not understood is not one that is gone.
+#[derive(Debug)]
+pub struct Unread<T> {
+    /// These.
+    pub now: BTreeSet<T>,
+    /// Those that a list under way has not shown again.
+    rest: Option<BTreeSet<T>>,
+}
+
+impl<T> Default for Unread<T> {
+    fn default() -> Self {
+        Self {
+            now: BTreeSet::new(),
+            rest: None,
+        }
+    }
+}
+
+impl<T: Ord + Clone> Unread<T> {
+    /// A list begins.
+    pub fn begin(&mut self) {
+        self.rest = Some(self.now.clone());
+    }
+
+    /// One was seen; whether it is new.
+    pub fn add(&mut self, key: T) -> bool {
+        if let Some(rest) = &mut self.rest {
+            rest.remove(&key);
+        }
+        self.now.insert(key)
+    }
+
+    /// One was read, or is gone.
+    pub fn forget(&mut self, key: &T) {
+        self.now.remove(key);
+    }
+
+    /// The list is complete: what it did not show is gone.
+    pub fn complete(&mut self) {
+        for key in self.rest.take().unwrap_or_default() {
+            self.now.remove(&key);
         }
     }
 }
@@ -98,6 +146,11 @@ impl<K> Table<K> {
         self.objects.values()
     }
 
+    /// Whether there is an object of that name that could not be read as it is now.
+    pub fn is_unread(&self, name: &str) -> bool {
+        self.unread.now.contains(name)
+    }
+
     /// Whether the first list is complete.
     pub fn is_listed(&self) -> bool {
         self.listed
@@ -109,10 +162,14 @@ impl<K: Named> Table<K> {
     pub fn take(&mut self, change: Change<K>) -> Effect {
         let mut effect = Effect::default();
         match change {
-            Change::Begin => self.rest = Some(self.objects.keys().cloned().collect()),
+            Change::Begin => {
+                self.rest = Some(self.objects.keys().cloned().collect());
+                self.unread.begin();
+            }
             Change::Apply(object) => effect.names.extend(self.put(*object)),
             Change::Delete(object) => {
                 let name = object.table_name();
+                self.unread.forget(&name);
                 if self.objects.remove(&name).is_some() {
                     effect.names.push(name);
                 }
@@ -122,6 +179,7 @@ impl<K: Named> Table<K> {
                     self.objects.remove(&name);
                     effect.names.push(name);
                 }
+                self.unread.complete();
                 effect.completed = !self.listed;
                 self.listed = true;
             }
@@ -130,7 +188,14 @@ impl<K: Named> Table<K> {
                 name,
                 error,
             } => {
-                tracing::warn!(?namespace, name, error, "an object cannot be read");
+                let key = K::name_of(namespace.as_deref().unwrap_or_default(), &name);
+                // It is there: what was held of it stays, and it counts as nothing else.
+                if let Some(rest) = &mut self.rest {
+                    rest.remove(&key);
+                }
+                if self.unread.add(key) {
+                    tracing::error!(?namespace, name, error, "an object cannot be read");
+                }
             }
         }
         effect
@@ -142,6 +207,7 @@ impl<K: Named> Table<K> {
         if let Some(rest) = &mut self.rest {
             rest.remove(&name);
         }
+        self.unread.forget(&name);
         if self
             .objects
             .get(&name)

@@ -1,0 +1,98 @@
+use heyun_crds::Workload;
+use heyun_crds::workload::WorkloadSpec;
+
+use super::*;
+
+fn workload(name: &str, version: u64) -> Workload {
+    let mut object = Workload::new(name, WorkloadSpec::default());
+    object.metadata.namespace = Some("ns".into());
+    object.metadata.resource_version = Some(version.to_string());
+    object
+}
+
+fn unreadable<K>(namespace: Option<&str>, name: &str) -> Change<K> {
+    Change::Unreadable {
+        namespace: namespace.map(str::to_owned),
+        name: name.into(),
+        error: "unknown variant".into(),
+    }
+}
+
+fn see(world: &mut World, all: impl IntoIterator<Item = Seen>) {
+    let mut dirty = Dirty::default();
+    for seen in all {
+        world.see(seen, &mut dirty);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_gone() {
+    let mut world = World::default();
+    let list = |world: &mut World, shown: Change<Workload>| {
+        see(
+            world,
+            [Change::Begin, shown, Change::Complete].map(Seen::Workload),
+        );
+    };
+    list(&mut world, Change::Apply(Box::new(workload("a", 1))));
+    list(&mut world, unreadable(Some("ns"), "a"));
+    let key = WorkloadKey::new("ns", "a");
+    assert!(world.workloads.contains_key(&key) && world.unread.now.contains(&key));
+    list(&mut world, Change::Apply(Box::new(workload("a", 2))));
+    assert!(world.unread.now.is_empty());
+    list(&mut world, unreadable(Some("ns"), "b"));
+    assert!(
+        !world.workloads.contains_key(&key),
+        "it was not in the list"
+    );
+    assert!(world.unread.now.contains(&WorkloadKey::new("ns", "b")));
+    list(&mut world, Change::Apply(Box::new(workload("c", 3))));
+    assert!(world.unread.now.is_empty(), "b was not in the list");
+
+    see(
+        &mut world,
+        [Change::Begin, unreadable(None, "city"), Change::Complete].map(Seen::MemberCluster),
+    );
+    assert!(world.members.is_unread("city") && !world.members.is_unread("town"));
+}
+
+#[test]
+fn a_kind_that_is_listed_twice_completes_no_other() {
+    let mut world = World::default();
+    for _ in 0..KINDS {
+        see(
+            &mut world,
+            [Change::Begin, Change::Complete].map(Seen::Work),
+        );
+    }
+    assert!(!world.is_complete());
+}
+
+#[test]
+fn label_keys_are_counted_once_and_nobody_takes_them_all() {
+    let mut world = World::default();
+    let pinned = |namespace: &str, name: &str, keys: &[String]| {
+        let mut object = workload(name, 1);
+        object.metadata.namespace = Some(namespace.into());
+        let selector: serde_json::Value = keys
+            .iter()
+            .map(|key| (key.clone(), serde_json::Value::from("x")))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let pod = serde_json::json!({"kind": "Pod", "spec": {"nodeSelector": selector}});
+        object.spec.manifests = vec![heyun_crds::workload::Manifest(pod)];
+        Seen::Workload(Change::Apply(Box::new(object)))
+    };
+    for n in 0..80 {
+        see(
+            &mut world,
+            [pinned("a", &format!("same-{n}"), &["same".into()])],
+        );
+    }
+    let many: Vec<String> = (0..100).map(|n| format!("key-{n:03}")).collect();
+    see(&mut world, [pinned("b", "greedy", &many)]);
+    see(&mut world, [pinned("c", "late", &["zone".into()])]);
+    let keys = world.label_keys();
+    assert_eq!(keys.len(), LABEL_KEYS_MAX);
+    assert!(keys.contains("same") && keys.contains("zone"), "{keys:?}");
+}
