@@ -375,7 +375,7 @@ impl World {
 
     /// Node labels that any Flavor names, the one that architectures are told by, and those that
     /// Workloads name: what a sketch must tell apart. Flavors come first; of what is left no
-    /// namespace takes more than [`LABEL_KEYS_EACH`] while others want some.
+    /// namespace takes more than a few while others want some.
     pub fn label_keys(&self) -> BTreeSet<String> {
         let mut keys: BTreeSet<String> = BTreeSet::from([ARCH.to_owned()]);
         for spec in self.flavor_specs.values() {
