@@ -5,6 +5,7 @@
 //! the status that was read, with a guard, so that nothing is written when nothing changed and
 //! nothing of somebody else's is overwritten.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use heyun_crds::labels::{EPOCH, MANAGER, RETIRE};
@@ -158,6 +159,20 @@ async fn mark<K: Object>(
         "annotations".into(),
         json!({EPOCH: epoch.to_string(), RETIRE: retired}),
     );
+    let body = json!({"metadata": metadata});
+    api.patch(&object.name_any(), &manager(), &Patch::Merge(body))
+        .await
+}
+
+/// Adds labels to an object that is still the version that was read: what somebody set in between
+/// is a conflict and is not overwritten.
+pub async fn add_labels<K: Object>(
+    api: &Api<K>,
+    object: &K,
+    labels: &BTreeMap<String, String>,
+) -> Result<K, kube::Error> {
+    let mut metadata = guarded(object, Guard::Version);
+    metadata.insert("labels".into(), json!(labels));
     let body = json!({"metadata": metadata});
     api.patch(&object.name_any(), &manager(), &Patch::Merge(body))
         .await

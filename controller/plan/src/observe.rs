@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::common::{Taint, TaintEffect, Toleration, TolerationOperator};
-use heyun_crds::conditions::{ConditionType, condition};
+use heyun_crds::conditions::{ConditionType, Reason, condition};
 use heyun_crds::member_cluster::{MemberMode, Mlps};
 use heyun_crds::sketch::Bound;
 use heyun_crds::tenant::TenantKind;
@@ -149,14 +149,19 @@ fn readiness(object: &MemberCluster) -> Readiness {
     }
 }
 
-/// Closed for new work: by its administrator, because nothing is written there, because it is
-/// leaving, or because it is not accepted (two names for one cluster, say).
+/// Closed for new work: by its administrator, because nothing is written there (its fence or what
+/// stands on it is ahead of this hub, too), because it is leaving, or because it is not accepted
+/// (two names for one cluster, say).
 fn is_closed(object: &MemberCluster) -> bool {
     let conditions = object
         .status
         .as_ref()
         .map_or(&[][..], |status| &status.conditions);
+    let ahead = [Reason::FenceAhead.as_str(), Reason::Recovering.as_str()];
+    let writes_nothing = condition(conditions, ConditionType::Schedulable)
+        .is_some_and(|c| c.status == "False" && ahead.contains(&c.reason.as_str()));
     object.spec.unschedulable
+        || writes_nothing
         || object.spec.mode == MemberMode::Observe
         || object.metadata.deletion_timestamp.is_some()
         || condition(conditions, ConditionType::Accepted).is_some_and(|c| c.status == "False")

@@ -91,6 +91,25 @@ fn an_application_of_many_shapes_is_ready_and_equals_its_input() {
         wrong.len(),
         wrong.join("\n")
     );
+    for member in &members {
+        no_pod_reaches_its_node(shared, member, ns);
+    }
+}
+
+/// The member itself refuses a tenant's pod that would reach its node: the wall is the pod security
+/// standard of the namespace, and it says so.
+fn no_pod_reaches_its_node(shared: &Shared, member: &str, ns: &str) {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: intruder}\nspec:\n  \
+               containers: [{name: main, image: x, securityContext: {privileged: true}}]\n  \
+               volumes: [{name: node, hostPath: {path: /}}]\n";
+    let args = ["create", "--dry-run=server", "-n", ns, "-f", "-"];
+    let said = match shared.member(member).run_with(&args, pod) {
+        Ok(said) => panic!("{member} takes a privileged pod: {said}"),
+        Err(refusal) => refusal.to_string(),
+    };
+    for part in ["violates PodSecurity \"baseline", "privileged", "hostPath"] {
+        assert!(said.contains(part), "{member}: {said}");
+    }
 }
 
 fn on_member(shared: &Shared, member: &str, ns: &str, kind: &str, name: &str) -> Option<Value> {

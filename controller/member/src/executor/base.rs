@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use crate::apply::{Force, apply};
+use crate::apply::{Force, add_labels, apply};
 use crate::client::{CALL_LIMIT, TenantClient, within};
 use crate::error::{Class, Classify as _, Error};
 
@@ -23,6 +23,14 @@ use crate::error::{Class, Classify as _, Error};
 const VERIFIED_FOR: Duration = Duration::from_mins(10);
 /// How long after a binding was written the member's authorizer may not know it yet.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
+
+/// The label that says which pod security standard a namespace enforces.
+const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
+/// The label that says of which version of Kubernetes that standard is.
+const POD_SECURITY_VERSION: &str = "pod-security.kubernetes.io/enforce-version";
+/// The standard of tenants' namespaces: no pod of theirs reaches its node (privileged containers,
+/// paths, ports and namespaces of the host).
+const STANDARD: &str = "baseline";
 
 /// A tenant's namespace on the member, ready to be applied to.
 #[derive(Debug)]
@@ -78,6 +86,7 @@ impl Bases {
         let found = find_namespace(claim).await?;
         if let Some(namespace) = &found {
             refuse_foreign(namespace, claim)?;
+            raise_wall(namespace, claim).await?;
         } else {
             create_namespace(claim).await?;
         }
@@ -251,6 +260,7 @@ async fn create_namespace(claim: Claim<'_>) -> Result<(), Error> {
         claim.work.spec.tenant_uid.clone(),
     );
     own.insert(labels::TENANT.into(), claim.work.spec.tenant.clone());
+    own.extend(wall(&Namespace::default()));
     let namespace = Namespace {
         metadata,
         ..Namespace::default()
@@ -264,11 +274,42 @@ async fn create_namespace(claim: Claim<'_>) -> Result<(), Error> {
         Ok(_) => Ok(()),
         // Two Works of one tenant came at once: whose it is stands on it.
         Err(error) if error.class() == Class::Conflict => match find_namespace(claim).await? {
-            Some(found) => refuse_foreign(&found, claim),
+            Some(found) => {
+                refuse_foreign(&found, claim)?;
+                raise_wall(&found, claim).await
+            }
             None => Err(error),
         },
         Err(error) => Err(error),
     }
+}
+
+/// The labels of the pod security standard that a namespace lacks. One that says what it enforces
+/// keeps it, whatever it is: no tenant can write there, so a platform administrator did.
+fn wall(namespace: &Namespace) -> BTreeMap<String, String> {
+    let held = namespace.metadata.labels.as_ref();
+    let has = |key: &str| held.is_some_and(|labels| labels.contains_key(key));
+    if has(POD_SECURITY) {
+        return BTreeMap::new();
+    }
+    [(POD_SECURITY, STANDARD), (POD_SECURITY_VERSION, "latest")]
+        .into_iter()
+        .filter(|(key, _)| !has(key))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Lets the namespace enforce the pod security standard where it enforces none.
+async fn raise_wall(namespace: &Namespace, claim: Claim<'_>) -> Result<(), Error> {
+    let missing = wall(namespace);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let api: Api<Namespace> = Api::all(claim.member.clone());
+    let doing = format!("label Namespace {} for pod security", claim.namespace());
+    within(CALL_LIMIT, doing, add_labels(&api, namespace, &missing))
+        .await
+        .map(|_| ())
 }
 
 fn meta(name: &str, namespace: Option<&str>, number: i64) -> ObjectMeta {
@@ -340,4 +381,34 @@ async fn ensure_binding(claim: Claim<'_>, role: &str, to: &Subject) -> Result<bo
     within(CALL_LIMIT, doing, apply(&api, &wanted, None, Force::Yes))
         .await
         .map(|_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespace(labels: &[(&str, &str)]) -> Namespace {
+        let mut namespace = Namespace::default();
+        let pairs = labels.iter();
+        let pairs = pairs.map(|&(key, value)| (key.to_owned(), value.to_owned()));
+        namespace.metadata.labels = Some(pairs.collect());
+        namespace
+    }
+
+    #[test]
+    fn a_namespace_enforces_baseline_unless_an_administrator_said_otherwise() {
+        let both: BTreeMap<String, String> = [
+            (POD_SECURITY.to_owned(), "baseline".to_owned()),
+            (POD_SECURITY_VERSION.to_owned(), "latest".to_owned()),
+        ]
+        .into();
+        assert_eq!(wall(&Namespace::default()), both);
+        assert_eq!(wall(&namespace(&[("a", "b")])), both);
+        for level in ["baseline", "restricted", "privileged"] {
+            assert!(wall(&namespace(&[(POD_SECURITY, level)])).is_empty());
+        }
+        let pinned = wall(&namespace(&[(POD_SECURITY_VERSION, "v1.36")]));
+        assert_eq!(pinned.len(), 1, "a version that was pinned stays");
+        assert_eq!(pinned[POD_SECURITY], "baseline");
+    }
 }

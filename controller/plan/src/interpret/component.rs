@@ -102,10 +102,7 @@ fn template_at<'v>(root: &At<'v>, kind: ComponentKind, notes: &mut Notes<'_>) ->
 /// Classes that the pods themselves name.
 fn classes_of(pod: &Pod) -> BTreeSet<String> {
     let mut classes = BTreeSet::new();
-    // The two classes that every Kubernetes has.
-    let priority = pod.priority_class.iter();
-    let own = priority.filter(|p| !p.starts_with("system-"));
-    classes.extend(own.map(|p| format!("priority/{p}")));
+    classes.extend(pod.priority_class.iter().map(|p| format!("priority/{p}")));
     classes.extend(pod.runtime_class.iter().map(|r| format!("runtime/{r}")));
     classes.extend(pod.storage_classes.iter().map(|s| format!("storage/{s}")));
     classes

@@ -115,8 +115,22 @@ pub(crate) fn read(template: &At<'_>, notes: &mut Notes<'_>) -> Pod {
             );
         }
     }
+    priority(&pod, &spec, notes);
     other_unchecked(&spec, &mut pod, notes);
     pod
+}
+
+/// Prefix of the classes that Kubernetes keeps for what a cluster cannot do without.
+const SYSTEM_CLASSES: &str = "system-";
+
+/// Pods of a tenant never push aside those of the member itself.
+fn priority(pod: &Pod, spec: &At<'_>, notes: &mut Notes<'_>) {
+    let class = pod.priority_class.as_deref();
+    if let Some(class) = class.filter(|class| class.starts_with(SYSTEM_CLASSES)) {
+        let problem = format!("{} is a class of the member's own pods", shown(class));
+        let fix = "name a PriorityClass of the platform, or remove it";
+        notes.add(&spec.path_of("priorityClassName"), problem, fix);
+    }
 }
 
 fn other_unchecked(spec: &At<'_>, pod: &mut Pod, notes: &mut Notes<'_>) {

@@ -683,6 +683,14 @@ fn bad_manifests_are_refused_with_value_place_and_fix() {
             "\"heyun-deployer\" is the platform's account",
         ),
         (
+            named(
+                "/spec/template/spec/priorityClassName",
+                json!("system-node-critical"),
+            ),
+            "spec.template.spec.priorityClassName: \"system-node-critical\" is a class of the \
+             member's own pods; name a PriorityClass of the platform, or remove it",
+        ),
+        (
             named("/spec/replicas", json!(-1)),
             "spec.replicas: -1 is not a whole number",
         ),

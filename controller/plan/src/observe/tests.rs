@@ -602,3 +602,26 @@ fn a_snapshot_charges_what_is_held_once() {
     assert_eq!(snapshot.quotas.own_charge(node, &cpu()), 4000);
     assert_eq!(snapshot.tenants.len(), 3);
 }
+
+#[test]
+fn a_member_that_is_ahead_of_the_hub_is_closed() {
+    for (reason, closed) in [
+        (Reason::FenceAhead, true),
+        (Reason::Recovering, true),
+        (Reason::Unreachable, false),
+    ] {
+        let mut object = cluster();
+        let conditions = &mut object.status.as_mut().unwrap().conditions;
+        set_condition(
+            conditions,
+            ConditionType::Schedulable,
+            Some(false),
+            reason.as_str(),
+            "",
+            None,
+            &at(60),
+        );
+        let seen = member(&object, None, &[]);
+        assert_eq!(seen.unschedulable, closed, "{}", reason.as_str());
+    }
+}
