@@ -16,6 +16,7 @@ use std::time::Duration;
 use heyun_crds::MemberCluster;
 use heyun_crds::member_cluster::{MemberClusterStatus, MemberMode};
 use heyun_member::clock::Clock;
+use heyun_member::error::{Class, requeue};
 use heyun_member::executor::Scope;
 use heyun_member::watch::SketchInputs;
 use heyun_member::worker::{
@@ -61,9 +62,38 @@ struct Member {
     /// What the worker was prepared from: endpoint, credential, mode.
     basis: Option<prepare::Basis>,
     again_at: Option<Duration>,
+    /// When its Secret is read again, since the member refuses what was in it.
+    renew_at: Option<Duration>,
     known: Known,
     writing: bool,
     amounts_at: Duration,
+}
+
+impl Member {
+    /// A credential that is refused may be renewed: its Secret is read again after a while.
+    fn renews(&mut self, event: &MemberEvent, name: &str, now: Duration) {
+        match event {
+            MemberEvent::Probed(Ok(_)) => self.renew_at = None,
+            MemberEvent::Probed(Err(failure)) if failure.class == Class::Denied => {
+                if let Some(pause) = requeue(Class::Denied, 0, name) {
+                    self.renew_at.get_or_insert(now + pause);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When it must be looked at again.
+    fn due(&self) -> Option<Duration> {
+        self.again_at.into_iter().chain(self.renew_at).min()
+    }
+
+    /// Forgets what is due; true when it is to be prepared.
+    fn take_due(&mut self, now: Duration) -> bool {
+        let again = self.again_at.take_if(|at| *at <= now).is_some();
+        let renews = self.renew_at.take_if(|at| *at <= now).is_some();
+        renews || (again && self.handle.is_none())
+    }
 }
 
 /// Every member, with its worker.
@@ -135,6 +165,7 @@ impl Fleet {
             }
             if object.spec.mode == MemberMode::Pull {
                 member.handle = None;
+                member.renew_at = None;
                 continue;
             }
             let basis = prepare::Basis::of(object);
@@ -142,6 +173,7 @@ impl Fleet {
                 member.handle = None;
                 member.basis = Some(basis);
                 member.again_at = None;
+                member.renew_at = None;
                 self.prepare(name, object, world);
             }
             self.show(world, name);
@@ -180,7 +212,7 @@ impl Fleet {
 
     /// When a member must be looked at again.
     pub fn next_due(&self) -> Option<Duration> {
-        self.members.values().filter_map(|m| m.again_at).min()
+        self.members.values().filter_map(Member::due).min()
     }
 
     /// Prepares again what could not be prepared, and writes amounts that waited.
@@ -189,17 +221,15 @@ impl Fleet {
         let due: Vec<String> = self
             .members
             .iter()
-            .filter(|(_, m)| m.again_at.is_some_and(|at| at <= now))
+            .filter(|(_, m)| m.due().is_some_and(|at| at <= now))
             .map(|(name, _)| name.clone())
             .collect();
         for name in due {
-            if let Some(member) = self.members.get_mut(&name) {
-                member.again_at = None;
-                if member.handle.is_none()
-                    && let Some(object) = world.members.get(&name)
-                {
-                    self.prepare(&name, object, world);
-                }
+            if let Some(member) = self.members.get_mut(&name)
+                && member.take_due(now)
+                && let Some(object) = world.members.get(&name)
+            {
+                self.prepare(&name, object, world);
             }
             self.show(world, &name);
         }
@@ -241,6 +271,7 @@ impl Fleet {
                     handle.probe_now();
                     return false;
                 }
+                member.renews(&report.event, &name, self.clock.monotonic());
                 member.known.take(report.event);
                 self.show(world, &name);
                 false
@@ -268,6 +299,8 @@ impl Fleet {
         let Some(object) = world.members.get(&name) else {
             return false;
         };
+        // One that was prepared anew, since its credential was refused.
+        member.handle = None;
         match result {
             Ok(client) => {
                 member.known.refusal = None;
@@ -382,4 +415,49 @@ fn twin(world: &World, object: &MemberCluster) -> Option<String> {
         .filter(|other| other.name_any() != object.name_any() && order(other) < order(object))
         .find(|other| other.spec.endpoint.as_deref() == Some(endpoint))
         .map(ResourceExt::name_any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heyun_member::probe::{Probe, ProbeFailure};
+
+    fn refused(class: Class) -> MemberEvent {
+        MemberEvent::Probed(Err(ProbeFailure {
+            class,
+            message: String::new(),
+        }))
+    }
+
+    #[test]
+    fn a_refused_credential_is_read_again_once_in_a_while() {
+        let at = Duration::from_secs;
+        let mut member = Member::default();
+        member.renews(&refused(Class::Unreachable), "gz", at(0));
+        assert_eq!(member.due(), None);
+        member.renews(&refused(Class::Denied), "gz", at(0));
+        let due = member.due().unwrap();
+        assert!(due >= at(300));
+        // Each further probe says the same: it does not put it off.
+        member.renews(&refused(Class::Denied), "gz", at(30));
+        assert_eq!(member.due(), Some(due));
+        assert!(!member.take_due(at(60)));
+        assert!(member.take_due(due));
+        assert_eq!(member.due(), None, "not again before the next refusal");
+    }
+
+    #[test]
+    fn a_member_that_answers_keeps_its_credential() {
+        let mut member = Member::default();
+        member.renews(&refused(Class::Denied), "gz", Duration::ZERO);
+        let probe = Probe {
+            ready: true,
+            message: String::new(),
+            version: String::new(),
+            cluster_id: String::new(),
+            apis: Arc::default(),
+        };
+        member.renews(&MemberEvent::Probed(Ok(probe)), "gz", Duration::ZERO);
+        assert_eq!(member.due(), None);
+    }
 }

@@ -49,10 +49,9 @@ pub fn plan(tenant: &Tenant, node: &TenantNode, now: &Time) -> Plan {
         .flat_map(|name| {
             [
                 owners(name, &tenant.spec.owners),
-                Some(secrets(name, SECRETS_READER_ROLE)),
+                secrets(name, SECRETS_READER_ROLE),
             ]
         })
-        .flatten()
         .collect();
     Plan {
         tenant: node.name.clone(),
@@ -133,7 +132,9 @@ fn binding(namespace: &str, name: &str, role: &str, subjects: Vec<Subject>) -> R
     }
 }
 
-fn owners(namespace: &str, owners: &[Owner]) -> Option<RoleBinding> {
+/// Binds the owners of a tenant. Where it has none it is bound to nobody, which is written too: a
+/// binding that is not applied keeps the owners of before.
+fn owners(namespace: &str, owners: &[Owner]) -> RoleBinding {
     let subject = |owner: &Owner| Subject {
         api_group: (owner.kind != OwnerKind::ServiceAccount)
             .then(|| "rbac.authorization.k8s.io".to_owned()),
@@ -141,8 +142,8 @@ fn owners(namespace: &str, owners: &[Owner]) -> Option<RoleBinding> {
         name: owner.name.clone(),
         namespace: owner.namespace.clone(),
     };
-    let subjects: Vec<Subject> = owners.iter().map(subject).collect();
-    (!subjects.is_empty()).then(|| binding(namespace, OWNER_ROLE, OWNER_ROLE, subjects))
+    let subjects = owners.iter().map(subject).collect();
+    binding(namespace, OWNER_ROLE, OWNER_ROLE, subjects)
 }
 
 /// Lets the hub at the Secrets of this namespace, as far as the role goes.
@@ -183,4 +184,29 @@ pub async fn apply(
         Guard::Uid,
     )
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn owners_are_bound_and_the_last_one_is_revoked() {
+        let owner = Owner {
+            kind: OwnerKind::Group,
+            name: "admins".to_owned(),
+            namespace: None,
+        };
+        let applied = |list: &[Owner]| serde_json::to_value(owners("a", list)).unwrap();
+        let group = "rbac.authorization.k8s.io";
+        assert_eq!(
+            applied(&[owner])["subjects"],
+            json!([{"apiGroup": group, "kind": "Group", "name": "admins"}])
+        );
+        let none = applied(&[]);
+        assert_eq!(none["metadata"]["name"], OWNER_ROLE);
+        // Sent, and empty: what is left out of an apply might stay.
+        assert_eq!(none["subjects"], json!([]));
+    }
 }

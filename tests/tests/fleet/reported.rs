@@ -264,3 +264,36 @@ fn an_image_of_a_foreign_registry() {
     shared.ready(ns, "ours");
     assert_eq!(shared.pods(ns), pods);
 }
+
+#[test]
+fn owners_that_are_removed_have_no_rights_left() {
+    let (shared, _turn) = fleet();
+    let tenant = TestTenant::new(shared, "fleet-owners", 1);
+    let ns = tenant.name.as_str();
+    let bound_to = |wanted: &Value| {
+        shared.eventually("the binding of the owners", || {
+            let binding = shared.get("rolebinding", ns, "heyun-tenant-owner")?;
+            let found = binding["subjects"].as_array().map_or(0, Vec::len);
+            if json!(found) == *wanted {
+                Ok(())
+            } else {
+                Err(binding.to_string())
+            }
+        });
+    };
+    let may = ["auth", "can-i", "create", "workloads.heyun.dev", "-n", ns];
+    let as_owner = ["--as", "someone", "--as-group", "fleet-owners:admins"];
+    let may = [&may[..], &as_owner].concat();
+    bound_to(&json!(1));
+    assert_eq!(shared.hub().run(&may).unwrap().trim(), "yes");
+    let none = r#"{"spec":{"owners":[]}}"#;
+    let patch = ["patch", "tenant", ns, "--type=merge", "-p", none];
+    shared.hub().run(&patch).unwrap();
+    bound_to(&json!(0));
+    // `can-i` ends with 1 where the answer is no; the authorizer learns of the binding a little later.
+    shared.eventually("the rights to be gone", || match shared.hub().run(&may) {
+        Ok(said) => Err(said),
+        Err(refused) if refused.to_string().contains("exit status: 1") => Ok(()),
+        Err(other) => Err(other.to_string()),
+    });
+}
