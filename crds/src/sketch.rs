@@ -115,4 +115,8 @@ pub struct Bound {
     pub component: String,
     /// Pods that are on a node and not terminal.
     pub replicas: u32,
+    /// Flavor of the nodes they are on; `-`: no Flavor matches. Absent: the watcher is older and
+    /// does not tell. Example: `general-amd64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<String>,
 }

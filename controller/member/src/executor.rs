@@ -304,11 +304,14 @@ impl Executor {
         if work.spec.deletion_policy == DeletionPolicy::Delete {
             let left = self.prune_all(work, &name, &mut synced).await?;
             let pods = self.parts.pods.of_work(&name);
-            if !left.is_empty() || pods.is_some_and(|pods| pods > 0) {
+            if !left.is_empty() || may_have_pods(pods) {
                 synced.waits(Class::Transient);
                 let mut synced = self.conclude(work, left, false, synced).await?;
                 if synced.message.is_empty() {
-                    synced.message = format!("{} pods are still there", pods.unwrap_or(0));
+                    synced.message = match pods {
+                        Some(pods) => format!("{pods} pods are still there"),
+                        None => "which pods are still there is not known yet".to_owned(),
+                    };
                 }
                 return Ok(synced);
             }
@@ -463,6 +466,11 @@ impl Synced {
     }
 }
 
+/// While the pods are not listed there may be some: what is not known is not gone.
+fn may_have_pods(pods: Option<u32>) -> bool {
+    pods.is_none_or(|pods| pods > 0)
+}
+
 fn name_of(work: &Work) -> String {
     work.metadata.name.clone().unwrap_or_default()
 }
@@ -472,5 +480,17 @@ fn add_missing(keys: &mut Vec<ObjectKey>, more: impl IntoIterator<Item = ObjectK
         if !keys.iter().any(|held| held.is_same_object(&key)) {
             keys.push(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_does_not_go_while_its_pods_are_not_known() {
+        assert!(may_have_pods(None));
+        assert!(may_have_pods(Some(1)));
+        assert!(!may_have_pods(Some(0)));
     }
 }

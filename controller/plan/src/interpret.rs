@@ -39,6 +39,7 @@ pub use replicas::{
 pub(crate) use error::shown;
 pub(crate) use kinds::group_of;
 pub(crate) use object::place;
+pub(crate) use replicas::cap_hpa_bounds;
 
 use object::Object;
 

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod guard;
 pub mod health;
 pub mod interpret;
+pub mod live;
 pub mod member_names;
 pub mod observe;
 pub mod render;

@@ -18,11 +18,12 @@ use heyun_crds::member_cluster::{MemberMode, Mlps};
 use heyun_crds::sketch::Bound;
 use heyun_crds::tenant::TenantKind;
 use heyun_crds::{Flavor, MemberCluster, Sketch};
+use heyun_scheduler::quota::NO_FLAVOR;
 use heyun_scheduler::request::{LabelOp, LabelRequirement, TolerationOp, WorkloadKey};
 use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Readiness};
 use heyun_scheduler::{Snapshot, request as scheduler_request};
 
-use crate::interpret::is_component;
+use crate::interpret::component_label;
 use crate::tenants::{TenantNode, TenantTree};
 
 /// What one Workload holds, with what is needed to charge it.
@@ -247,22 +248,24 @@ pub(crate) fn toleration(toleration: &Toleration) -> scheduler_request::Tolerati
     }
 }
 
-/// What is charged on a member and not yet seen there on a node.
+/// What is charged on a member and not yet seen there on a node of the flavor it is charged in.
 ///
-/// The sketch counts pods of a component without their flavor; where a component holds two (it
-/// is moving between them) the pods that are seen are taken to be those that were there before,
-/// so that nothing that is still to come is missed.
+/// A watcher that is older counts pods without their flavor; where a component then holds two (it
+/// is moving between them) the pods that are seen are set against the one and then the other, so
+/// that each counts once.
 fn in_flight(charged: &[(&str, &HeldEntry)], bound: &[Bound]) -> Vec<InFlight> {
-    let mut seen: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    // A watcher tells the name of a component or its label; the label of a label is itself.
+    let mut told: BTreeMap<(&str, String), Seen<'_>> = BTreeMap::new();
+    for pods in bound {
+        let key = (pods.work.as_str(), component_label(&pods.component));
+        let seen = told.entry(key).or_default();
+        seen.add(pods.flavor.as_deref(), i64::from(pods.replicas));
+    }
     let mut found = Vec::new();
-    for (work, entry) in charged.iter().filter(|(_, entry)| entry.replicas > 0) {
-        let left = seen.entry((work, &entry.component)).or_insert_with(|| {
-            let ours = bound.iter().filter(|b| b.work == *work);
-            let ours = ours.filter(|b| is_component(&b.component, &entry.component));
-            ours.map(|b| i64::from(b.replicas)).sum()
-        });
-        let there = entry.replicas.min(*left);
-        *left -= there;
+    for &(work, entry) in charged.iter().filter(|(_, entry)| entry.replicas > 0) {
+        let key = (work, component_label(&entry.component));
+        let seen = told.entry(key).or_default();
+        let there = seen.take(&entry.flavor, entry.replicas);
         if entry.replicas > there {
             found.push(InFlight {
                 flavor: entry.flavor.clone(),
@@ -272,6 +275,43 @@ fn in_flight(charged: &[(&str, &HeldEntry)], bound: &[Bound]) -> Vec<InFlight> {
         }
     }
     found
+}
+
+/// Pods of one component that are seen on nodes and not yet set against what is charged.
+#[derive(Default)]
+struct Seen<'a> {
+    /// By the flavor of their nodes.
+    told: BTreeMap<&'a str, i64>,
+    /// Whose flavor is not told.
+    untold: i64,
+}
+
+impl<'a> Seen<'a> {
+    fn add(&mut self, flavor: Option<&'a str>, pods: i64) {
+        let sum = match flavor {
+            Some(flavor) => self.told.entry(flavor).or_default(),
+            None => &mut self.untold,
+        };
+        *sum = sum.saturating_add(pods);
+    }
+
+    /// Sets pods against at most `most` that are charged in a flavor; says how many. What asks for
+    /// no node may be on any.
+    fn take(&mut self, flavor: &str, most: i64) -> i64 {
+        let mut taken = 0;
+        let mut from = |pods: &mut i64| {
+            let some = (*pods).min(most - taken);
+            *pods -= some;
+            taken += some;
+        };
+        if flavor == NO_FLAVOR {
+            self.told.values_mut().for_each(&mut from);
+        } else if let Some(pods) = self.told.get_mut(flavor) {
+            from(pods);
+        }
+        from(&mut self.untold);
+        taken
+    }
 }
 
 /// A Flavor as the scheduler sees it.

@@ -6,6 +6,8 @@
 //! - Replicas: `spec.replicas` of Deployment, ReplicaSet, ReplicationController and StatefulSet;
 //!   where they are divided also `spec.ordinals.start` of a StatefulSet, `spec.parallelism` and
 //!   `spec.completions` of a Job, `spec.minReplicas` and `spec.maxReplicas` of the autoscaler.
+//!   The autoscaler's maximum is never more than what is charged there, and it is left out where
+//!   a member has none of the replicas.
 //! - In pod templates: required node affinity of the assigned flavor (every existing term is
 //!   narrowed by it) and the flavor's tolerations, after those that are there.
 //! - Labels `heyun.dev/work` and `heyun.dev/component` on pod templates; `heyun.dev/work`,

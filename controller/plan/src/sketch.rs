@@ -27,8 +27,8 @@ pub struct SketchBook {
     /// Pods on a node and not terminal, by uid.
     pods: BTreeMap<String, PodFacts>,
     loads: BTreeMap<String, Load>,
-    /// Pods of ours by Work and component.
-    bound: BTreeMap<(String, String), u32>,
+    /// Pods of ours by Work, component and node.
+    bound: BTreeMap<(String, String, String), u32>,
 }
 
 /// What the pods on one node take.
@@ -113,7 +113,8 @@ impl SketchBook {
                 self.loads.remove(node);
             }
         }
-        if let Some(key) = pod.work.clone().zip(pod.component.clone()) {
+        if let (Some(work), Some(component), Some(node)) = (&pod.work, &pod.component, &pod.node) {
+            let key = (work.clone(), component.clone(), node.clone());
             let left = step(self.bound.get(&key).copied().unwrap_or(0));
             if left == 0 {
                 self.bound.remove(&key);

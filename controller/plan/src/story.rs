@@ -328,6 +328,7 @@ fn a_service_is_divided_rendered_and_then_left_alone() {
             work: works[0].name.clone(),
             component: crate::interpret::component_label(&a.component),
             replicas: u32::try_from(a.replicas).unwrap(),
+            flavor: Some(a.flavor.clone()),
         });
         sketch.status.as_mut().unwrap().bound = bound.collect();
     }

@@ -35,7 +35,9 @@ pub(super) fn decision(
                 .components
                 .iter()
                 .find(|c| is_component(&bound.component, &c.request.name));
-            let (Some(component), Some(flavor)) = (component, flavor(sketch, preferred)) else {
+            let told = bound.flavor.clone();
+            let flavor = told.or_else(|| flavor(sketch, preferred));
+            let (Some(component), Some(flavor)) = (component, flavor) else {
                 continue;
             };
             assignments.push(Assignment {
@@ -53,7 +55,8 @@ pub(super) fn decision(
     })
 }
 
-/// The flavor that the pods stand on: the first preferred one that the member has, else its first.
+/// The flavor that the pods stand on where an older watcher does not tell: the first preferred one
+/// that the member has, else its first.
 fn flavor(sketch: &Sketch, preferred: &[String]) -> Option<String> {
     let shapes = sketch.status.iter().flat_map(|s| &s.shapes);
     let has: BTreeSet<&String> = shapes.filter_map(|shape| shape.flavor.as_ref()).collect();

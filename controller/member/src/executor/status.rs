@@ -6,6 +6,7 @@ use heyun_crds::conditions::{ConditionType, Reason, set_condition};
 use heyun_crds::work::{ObjectState, Work, WorkStatus};
 use heyun_crds::workload::Assignment;
 use heyun_plan::interpret::is_component;
+use heyun_plan::live::Live;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
@@ -178,19 +179,23 @@ pub(super) fn obstacle(status: &WorkStatus) -> Option<String> {
 }
 
 /// Whether what an earlier decision held beyond this one is gone: there are no pods but of
-/// assigned components, and of these no more than are charged.
-pub(super) fn is_settled(work: &Work, pods: &BTreeMap<String, u32>) -> bool {
+/// assigned components, and of these no more, and none that request more, than is charged.
+pub(super) fn is_settled(work: &Work, pods: &BTreeMap<String, Live>) -> bool {
     let assigned = |component: &str| {
         let mut each = work.spec.assignments.iter();
         each.find(|a| is_component(component, &a.component))
     };
     pods.keys().all(|component| assigned(component).is_some())
         && work.spec.assignments.iter().all(|assignment| {
-            let own = pods
-                .iter()
-                .filter(|(c, _)| is_component(c, &assignment.component));
-            let count: i64 = own.map(|(_, count)| i64::from(*count)).sum();
+            let mut live = Live::default();
+            for (component, own) in pods {
+                if is_component(component, &assignment.component) {
+                    live.join(own);
+                }
+            }
+            let count = i64::from(live.pods());
             pods_at_most(work, assignment).is_none_or(|most| count <= most)
+                && live.is_charged(assignment)
         })
 }
 
@@ -250,6 +255,8 @@ mod tests {
     use heyun_crds::conditions::{condition, is_true};
     use heyun_crds::work::WorkSpec;
     use heyun_crds::workload::Manifest;
+    use heyun_plan::live::Ask;
+    use heyun_plan::sketch::from_pod;
     use serde_json::json;
 
     use super::*;
@@ -381,9 +388,15 @@ mod tests {
         };
         work.spec.assignments = vec![assignment("StatefulSet/db")];
         let pods = |counts: &[(&str, u32)]| {
-            counts
-                .iter()
-                .map(|(c, n)| ((*c).to_owned(), *n))
+            let live = |count: u32| {
+                let mut live = Live::default();
+                for _ in 0..count {
+                    live.add(&Ask::default());
+                }
+                live
+            };
+            let each = counts.iter();
+            each.map(|(c, n)| ((*c).to_owned(), live(*n)))
                 .collect::<BTreeMap<_, _>>()
         };
         assert!(is_settled(&work, &pods(&[])));
@@ -397,5 +410,25 @@ mod tests {
             "scaleTargetRef": {"kind": "StatefulSet", "name": "db"}}});
         work.spec.manifests = vec![Manifest(autoscaler)];
         assert!(is_settled(&work, &pods(&[("statefulset-db", 5)])));
+    }
+
+    #[test]
+    fn a_decision_is_not_in_force_while_its_pods_are_larger_than_it_charges() {
+        let mut work = work();
+        let assignment = json!({"member": "m", "flavor": "f", "component": "StatefulSet/db",
+            "replicas": 2, "requests": {"cpu": "10m"}, "charge": {"cpu": "20m"}});
+        work.spec.assignments = vec![serde_json::from_value(assignment).unwrap()];
+        let pods = |sizes: [&str; 2]| {
+            let mut live = Live::default();
+            for cpu in sizes {
+                let pod = json!({"metadata": {}, "spec": {"containers": [
+                    {"name": "c", "resources": {"requests": {"cpu": cpu}}}]}});
+                live.add(&Ask::of(&from_pod(&serde_json::from_value(pod).unwrap())));
+            }
+            BTreeMap::from([("statefulset-db".to_owned(), live)])
+        };
+        // `OnDelete`: the number is right, the one that was not deleted is not.
+        assert!(!is_settled(&work, &pods(["10m", "10"])));
+        assert!(is_settled(&work, &pods(["10m", "10m"])));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
 use heyun_crds::sketch::SketchStatus;
+use heyun_plan::live::Ask;
 use heyun_plan::sketch::{SketchBook, from_node, from_pod};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::WatchStreamExt as _;
@@ -127,7 +128,7 @@ impl Book {
                 state.pods.insert(facts.uid.clone());
                 touched.extend(match (&facts.work, &facts.component) {
                     (Some(work), Some(component)) if !facts.terminal => {
-                        index.insert(&facts.uid, work, component)
+                        index.insert(&facts.uid, work, component, Ask::of(&facts))
                     }
                     _ => index.remove(&facts.uid),
                 });

@@ -142,6 +142,18 @@ pub fn set_hpa_bounds(manifest: &mut Value, share: Share) {
     }
 }
 
+/// Lowers the bounds of an HPA to the most replicas that are charged.
+pub(crate) fn cap_hpa_bounds(manifest: &mut Value, most: i64) {
+    let Some(spec) = spec_mut(manifest) else {
+        return;
+    };
+    for field in ["minReplicas", "maxReplicas"] {
+        if number(spec, field).is_some_and(|bound| bound > most) {
+            spec.insert(field.to_owned(), most.into());
+        }
+    }
+}
+
 /// The pod template of a component's manifest: an object with `metadata` and `spec`. For a Pod it
 /// is the manifest itself.
 pub fn pod_template(manifest: &Value, kind: ComponentKind) -> Option<&Value> {

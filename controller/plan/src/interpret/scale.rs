@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heyun_crds::placement::PlacementSpec;
+use heyun_crds::placement::{DivisionType, PlacementSpec};
 use heyun_crds::workload::{ComponentSpec, WorkloadSpec};
 use heyun_scheduler::request::Division;
 
@@ -14,7 +14,8 @@ use super::{Component, Interpreted};
 /// Applies `spec.replicas`, `spec.scaleTarget`, `spec.components` and the autoscalers' bounds.
 ///
 /// The first that speaks wins: `spec.components[].replicas`, `spec.replicas`, the manifest. An
-/// autoscaler then bounds the number, as it will on the member.
+/// autoscaler then bounds the number, as it will on the member, and the most that it may make is
+/// charged as surge.
 pub(crate) fn apply(
     spec: &WorkloadSpec,
     found: &mut Interpreted,
@@ -41,10 +42,14 @@ pub(crate) fn apply(
         }
         one(said, &place, &mut found.components, placement, errors);
     }
+    let duplicated = placement.division.type_ == DivisionType::Duplicated;
     for component in &mut found.components {
         if let Some(hpa) = component.hpa {
             let request = &mut component.request;
-            request.replicas = request.replicas.clamp(hpa.min.min(hpa.max), hpa.max);
+            let least = hpa.least().min(hpa.max);
+            request.replicas = request.replicas.clamp(least, hpa.max);
+            let divided = request.division == Division::Divided && !duplicated;
+            request.surge = hpa.charged(request.replicas, divided);
         }
     }
     check_sums(&found.components, errors);

@@ -465,7 +465,8 @@ fn replicas_come_from_the_first_that_speaks_within_the_autoscalers_bounds() {
         Some(Hpa {
             manifest: 2,
             min: 5,
-            max: 10
+            max: 10,
+            surge: Surge::Percent(25),
         })
     );
     assert_eq!(found.scale_target, None);
@@ -473,6 +474,62 @@ fn replicas_come_from_the_first_that_speaks_within_the_autoscalers_bounds() {
         read(vec![deployment("web")]).scale_target.as_deref(),
         Some("Deployment/web")
     );
+}
+
+#[test]
+fn all_that_an_autoscaler_may_make_is_charged() {
+    let web = |strategy: Value| put(deployment("web"), "/spec/strategy", strategy);
+    let divided = |strategy: Value, max: i64| {
+        let found = read(vec![web(strategy), hpa("web", 1, max)]);
+        let component = &found.components[0];
+        assert_eq!(component.request.replicas, 3);
+        (component.hpa.unwrap(), component.request.surge)
+    };
+    let one = json!({"rollingUpdate": {"maxSurge": 1}});
+    let recreate = json!({"type": "Recreate"});
+    for (strategy, max, surge) in [
+        (json!({}), 3, Surge::Percent(25)),
+        (one.clone(), 3, Surge::Absolute(1)),
+        (json!({}), 24, Surge::Percent(900)),
+        (one.clone(), 24, Surge::Percent(800)),
+        (recreate.clone(), 24, Surge::Percent(700)),
+        (recreate, 4, Surge::Percent(34)),
+    ] {
+        let (hpa, found) = divided(strategy.clone(), max);
+        assert_eq!(found, surge, "{strategy} up to {max}");
+        // However the three are divided, the part of each member is covered.
+        for part in 1..=3 {
+            let covered = hpa.covered(found.pods(part));
+            assert!(covered >= part * max / 3, "{strategy}: {covered} of {part}");
+            assert!(hpa.surge.pods(covered) <= found.pods(part));
+        }
+    }
+    let mut whole = spec(vec![web(one), hpa("web", 1, 24)]);
+    whole.components = vec![ComponentSpec {
+        name: "Deployment/web".to_owned(),
+        replicas: None,
+        divisible: Some(false),
+    }];
+    let found = with(&whole, &PlacementSpec::default()).unwrap();
+    let request = &found.components[0].request;
+    assert_eq!(request.surge.pods(request.replicas), 25, "24 and one more");
+}
+
+#[test]
+fn an_autoscaler_scales_what_its_workload_carries() {
+    let wanted = "manifests[1] HorizontalPodAutoscaler/hpa: spec.scaleTargetRef: \
+                  \"Deployment/other\" is not among the manifests; carry it in the same Workload: \
+                  what an autoscaler makes is charged with it";
+    let found = faults(&spec(vec![deployment("web"), hpa("other", 1, 3)]));
+    assert_eq!(found, [wanted]);
+    let rollout = object("argoproj.io/v1alpha1", "Rollout", "web", json!({}));
+    let mut scaler = hpa("web", 1, 3);
+    scaler["spec"]["scaleTargetRef"] =
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web"});
+    assert_eq!(read(vec![rollout, scaler]).carried, [0, 1]);
+    let nothing = put(deployment("web"), "/spec/replicas", json!(0));
+    let found = read(vec![nothing, hpa("web", 0, 3)]);
+    assert_eq!(found.components[0].request.replicas, 1);
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn sketch(bound: &[(&str, &str, u32)]) -> Sketch {
         work: work.to_owned(),
         component: component.to_owned(),
         replicas,
+        flavor: None,
     });
     let free = [("cpu", "31"), ("memory", "bad"), ("pods", "98")];
     sketch.status = Some(SketchStatus {
@@ -272,6 +273,40 @@ fn pods_of_a_component_between_two_flavors_count_once() {
         .map(|f| (f.flavor.as_str(), f.replicas))
         .collect();
     assert_eq!(flying, [("y", 6)]);
+}
+
+#[test]
+fn pods_count_only_in_the_flavor_of_their_nodes() {
+    let bound = |component: &str, flavor: &str, replicas| Bound {
+        work: "w1".to_owned(),
+        component: component.to_owned(),
+        replicas,
+        flavor: Some(flavor.to_owned()),
+    };
+    let flying = |charged: &[(&str, &HeldEntry)], bound: Vec<Bound>| -> Vec<(String, i64)> {
+        let mut sketch = sketch(&[]);
+        sketch.status.as_mut().unwrap().bound = bound;
+        let seen = member(&cluster(), Some(&sketch), charged);
+        let each = seen.in_flight.into_iter();
+        each.map(|f| (f.flavor, f.replicas)).collect()
+    };
+    let web = "Deployment/web";
+    let (old, new) = (entry(web, "x", 8), entry(web, "y", 8));
+    let of = |flavor: &str, replicas| (flavor.to_owned(), replicas);
+    // It moves from x to y: five are there already, three of x go on.
+    let moving = vec![bound(web, "x", 3), bound("deployment-web", "y", 5)];
+    assert_eq!(
+        flying(&[("w1", &old), ("w1", &new)], moving),
+        [of("x", 5), of("y", 3)]
+    );
+    // Pods that are still on x are none of those that come to y.
+    assert_eq!(
+        flying(&[("w1", &new)], vec![bound(web, "x", 8)]),
+        [of("y", 8)]
+    );
+    // What asks for no node is wherever it is.
+    let light = entry(web, "-", 8);
+    assert!(flying(&[("w1", &light)], vec![bound(web, "x", 8)]).is_empty());
 }
 
 fn tenants() -> TenantTree {

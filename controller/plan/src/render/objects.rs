@@ -2,13 +2,16 @@
 
 use heyun_crds::labels;
 use heyun_crds::member_cluster::ClassMap;
+use heyun_crds::workload::Assignment;
+use heyun_scheduler::resources::PODS;
 use serde_json::{Map, Value, json};
 
 use super::{Input, Part, Parts, attach, classes, flavors};
 use crate::interpret::{
-    Component, component_label, pod_template_mut, set_hpa_bounds, set_replicas,
+    Component, Hpa, cap_hpa_bounds, component_label, pod_template_mut, set_hpa_bounds, set_replicas,
 };
 use crate::member_names::label_value;
+use crate::observe::amounts;
 
 /// The manifests for one member, in the order in which they are applied.
 pub(super) fn manifests(
@@ -40,8 +43,15 @@ pub(super) fn manifests(
             if !owners.is_empty() && !here {
                 continue;
             }
-            if let Some(part) = autoscaled(input, parts, member, index) {
+            if let Some((hpa, part)) = autoscaled(input, parts, member, index) {
+                if part.share.replicas == 0 {
+                    // With an autoscaler beside it, what is to be empty would keep its replicas.
+                    continue;
+                }
                 set_hpa_bounds(&mut object, part.share);
+                if let Some(most) = charged_most(hpa, part.assignment) {
+                    cap_hpa_bounds(&mut object, most);
+                }
             }
         }
         classes::map(&mut object, component.map(|c| c.kind), class_map);
@@ -52,19 +62,32 @@ pub(super) fn manifests(
     rendered.into_iter().map(|(_, object)| object).collect()
 }
 
-/// The part of the component that this manifest scales, if it is its autoscaler.
+/// The autoscaler that this manifest is, and the part of the component that it scales.
 fn autoscaled<'a>(
     input: &Input<'_>,
     parts: &'a Parts<'a>,
     member: &str,
     index: usize,
-) -> Option<&'a Part<'a>> {
+) -> Option<(Hpa, &'a Part<'a>)> {
     let scaled = |c: &&Component| c.hpa.is_some_and(|hpa| hpa.manifest == index);
     let component = input.interpreted.components.iter().find(scaled)?;
+    let hpa = component.hpa?;
     parts
         .iter()
         .find(|((m, c), _)| *m == member && *c == component.request.name)
-        .map(|(_, p)| p)
+        .map(|(_, p)| (hpa, p))
+}
+
+/// The most replicas that what is charged is enough for. `None`: its pods are charged nothing.
+fn charged_most(hpa: Hpa, assignment: &Assignment) -> Option<i64> {
+    let requests = amounts::taken(&assignment.requests);
+    let charge = amounts::taken(&assignment.charge);
+    let asked = requests.iter().filter(|(name, _)| *name != PODS);
+    let pods = asked
+        .filter(|(_, amount)| *amount > 0)
+        .filter_map(|(name, amount)| charge.get(name).checked_div(amount))
+        .min()?;
+    Some(hpa.covered(pods).max(i64::from(assignment.replicas)))
 }
 
 /// Sets replicas, flavor and labels in the manifest of a component.

@@ -2,6 +2,7 @@ use super::*;
 use crate::interpret::{Context, interpret};
 use heyun_crds::common::{LabelEquals, Toleration};
 use heyun_crds::member_cluster::{ClassMap, MemberClusterSpec};
+use heyun_crds::quantity::Quantity;
 use heyun_crds::workload::WorkloadSpec;
 use heyun_scheduler::resources::Resources;
 use serde_json::{Value, json};
@@ -285,6 +286,27 @@ fn replicas_and_autoscalers_are_divided() {
         (of(1, hpa, "minReplicas"), of(1, hpa, "maxReplicas")),
         (1.into(), 8.into())
     );
+}
+
+#[test]
+fn an_autoscaler_makes_no_more_than_is_charged() {
+    let amount = |cpu: &str| BTreeMap::from([("cpu".to_owned(), Quantity::from(cpu))]);
+    let mut world = world();
+    world.decision.assignments[0].requests = amount("1");
+    // Replicas and surge alone, as an older hub charged them.
+    world.decision.assignments[0].charge = amount("10");
+    world.decision.assignments[1].requests = amount("1");
+    world.decision.assignments[1].charge = amount("9");
+    let hpa = "HorizontalPodAutoscaler";
+    let works = render(&world).unwrap();
+    let most = |at: usize| object(&works[at], hpa)["spec"]["maxReplicas"].clone();
+    assert_eq!(most(0), 8, "10 pods hold 8 and their surge");
+    assert_eq!(most(1), 7, "of 8, the part by its replicas");
+
+    world.decision.assignments[1].replicas = 0;
+    let works = render(&world).unwrap();
+    assert_eq!(object(&works[1], "Deployment")["spec"]["replicas"], 0);
+    assert!(!kinds(&works[1]).contains(&hpa));
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct PodFacts {
     pub terminal: bool,
     /// What it requests, overhead included.
     pub requests: Resources,
+    /// The part of it that a RuntimeClass of the member adds.
+    pub overhead: Resources,
     /// The Work it comes from (label `heyun.dev/work`).
     pub work: Option<String>,
     /// Its component: the annotation `heyun.dev/component`, else the label of that name. It is
@@ -108,6 +110,7 @@ pub fn from_pod(pod: &Pod) -> PodFacts {
         node: node.filter(|n| !n.is_empty()),
         terminal: matches!(phase, Some("Succeeded" | "Failed")),
         requests: requests(pod),
+        overhead: resources(pod.spec.as_ref().and_then(|s| s.overhead.as_ref())),
         work: label(labels::WORK),
         component: noted.or_else(|| label(labels::COMPONENT)),
     }

@@ -70,33 +70,29 @@ impl SketchBook {
         let mut shapes: BTreeMap<ShapeKey, u32> = BTreeMap::new();
         let mut sums = Sums::new();
         let mut ready = 0_u32;
+        let mut flavor_of: BTreeMap<&str, &str> = BTreeMap::new();
         let empty = Load::default();
         for (name, node) in &self.nodes {
             ready = ready.saturating_add(u32::from(node.ready));
+            let holders = matching(flavors, &node.labels);
+            let flavor = match holders.as_slice() {
+                [one] => Some(*one),
+                _ => None,
+            };
+            flavor_of.insert(name, flavor.unwrap_or(NO_FLAVOR));
             if !node.ready || node.unschedulable {
                 continue;
             }
+            if holders.len() > 1 {
+                note_tie(&mut ties, &holders, name);
+            }
             let load = self.loads.get(name).unwrap_or(&empty);
-            let flavor = match matching(flavors, &node.labels).as_slice() {
-                [] => None,
-                [one] => Some((*one).to_owned()),
-                several => {
-                    note_tie(&mut ties, several, name);
-                    None
-                }
-            };
-            add_sums(
-                &mut sums,
-                flavor.as_deref().unwrap_or(NO_FLAVOR),
-                node,
-                load,
-                reserve,
-            );
+            add_sums(&mut sums, flavor.unwrap_or(NO_FLAVOR), node, load, reserve);
             let labels = keys
                 .iter()
                 .filter_map(|k| Some((k.clone(), node.labels.get(k)?.clone())));
             let key = (
-                flavor,
+                flavor.map(str::to_owned),
                 labels.collect(),
                 node.taints.clone(),
                 free(node, load, reserve),
@@ -113,7 +109,7 @@ impl SketchBook {
                     .fold(0, |sum: u32, count| sum.saturating_add(*count)),
                 label_keys: keys,
                 shapes: shapes.into_iter().map(shape).collect(),
-                bound: self.bound(),
+                bound: self.bound(&flavor_of),
             },
             capacity: capacity(sums),
             nodes: NodeCounts {
@@ -125,14 +121,21 @@ impl SketchBook {
         }
     }
 
-    fn bound(&self) -> Vec<Bound> {
-        let each = self
-            .bound
-            .iter()
-            .map(|((work, component), replicas)| Bound {
-                work: work.clone(),
-                component: component.clone(),
-                replicas: *replicas,
+    /// Pods of ours by Work, component and the flavor of their nodes.
+    fn bound(&self, flavor_of: &BTreeMap<&str, &str>) -> Vec<Bound> {
+        let mut sums: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
+        for ((work, component, node), replicas) in &self.bound {
+            let flavor = flavor_of.get(node.as_str()).copied().unwrap_or(NO_FLAVOR);
+            let sum = sums.entry((work, component, flavor)).or_default();
+            *sum = sum.saturating_add(*replicas);
+        }
+        let each = sums
+            .into_iter()
+            .map(|((work, component, flavor), replicas)| Bound {
+                work: work.to_owned(),
+                component: component.to_owned(),
+                replicas,
+                flavor: Some(flavor.to_owned()),
             });
         each.collect()
     }

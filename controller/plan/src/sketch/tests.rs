@@ -255,6 +255,7 @@ fn what_is_bound_is_counted_by_work_and_component() {
             work: "web-1".to_owned(),
             component: "deployment-web".to_owned(),
             replicas,
+            flavor: Some("-".to_owned()),
         }]
     };
     assert_eq!(tally(&book).status.bound, bound(2));
@@ -266,6 +267,29 @@ fn what_is_bound_is_counted_by_work_and_component() {
     book.remove_pod("2");
     assert_eq!(tally(&book).status.bound, []);
     assert_eq!(book.counts(), (0, 1));
+}
+
+#[test]
+fn what_is_bound_is_told_by_the_flavor_of_its_node() {
+    let mut book = SketchBook::new();
+    book.upsert_node(node("a", "amd64"));
+    book.upsert_node(NodeFacts {
+        unschedulable: true,
+        ..node("b", "amd64")
+    });
+    book.upsert_node(node("c", "arm64"));
+    for (uid, on) in [("1", "a"), ("2", "b"), ("3", "c"), ("4", "gone")] {
+        book.upsert_pod(ours(uid, on));
+    }
+    let flavors = [flavor("general", 0, &[("kubernetes.io/arch", "amd64")])];
+    let told = book.tally(&flavors, &BTreeSet::new(), &Reserve::default());
+    let counts: Vec<(&str, u32)> = told
+        .status
+        .bound
+        .iter()
+        .map(|b| (b.flavor.as_deref().unwrap(), b.replicas))
+        .collect();
+    assert_eq!(counts, [("-", 2), ("general", 2)]);
 }
 
 #[test]
@@ -447,6 +471,7 @@ proptest! {
                         requests: Resources::new().with("cpu", cpu),
                         work: work.map(|w| w.to_string()),
                         component: Some("c".to_owned()),
+                        ..PodFacts::default()
                     });
                 }
                 Change::NoPod(uid) => {
