@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use heyun_crds::labels::FINALIZER;
-use heyun_crds::workload::WorkloadStatus;
+use heyun_crds::workload::{DeletionPolicy, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_member::apply::{self, Guard};
 use heyun_plan::diff::{Existing, Step};
@@ -44,6 +44,9 @@ pub struct Chain {
     pub status: Option<StatusWrite>,
     /// Writes on its Works.
     pub steps: Vec<Step>,
+    /// The members of those Works that go have left: the hub lets the Works go itself, and what
+    /// runs there stays.
+    pub abandon: bool,
 }
 
 impl Chain {
@@ -170,8 +173,9 @@ async fn write(writer: &Writer, chain: Chain, done: &mut Finished) -> Result<(),
             done.workload = Some(Box::new(workload));
         }
     }
+    let abandon = chain.abandon;
     let results: Vec<_> = stream::iter(chain.steps)
-        .map(|step| step_one(writer, step))
+        .map(|step| step_one(writer, step, abandon))
         .buffer_unordered(WORKS_AT_ONCE)
         .collect()
         .await;
@@ -268,7 +272,7 @@ fn bare(meta: &ObjectMeta) -> Workload {
     }
 }
 
-async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitError> {
+async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<Work>, CommitError> {
     let _permit = writer.turn().await?;
     match step {
         Step::Create(wanted) => {
@@ -308,18 +312,13 @@ async fn step_one(writer: &Writer, step: Step) -> Result<Option<Work>, CommitErr
             let written = api
                 .replace(&wanted.name, &PostParams::default(), &work)
                 .await?;
-            carry::drop_copies(&writer.client, &wanted.namespace, &dropped).await?;
+            carry::drop_copies(writer, &wanted.namespace, &dropped).await?;
             Ok(Some(written))
         }
         // Retired by a leader before us or not: the epoch in force is put there first, for the
         // fence compares it when the object is deleted.
         Step::Retire(existing) | Step::Delete(existing) => {
-            let api = writer.works(&existing.namespace);
-            let Some(retired) = retire(&api, &existing, writer.term.epoch).await? else {
-                return Ok(None);
-            };
-            carry::forget(&writer.client, &existing.namespace, &existing.name).await?;
-            delete(&api, &existing.name, &retired).await
+            take_away(writer, &existing, abandon).await
         }
     }
 }
@@ -336,24 +335,46 @@ fn metadata(wanted: &RenderedWork) -> ObjectMeta {
     }
 }
 
-async fn retire(
-    api: &Api<Work>,
+/// Retires a Work and deletes it, with the copies of Secrets beside it.
+async fn take_away(
+    writer: &Writer,
     existing: &Existing,
-    epoch: i64,
-) -> Result<Option<ObjectMeta>, CommitError> {
-    let Some(mut work) = api.get_opt(&existing.name).await? else {
+    abandon: bool,
+) -> Result<Option<Work>, CommitError> {
+    let api = writer.works(&existing.namespace);
+    let Some(work) = api.get_opt(&existing.name).await? else {
         return Ok(None);
     };
-    if work.metadata.uid.as_deref() != Some(&existing.uid) {
+    if work.metadata.uid.as_deref() != Some(existing.uid.as_str()) {
         return Ok(None);
     }
-    work.metadata.managed_fields = None;
-    work.spec.retire = Some(epoch);
-    work.spec.epoch = epoch;
+    if abandon {
+        // Nobody reads them any more, and the Work may be gone with the next write.
+        carry::forget(writer, &existing.namespace, &existing.name).await?;
+    }
+    let work = retired(work, writer.term.epoch, abandon);
     let work = api
         .replace(&existing.name, &PostParams::default(), &work)
         .await?;
-    Ok(Some(work.metadata))
+    if !abandon {
+        carry::forget(writer, &existing.namespace, &existing.name).await?;
+    }
+    delete(&api, &existing.name, &work.metadata).await
+}
+
+/// A Work as it is retired. Where its member has left there is no executor: what runs there is
+/// left to itself, also if the member joins again, and our finalizer comes off with the same write.
+fn retired(mut work: Work, epoch: i64, abandon: bool) -> Work {
+    work.metadata.managed_fields = None;
+    work.spec.retire = Some(epoch);
+    work.spec.epoch = epoch;
+    if abandon {
+        work.spec.deletion_policy = DeletionPolicy::Orphan;
+        if let Some(finalizers) = &mut work.metadata.finalizers {
+            finalizers.retain(|finalizer| finalizer != FINALIZER);
+        }
+    }
+    work
 }
 
 async fn delete(
@@ -376,3 +397,6 @@ async fn delete(
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub namespaces: Vec<Namespace>,
     /// Bindings to assert.
     pub bindings: Vec<RoleBinding>,
+    /// Namespaces that it had by its status and has no longer: its owners are bound there no more.
+    pub left: Vec<String>,
     /// Status it should have, once the above is there.
     pub status: TenantStatus,
 }
@@ -53,10 +55,13 @@ pub fn plan(tenant: &Tenant, node: &TenantNode, now: &Time) -> Plan {
             ]
         })
         .collect();
+    let had = tenant.status.iter().flat_map(|status| &status.namespaces);
+    let left = had.filter(|name| !node.namespaces.contains(name));
     Plan {
         tenant: node.name.clone(),
         namespaces,
         bindings,
+        left: left.cloned().collect(),
         status: status(tenant, node, now),
     }
 }
@@ -157,7 +162,32 @@ pub fn secrets(namespace: &str, role: &str) -> RoleBinding {
     binding(namespace, role, role, vec![hub])
 }
 
-/// Brings a plan about: namespaces, then bindings, then the status where it differs.
+/// Binds nobody in a namespace that a tenant has no longer. One that carries another label by now
+/// is another's, whose owners are bound there; one without a label is the platform's to settle.
+async fn revoke(client: &Client, namespace: &str, uid: &str) -> Result<(), kube::Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let held = namespaces.get_opt(namespace).await?;
+    let still_its = held.is_some_and(|held| is_labelled(&held, uid));
+    if !still_its {
+        return Ok(());
+    }
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+    if bindings.get_opt(OWNER_ROLE).await?.is_some() {
+        apply::apply(&bindings, &owners(namespace, &[]), None, Force::Yes).await?;
+    }
+    Ok(())
+}
+
+fn is_labelled(namespace: &Namespace, uid: &str) -> bool {
+    let labels = namespace.metadata.labels.as_ref();
+    labels
+        .and_then(|labels| labels.get(TENANT_UID))
+        .map(String::as_str)
+        == Some(uid)
+}
+
+/// Brings a plan about: namespaces, then bindings, then what its owners lose, then the status
+/// where it differs: until it is written, the next attempt knows what they lose.
 ///
 /// A namespace that exists without this tenant's label is left alone: the tree has refused it
 /// already, and here the apply is made only for those it gave to the tenant.
@@ -175,6 +205,10 @@ pub async fn apply(
         let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
         apply::apply(&bindings, wanted, None, Force::Yes).await?;
     }
+    let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
+    for namespace in &plan.left {
+        revoke(client, namespace, uid).await?;
+    }
     let api: Api<Tenant> = Api::all(client.clone());
     apply::patch_status(
         &api,
@@ -189,6 +223,7 @@ pub async fn apply(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heyun_crds::tenant::TenantSpec;
     use serde_json::json;
 
     #[test]
@@ -208,5 +243,31 @@ mod tests {
         assert_eq!(none["metadata"]["name"], OWNER_ROLE);
         // Sent, and empty: what is left out of an apply might stay.
         assert_eq!(none["subjects"], json!([]));
+    }
+
+    #[test]
+    fn owners_leave_a_namespace_with_their_tenant_while_it_is_nobody_elses() {
+        let mut tenant = Tenant::new("civil", TenantSpec::default());
+        tenant.status = Some(TenantStatus {
+            namespaces: vec!["civil".to_owned(), "civil-old".to_owned()],
+            ..TenantStatus::default()
+        });
+        let node = TenantNode {
+            name: "civil".to_owned(),
+            namespaces: vec!["civil".to_owned()],
+            ..TenantNode::default()
+        };
+        let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        let wanted = plan(&tenant, &node, &now);
+        assert_eq!(wanted.left, ["civil-old"]);
+        tenant.status = Some(wanted.status);
+        assert!(plan(&tenant, &node, &now).left.is_empty(), "once");
+
+        let mut namespace = Namespace::default();
+        assert!(!is_labelled(&namespace, "uid-civil"));
+        let labels = BTreeMap::from([(TENANT_UID.to_owned(), "uid-civil".to_owned())]);
+        namespace.metadata.labels = Some(labels);
+        assert!(is_labelled(&namespace, "uid-civil"));
+        assert!(!is_labelled(&namespace, "uid-other"));
     }
 }

@@ -31,7 +31,7 @@ pub enum Change<K> {
     Complete,
     /// An object is gone.
     Delete(Box<K>),
-    /// An object that cannot be read as its kind.
+    /// An object that cannot be read as its kind: it is there, and what it says is not known.
     Unreadable {
         /// Its namespace, if it has one.
         namespace: Option<String>,
@@ -39,6 +39,8 @@ pub enum Change<K> {
         name: String,
         /// Why.
         error: String,
+        /// This is its deletion: it is there no longer.
+        gone: bool,
     },
 }
 
@@ -214,14 +216,15 @@ fn change<K: Resource<DynamicType = ()> + Clone + Debug>(
     match event {
         Event::Init => Change::Begin,
         Event::InitDone => Change::Complete,
-        Event::Apply(guard) | Event::InitApply(guard) => read(guard, Change::Apply),
-        Event::Delete(guard) => read(guard, Change::Delete),
+        Event::Apply(guard) | Event::InitApply(guard) => read(guard, Change::Apply, false),
+        Event::Delete(guard) => read(guard, Change::Delete, true),
     }
 }
 
 fn read<K: Resource<DynamicType = ()> + Clone + Debug>(
     guard: DeserializeGuard<K>,
     wrap: fn(Box<K>) -> Change<K>,
+    gone: bool,
 ) -> Change<K> {
     let (namespace, name) = (guard.namespace(), guard.name_any());
     match guard.0 {
@@ -233,6 +236,7 @@ fn read<K: Resource<DynamicType = ()> + Clone + Debug>(
             namespace,
             name,
             error: invalid.error,
+            gone,
         },
     }
 }

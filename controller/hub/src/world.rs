@@ -6,13 +6,14 @@
 
 mod entry;
 mod kinds;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::TENANT_UID;
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
-use heyun_plan::member_names::member_of_namespace;
+use heyun_plan::member_names::work_name;
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
 use k8s_openapi::api::core::v1::Namespace;
@@ -92,6 +93,8 @@ pub struct World {
     pub touched: BTreeSet<WorkloadKey>,
     /// Workloads that are there and cannot be read.
     pub unread: Unread<WorkloadKey>,
+    /// Works that are there and cannot be read.
+    pub unread_works: Unread<WorkKey>,
     workloads_listed: bool,
     works_listed: bool,
     complete: usize,
@@ -120,12 +123,7 @@ impl World {
     /// Takes in what a watch saw.
     pub fn see(&mut self, seen: Seen, dirty: &mut Dirty) {
         match seen {
-            Seen::MemberCluster(change) => {
-                let effect = self.members.take(change);
-                self.note(effect.completed);
-                dirty.unblock |= effect.changed();
-                dirty.members.extend(effect.names);
-            }
+            Seen::MemberCluster(change) => self.see_member(change, dirty),
             Seen::Sketch(change) => {
                 let effect = self.sketches.take(change);
                 self.note(effect.completed);
@@ -185,6 +183,24 @@ impl World {
         }
     }
 
+    /// Whether there is no such member. One that cannot be read has not left.
+    pub fn has_left(&self, member: &str) -> bool {
+        self.members.get(member).is_none() && !self.members.is_unread(member)
+    }
+
+    /// Whether something is there of a Workload that cannot be read: itself, or a Work of it. What
+    /// it asks for, or where it runs, is not known then.
+    pub fn is_unread(&self, key: &WorkloadKey) -> bool {
+        if self.unread.now.contains(key) {
+            return true;
+        }
+        if self.unread_works.now.is_empty() {
+            return false;
+        }
+        let name = work_name(&key.namespace, &key.name);
+        self.unread_works.now.iter().any(|work| work.name == name)
+    }
+
     /// Computes the tenant tree anew.
     pub fn plant(&mut self) {
         let uid = |namespace: &Namespace| namespace.labels().get(TENANT_UID).cloned();
@@ -229,49 +245,6 @@ impl World {
         }
     }
 
-    fn see_workload(&mut self, change: Change<heyun_crds::Workload>, dirty: &mut Dirty) {
-        match change {
-            Change::Begin => {
-                self.relist.workloads = Some(self.workloads.keys().cloned().collect());
-                self.unread.begin();
-            }
-            Change::Apply(object) => {
-                let entry = Entry::read(*object);
-                if let Some(rest) = &mut self.relist.workloads {
-                    rest.remove(&entry.key);
-                }
-                self.unread.forget(&entry.key);
-                self.put_workload(entry, dirty);
-            }
-            Change::Delete(object) => {
-                let key = Entry::read(*object).key;
-                self.unread.forget(&key);
-                self.drop_workload(&key, dirty);
-            }
-            Change::Complete => {
-                for key in self.relist.workloads.take().unwrap_or_default() {
-                    self.drop_workload(&key, dirty);
-                }
-                self.unread.complete();
-                let first = !std::mem::replace(&mut self.workloads_listed, true);
-                self.note(first);
-            }
-            Change::Unreadable {
-                namespace,
-                name,
-                error,
-            } => {
-                let key = WorkloadKey::new(namespace.clone().unwrap_or_default(), name.clone());
-                if let Some(rest) = &mut self.relist.workloads {
-                    rest.remove(&key);
-                }
-                if self.unread.add(key) {
-                    tracing::error!(?namespace, name, error, "a Workload cannot be read");
-                }
-            }
-        }
-    }
-
     /// Holds a Workload unless a newer one is held; true when it was taken.
     pub fn put_workload(&mut self, entry: Entry, dirty: &mut Dirty) -> bool {
         if self
@@ -294,47 +267,6 @@ impl World {
             dirty.workloads.insert(key.clone());
             self.touched.insert(key.clone());
             dirty.unblock = true;
-        }
-    }
-
-    fn see_work(&mut self, change: Change<heyun_crds::Work>, dirty: &mut Dirty) {
-        match change {
-            Change::Begin => self.relist.works = Some(self.works.keys().cloned().collect()),
-            Change::Apply(object) => {
-                let Some(entry) = WorkEntry::read(*object) else {
-                    return;
-                };
-                if let Some(rest) = &mut self.relist.works {
-                    rest.remove(&entry.key);
-                }
-                self.put_work(entry, dirty);
-            }
-            Change::Delete(object) => {
-                if let Some(entry) = WorkEntry::read(*object) {
-                    self.drop_work(&entry.key, dirty);
-                }
-            }
-            Change::Complete => {
-                for key in self.relist.works.take().unwrap_or_default() {
-                    self.drop_work(&key, dirty);
-                }
-                let first = !std::mem::replace(&mut self.works_listed, true);
-                self.note(first);
-            }
-            Change::Unreadable {
-                namespace,
-                name,
-                error,
-            } => {
-                let member = namespace.as_deref().and_then(member_of_namespace);
-                if let (Some(rest), Some(member)) = (&mut self.relist.works, member) {
-                    rest.remove(&WorkKey {
-                        member: member.to_owned(),
-                        name: name.clone(),
-                    });
-                }
-                tracing::error!(?namespace, name, error, "a Work cannot be read");
-            }
         }
     }
 

@@ -12,16 +12,16 @@ use heyun_plan::render::RenderedWork;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams};
 use kube::core::ObjectMeta;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 
 use super::{CommitError, Writer};
 
 /// Copies what a Work carries.
 pub(super) async fn secrets(writer: &Writer, work: &RenderedWork) -> Result<(), CommitError> {
-    let client = &writer.client;
     if work.spec.secrets.is_empty() {
         return Ok(());
     }
+    let client = &writer.client;
     let from: Api<Secret> = Api::namespaced(client.clone(), &work.spec.workload.namespace);
     let to: Api<Secret> = Api::namespaced(client.clone(), &work.namespace);
     for carried in &work.spec.secrets {
@@ -44,19 +44,20 @@ pub(super) async fn secrets(writer: &Writer, work: &RenderedWork) -> Result<(), 
             data: secret.data,
             ..Secret::default()
         };
-        // Each is a write of its own, and no fence guards it.
-        writer.check()?;
-        put(&to, &copy).await?;
+        put(writer, &to, &copy).await?;
     }
     Ok(())
 }
 
-async fn put(to: &Api<Secret>, copy: &Secret) -> Result<(), CommitError> {
+async fn put(writer: &Writer, to: &Api<Secret>, copy: &Secret) -> Result<(), CommitError> {
+    // Each is a write of its own, and no fence guards it.
+    writer.check()?;
     match apply::apply(to, copy, None, Force::Yes).await {
         Ok(_) => {}
         // A Secret was made anew with another type, and a type cannot be changed.
         Err(kube::Error::Api(status)) if status.is_invalid() => {
-            remove(to, &copy.name_any()).await?;
+            remove(writer, to, &copy.name_any()).await?;
+            writer.check()?;
             apply::apply(to, copy, None, Force::Yes).await?;
         }
         Err(error) => return Err(error.into()),
@@ -66,18 +67,19 @@ async fn put(to: &Api<Secret>, copy: &Secret) -> Result<(), CommitError> {
 
 /// Removes copies that the Work of this namespace no longer names.
 pub(super) async fn drop_copies(
-    client: &Client,
+    writer: &Writer,
     namespace: &str,
     copies: &[String],
 ) -> Result<(), CommitError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let api: Api<Secret> = Api::namespaced(writer.client.clone(), namespace);
     for copy in copies {
-        remove(&api, copy).await?;
+        remove(writer, &api, copy).await?;
     }
     Ok(())
 }
 
-async fn remove(api: &Api<Secret>, copy: &str) -> Result<(), CommitError> {
+async fn remove(writer: &Writer, api: &Api<Secret>, copy: &str) -> Result<(), CommitError> {
+    writer.check()?;
     match api.delete(copy, &DeleteParams::default()).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -87,16 +89,16 @@ async fn remove(api: &Api<Secret>, copy: &str) -> Result<(), CommitError> {
 
 /// Removes the copies of a Work that goes.
 pub(super) async fn forget(
-    client: &Client,
+    writer: &Writer,
     namespace: &str,
     work: &str,
 ) -> Result<(), CommitError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let api: Api<Secret> = Api::namespaced(writer.client.clone(), namespace);
     let copies = api
         .list(&ListParams::default().labels(&format!("{WORK}={work}")))
         .await?;
     for copy in copies {
-        remove(&api, &copy.name_any()).await?;
+        remove(writer, &api, &copy.name_any()).await?;
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::conditions::{ConditionType, Reason, is_true, set_condition};
+use heyun_crds::labels::FINALIZER;
 use heyun_crds::placement::PlacementSpec;
 use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_crds::{Work, Workload};
-use heyun_plan::diff::{self, Step};
+use heyun_plan::diff::{self, Existing, Step};
 use heyun_plan::interpret::Interpreted;
 use heyun_plan::member_names::member_of_namespace;
 use heyun_plan::render::{self, RenderedWork};
@@ -85,9 +86,12 @@ pub(super) struct Sight<'a> {
 impl Sight<'_> {
     /// Looks at one Workload. `again` asks for a new decision even where one stands.
     pub(super) fn look(&self, key: &WorkloadKey, again: bool) -> Look {
-        if self.world.unread.now.contains(key) {
+        if self.world.is_unread(key) {
             // It is there, in words of a later version: what it asks for is not known.
             return Look::Nothing;
+        }
+        if let Some(chain) = self.abandon(key) {
+            return Look::Write(Box::new(chain));
         }
         let Some(entry) = self.world.workloads.get(key) else {
             return self.look_at_orphans(key);
@@ -230,29 +234,38 @@ impl Sight<'_> {
             message: e.to_string(),
         })?;
         let held: Vec<&WorkEntry> = self.world.works_of(&entry.key).collect();
-        let mut steps = diff::works(&wanted, &compared(&wanted, &held));
+        // Of all manifests, so once for each.
+        let wanted: Vec<(RenderedWork, [u8; 32])> = wanted
+            .into_iter()
+            .map(|work| {
+                let digest = digest(&work.spec);
+                (work, digest)
+            })
+            .collect();
+        let existing = compared(&wanted, &held);
+        let replaced = Self::replaced(&wanted, &held);
+        let wanted: Vec<RenderedWork> = wanted.into_iter().map(|(work, _)| work).collect();
+        let mut steps = diff::works(&wanted, &existing);
         steps.retain(|step| match step {
             Step::Retire(existing) | Step::Delete(existing) => !self.is_unread(existing),
             Step::Create(_) | Step::Update { .. } => true,
         });
-        if !Self::replaced(&wanted, &held) {
-            // The last healthy copy is not removed before its replacement is healthy.
-            steps.retain(|step| match step {
-                Step::Retire(existing) | Step::Delete(existing) => self.has_left(existing),
-                Step::Create(_) | Step::Update { .. } => true,
-            });
+        if !replaced {
+            // The last healthy copy is not removed before its replacement is healthy. What is on
+            // members that have left was let go before.
+            steps.retain(|step| matches!(step, Step::Create(_) | Step::Update { .. }));
         }
         Ok(steps)
     }
 
     /// Whether what is wanted stands: each Work is there and healthy as it is now.
-    fn replaced(wanted: &[RenderedWork], held: &[&WorkEntry]) -> bool {
-        wanted.iter().all(|wanted| {
+    fn replaced(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> bool {
+        wanted.iter().all(|(wanted, digest)| {
             held.iter().any(|entry| {
                 let work = &entry.work;
                 let status = work.status.as_ref();
                 work.metadata.namespace.as_deref() == Some(&wanted.namespace)
-                    && entry.digest == digest(&wanted.spec)
+                    && entry.digest == *digest
                     && status.is_some_and(|s| {
                         Some(s.observed_generation) == work.metadata.generation
                             && is_true(&s.conditions, ConditionType::Healthy)
@@ -261,15 +274,29 @@ impl Sight<'_> {
         })
     }
 
-    /// Whether the member of a Work is no longer there.
-    fn has_left(&self, existing: &diff::Existing) -> bool {
-        member_of_namespace(&existing.namespace)
-            .is_none_or(|member| self.world.members.get(member).is_none())
-            && !self.is_unread(existing)
+    /// The Works whose member has left: they go first, whatever becomes of the rest. Nobody but the
+    /// hub lets them go, and what runs there stays.
+    fn abandon(&self, key: &WorkloadKey) -> Option<Chain> {
+        let going = |work: &Work| {
+            let mut finalizers = work.metadata.finalizers.iter().flatten();
+            work.metadata.deletion_timestamp.is_none() || finalizers.any(|f| f == FINALIZER)
+        };
+        let works = self.world.works_of(key);
+        let left = works.filter(|w| self.world.has_left(&w.key.member) && going(&w.work));
+        let steps: Vec<Step> = left.map(|w| Step::Delete(as_seen(&w.work))).collect();
+        if steps.is_empty() {
+            return None;
+        }
+        let entry = self.world.workloads.get(key);
+        Some(Chain {
+            abandon: true,
+            steps,
+            ..entry.map_or_else(|| nameless(key), bare)
+        })
     }
 
     /// Whether the member of a Work is there and cannot be read: nothing goes for its sake.
-    fn is_unread(&self, existing: &diff::Existing) -> bool {
+    fn is_unread(&self, existing: &Existing) -> bool {
         member_of_namespace(&existing.namespace)
             .is_some_and(|member| self.world.members.is_unread(member))
     }
@@ -290,18 +317,9 @@ impl Sight<'_> {
         if steps.is_empty() {
             return Look::Nothing;
         }
-        let meta = ObjectMeta {
-            namespace: Some(key.namespace.clone()),
-            name: Some(key.name.clone()),
-            ..ObjectMeta::default()
-        };
         Look::Write(Box::new(Chain {
-            key: key.clone(),
-            meta,
-            traceparent: None,
-            finalizer: None,
-            status: None,
             steps,
+            ..nameless(key)
         }))
     }
 
@@ -406,20 +424,48 @@ fn bare(entry: &Entry) -> Chain {
         finalizer: None,
         status: None,
         steps: Vec::new(),
+        abandon: false,
+    }
+}
+
+/// A chain of a Workload that is not there.
+fn nameless(key: &WorkloadKey) -> Chain {
+    Chain {
+        key: key.clone(),
+        meta: ObjectMeta {
+            namespace: Some(key.namespace.clone()),
+            name: Some(key.name.clone()),
+            ..ObjectMeta::default()
+        },
+        traceparent: None,
+        finalizer: None,
+        status: None,
+        steps: Vec::new(),
+        abandon: false,
+    }
+}
+
+fn as_seen(work: &Work) -> Existing {
+    let meta = &work.metadata;
+    Existing {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
     }
 }
 
 /// The Works that exist, for comparison: one whose digest is the wanted one's says the same.
-fn compared(wanted: &[RenderedWork], held: &[&WorkEntry]) -> Vec<Work> {
+fn compared(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> Vec<Work> {
     held.iter()
         .map(|entry| {
             let mut work = entry.work.clone();
-            let twin = wanted.iter().find(|w| {
+            let twin = wanted.iter().find(|(w, _)| {
                 Some(&w.namespace) == work.metadata.namespace.as_ref()
                     && Some(&w.name) == work.metadata.name.as_ref()
             });
-            if let Some(twin) = twin
-                && digest(&twin.spec) == entry.digest
+            if let Some((twin, digest)) = twin
+                && *digest == entry.digest
             {
                 work.spec = twin.spec.clone();
             }
@@ -442,3 +488,6 @@ pub(super) fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
         ..Why::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,14 @@ impl Entry {
         self.meta.generation.unwrap_or_default()
     }
 
+    /// Whether its decision sends anything to this member.
+    pub fn is_placed_on(&self, member: &str) -> bool {
+        self.status.decision.as_ref().is_some_and(|decision| {
+            let mut assigned = decision.assignments.iter();
+            assigned.any(|a| a.member == member) || decision.carried_to.iter().any(|m| m == member)
+        })
+    }
+
     /// Whether it is being deleted.
     pub fn deleting(&self) -> bool {
         self.meta.deletion_timestamp.is_some()

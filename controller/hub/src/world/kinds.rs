@@ -96,16 +96,19 @@ impl<T: Ord + Clone> Unread<T> {
         self.now.insert(key)
     }
 
-    /// One was read, or is gone.
-    pub fn forget(&mut self, key: &T) {
-        self.now.remove(key);
+    /// One was read, or is gone; whether it was one of these.
+    pub fn forget(&mut self, key: &T) -> bool {
+        if let Some(rest) = &mut self.rest {
+            rest.remove(key);
+        }
+        self.now.remove(key)
     }
 
     /// The list is complete: what it did not show is gone.
-    pub fn complete(&mut self) {
-        for key in self.rest.take().unwrap_or_default() {
-            self.now.remove(&key);
-        }
+    pub fn complete(&mut self) -> BTreeSet<T> {
+        let gone = self.rest.take().unwrap_or_default();
+        self.now.retain(|key| !gone.contains(key));
+        gone
     }
 }
 
@@ -166,20 +169,20 @@ impl<K: Named> Table<K> {
                 self.rest = Some(self.objects.keys().cloned().collect());
                 self.unread.begin();
             }
-            Change::Apply(object) => effect.names.extend(self.put(*object)),
-            Change::Delete(object) => {
+            Change::Apply(object) => {
                 let name = object.table_name();
-                self.unread.forget(&name);
-                if self.objects.remove(&name).is_some() {
+                let was_unread = self.unread.forget(&name);
+                if self.put(*object).is_some() || was_unread {
                     effect.names.push(name);
                 }
             }
+            Change::Delete(object) => self.drop_one(object.table_name(), &mut effect),
             Change::Complete => {
                 for name in self.rest.take().unwrap_or_default() {
                     self.objects.remove(&name);
                     effect.names.push(name);
                 }
-                self.unread.complete();
+                effect.names.extend(self.unread.complete());
                 effect.completed = !self.listed;
                 self.listed = true;
             }
@@ -187,8 +190,13 @@ impl<K: Named> Table<K> {
                 namespace,
                 name,
                 error,
+                gone,
             } => {
                 let key = K::name_of(namespace.as_deref().unwrap_or_default(), &name);
+                if gone {
+                    self.drop_one(key, &mut effect);
+                    return effect;
+                }
                 // It is there: what was held of it stays, and it counts as nothing else.
                 if let Some(rest) = &mut self.rest {
                     rest.remove(&key);
@@ -199,6 +207,13 @@ impl<K: Named> Table<K> {
             }
         }
         effect
+    }
+
+    fn drop_one(&mut self, name: String, effect: &mut Effect) {
+        let was_unread = self.unread.forget(&name);
+        if self.objects.remove(&name).is_some() || was_unread {
+            effect.names.push(name);
+        }
     }
 
     /// Holds an object unless a newer one is held; its name when it was taken.

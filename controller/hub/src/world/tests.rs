@@ -15,6 +15,7 @@ fn unreadable<K>(namespace: Option<&str>, name: &str) -> Change<K> {
         namespace: namespace.map(str::to_owned),
         name: name.into(),
         error: "unknown variant".into(),
+        gone: false,
     }
 }
 

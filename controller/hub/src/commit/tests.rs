@@ -1,0 +1,58 @@
+use heyun_crds::work::WorkSpec;
+use heyun_crds::workload::Decision;
+
+use super::*;
+
+#[test]
+fn a_work_of_a_member_that_left_goes_and_what_runs_there_stays() {
+    let mut work = Work::new("web", WorkSpec::default());
+    work.metadata.finalizers = Some(vec![FINALIZER.to_owned(), "example.org/other".to_owned()]);
+    let usual = retired(work.clone(), 7, false);
+    assert_eq!((usual.spec.retire, usual.spec.epoch), (Some(7), 7));
+    assert_eq!(usual.spec.deletion_policy, DeletionPolicy::Delete);
+    assert_eq!(usual.metadata.finalizers, work.metadata.finalizers);
+    let left = retired(work, 7, true);
+    assert_eq!((left.spec.retire, left.spec.epoch), (Some(7), 7));
+    assert_eq!(left.spec.deletion_policy, DeletionPolicy::Orphan);
+    let kept = vec!["example.org/other".to_owned()];
+    assert_eq!(left.metadata.finalizers, Some(kept));
+}
+
+#[test]
+fn a_read_settles_only_for_the_same_object_with_the_same_decision() {
+    let decided = |id: &str| WorkloadStatus {
+        decision: Some(Decision {
+            id: id.to_owned(),
+            ..Decision::default()
+        }),
+        ..WorkloadStatus::default()
+    };
+    let write = StatusWrite {
+        before: WorkloadStatus::default(),
+        after: decided("d1"),
+    };
+    let found = |uid: &str, status: Option<WorkloadStatus>| Workload {
+        metadata: ObjectMeta {
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        },
+        status,
+        ..Workload::default()
+    };
+    let meta = found("u", None).metadata;
+    assert!(holds(&found("u", Some(decided("d1"))), &meta, &write));
+    assert!(!holds(&found("u", Some(decided("d2"))), &meta, &write));
+    assert!(!holds(&found("u", None), &meta, &write));
+    assert!(!holds(&found("v", Some(decided("d1"))), &meta, &write));
+}
+
+#[test]
+fn a_server_that_ran_out_of_time_does_not_know_what_it_wrote() {
+    let answer = |code| {
+        let status = kube::core::Status::failure("any", "Any").with_code(code);
+        is_settled(&kube::Error::Api(Box::new(status)))
+    };
+    assert!(answer(409) && answer(422) && answer(429));
+    assert!(!answer(500) && !answer(504));
+    assert!(!is_settled(&kube::Error::Service("reset".into())));
+}

@@ -1,0 +1,172 @@
+//! What watches say of members, Workloads and Works: what they show changes more than a table.
+
+use heyun_crds::{MemberCluster, Work, Workload};
+use heyun_plan::member_names::{member_of_namespace, work_name};
+use heyun_scheduler::request::WorkloadKey;
+use kube::ResourceExt;
+
+use super::{Dirty, Entry, WorkEntry, WorkKey, World};
+use crate::watch::Change;
+
+impl World {
+    /// Takes in a member. Where one leaves, or joins again, every Workload on it is looked at.
+    pub(super) fn see_member(&mut self, change: Change<MemberCluster>, dirty: &mut Dirty) {
+        let shown = match &change {
+            Change::Apply(member) => Some(member.name_any()),
+            _ => None,
+        };
+        let joins = shown.filter(|name| self.members.get(name).is_none());
+        let effect = self.members.take(change);
+        self.note(effect.completed);
+        dirty.unblock |= effect.changed();
+        for name in &effect.names {
+            if self.has_left(name) {
+                let first = WorkKey {
+                    member: name.clone(),
+                    name: String::new(),
+                };
+                let there = self.works.range(first..);
+                let there = there.take_while(|(key, _)| key.member == *name);
+                dirty
+                    .workloads
+                    .extend(there.map(|(_, entry)| entry.workload.clone()));
+            }
+        }
+        if let Some(name) = joins {
+            let placed = self.workloads.values().filter(|e| e.is_placed_on(&name));
+            dirty
+                .workloads
+                .extend(placed.map(|entry| entry.key.clone()));
+        }
+        dirty.members.extend(effect.names);
+    }
+
+    /// Takes in a Workload.
+    pub(super) fn see_workload(&mut self, change: Change<Workload>, dirty: &mut Dirty) {
+        match change {
+            Change::Begin => {
+                self.relist.workloads = Some(self.workloads.keys().cloned().collect());
+                self.unread.begin();
+            }
+            Change::Apply(object) => {
+                let entry = Entry::read(*object);
+                if let Some(rest) = &mut self.relist.workloads {
+                    rest.remove(&entry.key);
+                }
+                if self.unread.forget(&entry.key) {
+                    dirty.workloads.insert(entry.key.clone());
+                }
+                self.put_workload(entry, dirty);
+            }
+            Change::Delete(object) => self.lose_workload(&Entry::read(*object).key, dirty),
+            Change::Complete => {
+                for key in self.relist.workloads.take().unwrap_or_default() {
+                    self.drop_workload(&key, dirty);
+                }
+                dirty.workloads.extend(self.unread.complete());
+                let first = !std::mem::replace(&mut self.workloads_listed, true);
+                self.note(first);
+            }
+            Change::Unreadable {
+                namespace,
+                name,
+                error,
+                gone,
+            } => {
+                let key = WorkloadKey::new(namespace.unwrap_or_default(), name);
+                if gone {
+                    self.lose_workload(&key, dirty);
+                    return;
+                }
+                if let Some(rest) = &mut self.relist.workloads {
+                    rest.remove(&key);
+                }
+                if self.unread.add(key.clone()) {
+                    tracing::error!(workload = %key, error, "a Workload cannot be read");
+                }
+            }
+        }
+    }
+
+    fn lose_workload(&mut self, key: &WorkloadKey, dirty: &mut Dirty) {
+        if self.unread.forget(key) {
+            dirty.workloads.insert(key.clone());
+        }
+        self.drop_workload(key, dirty);
+    }
+
+    /// Takes in a Work.
+    pub(super) fn see_work(&mut self, change: Change<Work>, dirty: &mut Dirty) {
+        match change {
+            Change::Begin => {
+                self.relist.works = Some(self.works.keys().cloned().collect());
+                self.unread_works.begin();
+            }
+            Change::Apply(object) => {
+                let Some(entry) = WorkEntry::read(*object) else {
+                    return;
+                };
+                if let Some(rest) = &mut self.relist.works {
+                    rest.remove(&entry.key);
+                }
+                if self.unread_works.forget(&entry.key) {
+                    dirty.workloads.insert(entry.workload.clone());
+                }
+                self.put_work(entry, dirty);
+            }
+            Change::Delete(object) => {
+                if let Some(entry) = WorkEntry::read(*object) {
+                    self.lose_work(&entry.key, dirty);
+                }
+            }
+            Change::Complete => {
+                for key in self.relist.works.take().unwrap_or_default() {
+                    self.drop_work(&key, dirty);
+                }
+                for key in self.unread_works.complete() {
+                    self.work_is_known(&key, dirty);
+                }
+                let first = !std::mem::replace(&mut self.works_listed, true);
+                self.note(first);
+            }
+            Change::Unreadable {
+                namespace,
+                name,
+                error,
+                gone,
+            } => {
+                let Some(member) = namespace.as_deref().and_then(member_of_namespace) else {
+                    return;
+                };
+                let member = member.to_owned();
+                let key = WorkKey { member, name };
+                if gone {
+                    self.lose_work(&key, dirty);
+                    return;
+                }
+                if let Some(rest) = &mut self.relist.works {
+                    rest.remove(&key);
+                }
+                if self.unread_works.add(key.clone()) {
+                    let (member, name) = (key.member, key.name);
+                    tracing::error!(member, name, error, "a Work cannot be read");
+                }
+            }
+        }
+    }
+
+    fn lose_work(&mut self, key: &WorkKey, dirty: &mut Dirty) {
+        if self.unread_works.forget(key) {
+            self.work_is_known(key, dirty);
+        }
+        self.drop_work(key, dirty);
+    }
+
+    /// A Work that could not be read is gone: its Workload is looked at again. A Work that was
+    /// never read tells whose it was by its name alone.
+    fn work_is_known(&self, key: &WorkKey, dirty: &mut Dirty) {
+        let known = self.workloads.keys();
+        let whose = known.filter(|w| work_name(&w.namespace, &w.name) == key.name);
+        dirty.workloads.extend(whose.cloned());
+    }
+}
