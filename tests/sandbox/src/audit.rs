@@ -78,6 +78,9 @@ pub struct AuditObject {
 pub struct AuditStatus {
     /// HTTP status.
     pub code: u16,
+    /// Why, where it was refused.
+    #[serde(default)]
+    pub message: String,
 }
 
 impl AuditEvent {

@@ -26,7 +26,13 @@ impl Wrote {
         object.is_some_and(|o| o.resource == resource && o.subresource == subresource)
     }
 
-    pub(crate) fn code(&self) -> u16 {
+    /// Whether the answer says so.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        let status = self.event.response_status.as_ref();
+        status.is_some_and(|status| status.message.contains(text))
+    }
+
+    fn code(&self) -> u16 {
         self.event
             .response_status
             .as_ref()

@@ -46,7 +46,7 @@ fn a_leader_that_slept_writes_nothing_after_another_took_over() {
             round,
             Late::NothingWritten,
         );
-        say(&format!("round {round}: {refused} late writes refused"));
+        say(&format!("round {round}: {refused} late writes refused by the fence"));
     }
 }
 
@@ -81,7 +81,7 @@ fn the_fence_alone_refuses_a_leader_that_does_not_check_its_lease() {
             Late::NothingFenced,
         );
         say(&format!(
-            "round {round} without the check of the lease: {now} late writes refused"
+            "round {round} without the check of the lease: {now} late writes refused by the fence"
         ));
         refused += now;
     }
@@ -89,11 +89,13 @@ fn the_fence_alone_refuses_a_leader_that_does_not_check_its_lease() {
         refused > 0,
         "no late write reached the fence: the rounds show nothing"
     );
+    // What it was told it says itself, to whoever reads its log.
     let log = std::fs::read_to_string(careless.log()).expect("the log is read");
+    let log_path = careless.log();
     assert!(
         log.contains(FENCE),
         "the fence's message is not in {}",
-        careless.log().display()
+        log_path.display()
     );
 }
 
@@ -104,7 +106,7 @@ fn rounds() -> usize {
     }
 }
 
-/// One round; how many late writes of the sleeper were refused.
+/// One round; how many late writes of the sleeper the fence refused.
 fn sleep_through_a_takeover(
     ground: &Ground,
     (leader, other): (&Hub, &Hub),
@@ -152,7 +154,7 @@ fn sleep_through_a_takeover(
     );
     assert_eq!(guarded(ground, late), before, "round {round}, {late:?}");
     remove(ground, &names, &fresh);
-    wrote.iter().filter(|write| write.code() == 403).count()
+    wrote.iter().filter(|write| write.says(FENCE)).count()
 }
 
 /// Whether the fence is there to refuse it. What is reported (a status on the hub, its decision

@@ -83,10 +83,14 @@ fn state(name: &str, work: Option<&Work>, input: &Input<'_>) -> State {
     state
 }
 
+/// What is said until the executor reports on the decision in force.
+const NOT_APPLIED: &str = "the decision is not applied yet";
+
 /// Sets applied, healthy, reason and message.
 fn judge(state: &mut State, work: Option<&Work>, decision: Option<&Decision>) {
     let Some(work) = work else {
-        tell(state, Reason::Applying, "its Work is not written yet");
+        // The words of a Work that nobody has taken up: that it is written is no news.
+        tell(state, Reason::Applying, NOT_APPLIED);
         return;
     };
     let status = work.status.clone().unwrap_or_default();
@@ -105,7 +109,7 @@ fn judge(state: &mut State, work: Option<&Work>, decision: Option<&Decision>) {
     } else if work.spec.retire.is_some() || work.metadata.deletion_timestamp.is_some() {
         tell(state, Reason::Terminating, "its objects are being removed");
     } else if !current {
-        tell(state, Reason::Applying, "the decision is not applied yet");
+        tell(state, Reason::Applying, NOT_APPLIED);
     } else if let Some(found) = [applied, healthy]
         .into_iter()
         .flatten()
