@@ -15,6 +15,8 @@ use heyun_crds::labels::FINALIZER;
 use heyun_crds::workload::{DeletionPolicy, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_member::apply::{self, Guard};
+use heyun_member::clock::Clock;
+use heyun_member::error::{Attempts, Class, Classify as _};
 use heyun_plan::diff::{Existing, Step};
 use heyun_plan::render::RenderedWork;
 use heyun_scheduler::request::WorkloadKey;
@@ -105,6 +107,10 @@ pub struct Writer {
     pub client: Client,
     /// The term in which this is written.
     pub term: Term,
+    /// The one clock.
+    pub clock: Arc<dyn Clock>,
+    /// The server-side deadline of that client: how long a write may take to land.
+    pub deadline: Duration,
     /// Bound of the writes under way.
     pub permits: Arc<Semaphore>,
 }
@@ -211,9 +217,10 @@ async fn commit(
     meta: &ObjectMeta,
     write: &StatusWrite,
 ) -> Result<Option<Workload>, CommitError> {
-    let _permit = writer.turn().await?;
+    let permit = writer.turn().await?;
     let api = writer.workloads(meta.namespace.as_deref().unwrap_or_default());
     let object = bare(meta);
+    let asked = writer.clock.monotonic();
     let written = apply::patch_status(
         &api,
         &object,
@@ -225,12 +232,13 @@ async fn commit(
     match written {
         Ok(workload) => Ok(workload),
         Err(error) if is_settled(&error) => Err(error.into()),
-        Err(error) => settle(writer, &api, meta, write, error).await,
+        Err(error) => {
+            // It may take minutes, and others write meanwhile.
+            drop(permit);
+            settle(writer, &api, meta, write, asked, error).await
+        }
     }
 }
-
-/// Between two reads that are to settle an outcome.
-const SETTLE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether an answer says that nothing was written. A server that ran out of time (504), or whose
 /// etcd did (500), does not know itself.
@@ -244,17 +252,55 @@ async fn settle(
     api: &Api<Workload>,
     meta: &ObjectMeta,
     write: &StatusWrite,
+    asked: Duration,
     error: kube::Error,
 ) -> Result<Option<Workload>, CommitError> {
     let name = meta.name.as_deref().unwrap_or_default();
+    let mut attempts = Attempts::default();
     loop {
         // A leader after us reads everything anew before it decides.
         writer.check()?;
-        match api.get_opt(name).await {
-            Ok(Some(found)) if holds(&found, meta, write) => return Ok(Some(found)),
-            Ok(_) => return Err(error.into()),
-            Err(_) => tokio::time::sleep(SETTLE_PAUSE).await,
-        }
+        let pause = match api.get_opt(name).await {
+            Ok(found) => match outcome(found.as_ref(), meta, write) {
+                Outcome::Written => return Ok(found),
+                Outcome::NotWritten => return Err(error.into()),
+                Outcome::Open => {
+                    let since = writer.clock.monotonic().saturating_sub(asked);
+                    if since >= writer.deadline {
+                        return Err(error.into());
+                    }
+                    writer.deadline.saturating_sub(since)
+                }
+            },
+            // Whatever the read failed of, its answer may be another next time.
+            Err(failed) => {
+                let delay = attempts.failed(name, failed.class());
+                delay
+                    .or_else(|| attempts.failed(name, Class::Bug))
+                    .unwrap_or(writer.deadline)
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What a read tells of a write whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is there.
+    Written,
+    /// It is not, and cannot come any more.
+    NotWritten,
+    /// It may still be under way, until its deadline.
+    Open,
+}
+
+fn outcome(found: Option<&Workload>, meta: &ObjectMeta, write: &StatusWrite) -> Outcome {
+    match found {
+        Some(found) if holds(found, meta, write) => Outcome::Written,
+        // It asked for the version that it was made from: it came from there or never.
+        Some(found) if found.metadata.resource_version == meta.resource_version => Outcome::Open,
+        _ => Outcome::NotWritten,
     }
 }
 

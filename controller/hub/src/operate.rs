@@ -84,6 +84,8 @@ pub struct Surroundings {
     pub readiness: Readiness,
     /// Writes under way at once.
     pub write_concurrency: usize,
+    /// The server-side deadline of each of them.
+    pub write_deadline: Duration,
 }
 
 /// The loop and all it knows.
@@ -382,6 +384,8 @@ impl Operator {
         Writer {
             client: self.around.client.clone(),
             term: term.clone(),
+            clock: Arc::clone(&self.around.clock),
+            deadline: self.around.write_deadline,
             permits: Arc::clone(&self.permits),
         }
     }

@@ -171,6 +171,7 @@ async fn hub(
         highest,
         readiness,
         write_concurrency: usize::try_from(args.write_concurrency).unwrap_or(1),
+        write_deadline: times.write_timeout(),
     });
     info!("started");
     operator.run(stop).await;

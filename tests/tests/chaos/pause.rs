@@ -46,7 +46,9 @@ fn a_leader_that_slept_writes_nothing_after_another_took_over() {
             round,
             Late::NothingWritten,
         );
-        say(&format!("round {round}: {refused} late writes refused by the fence"));
+        say(&format!(
+            "round {round}: {refused} late writes refused by the fence"
+        ));
     }
 }
 

@@ -47,6 +47,40 @@ fn a_read_settles_only_for_the_same_object_with_the_same_decision() {
 }
 
 #[test]
+fn what_may_still_land_is_not_called_lost() {
+    let decided = |id: &str| WorkloadStatus {
+        decision: Some(Decision {
+            id: id.to_owned(),
+            ..Decision::default()
+        }),
+        ..WorkloadStatus::default()
+    };
+    let write = StatusWrite {
+        before: WorkloadStatus::default(),
+        after: decided("d1"),
+    };
+    let found = |version: &str, status: Option<WorkloadStatus>| Workload {
+        metadata: ObjectMeta {
+            uid: Some("u".to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        },
+        status,
+        ..Workload::default()
+    };
+    let meta = found("7", None).metadata;
+    let said = |found: Option<&Workload>| outcome(found, &meta, &write);
+    assert_eq!(said(Some(&found("7", None))), Outcome::Open);
+    assert_eq!(
+        said(Some(&found("8", Some(decided("d1"))))),
+        Outcome::Written
+    );
+    // Another's write came first: ours asks for a version that is no more.
+    assert_eq!(said(Some(&found("8", None))), Outcome::NotWritten);
+    assert_eq!(said(None), Outcome::NotWritten);
+}
+
+#[test]
 fn a_server_that_ran_out_of_time_does_not_know_what_it_wrote() {
     let answer = |code| {
         let status = kube::core::Status::failure("any", "Any").with_code(code);
