@@ -1,6 +1,7 @@
 //! The hub as a process: everything is started here, and stopped in order.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -98,6 +99,16 @@ fn identity() -> String {
     format!("{}_{}", host.trim(), uuid.trim())
 }
 
+/// Where the ledger and what was not told to it yet are kept.
+async fn make_data_dir(path: &Path) -> Result<(), StartError> {
+    tokio::fs::create_dir_all(path)
+        .await
+        .map_err(|source| StartError::DataDir {
+            path: path.display().to_string(),
+            source,
+        })
+}
+
 async fn hub(
     args: Args,
     times: LeaseTimes,
@@ -105,12 +116,7 @@ async fn hub(
     telemetry: Arc<Telemetry>,
 ) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    tokio::fs::create_dir_all(&args.data_dir)
-        .await
-        .map_err(|source| StartError::DataDir {
-            path: args.data_dir.display().to_string(),
-            source,
-        })?;
+    make_data_dir(&args.data_dir).await?;
     let watch_client = client::connect(args.kubeconfig.as_deref()).await?;
     let client = client::with_write_deadline(&watch_client, times.write_timeout());
     let ledger = Arc::new(Ledger::connect(&args.ledger_url()).await?);
