@@ -360,6 +360,7 @@ fn snapshot(world: &World, tree: &TenantTree, now: Timestamp) -> heyun_scheduler
         tenants: tree,
         quotas: &world.quotas.iter().collect::<Vec<_>>(),
         held: &world.held(tree),
+        asked: None,
         now: now.as_second(),
     };
     observe::snapshot(&inputs).0

@@ -148,10 +148,12 @@ impl World {
                 dirty.tenants |= effect.changed();
             }
             Seen::Quota(change) => {
+                // What is shown of it follows from the rest, and is shown when that changes.
+                let same = matches!(&change, Change::Apply(new) if self.quota_is(new));
                 let effect = self.quotas.take(change);
                 self.note(effect.completed);
-                dirty.unblock |= effect.changed();
-                dirty.quotas |= effect.changed();
+                dirty.unblock |= effect.changed() && !same;
+                dirty.quotas |= effect.changed() && !same;
             }
             Seen::Placement(change) => {
                 let same = matches!(&change, Change::Apply(new) if self.placement_is(new));
@@ -237,6 +239,24 @@ impl World {
         self.placements
             .get(&name)
             .is_some_and(|held| held.spec == new.spec)
+    }
+
+    /// Whether a Quota asks for what the one held asks for, and the same of it counts.
+    fn quota_is(&self, new: &Quota) -> bool {
+        let told = |quota: &Quota| {
+            let status = quota.status.as_ref();
+            let effective = status.and_then(|status| status.effective.clone());
+            let meta = &quota.metadata;
+            (
+                meta.uid.clone(),
+                meta.generation,
+                meta.deletion_timestamp.clone(),
+                effective,
+            )
+        };
+        self.quotas
+            .get(&new.name_any())
+            .is_some_and(|held| told(held) == told(new))
     }
 
     fn note(&mut self, completed: bool) {

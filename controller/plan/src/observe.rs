@@ -50,6 +50,9 @@ pub struct Inputs<'a> {
     pub quotas: &'a [&'a heyun_crds::Quota],
     /// What each Workload holds.
     pub held: &'a BTreeMap<WorkloadKey, HeldBy>,
+    /// Workloads that are to be decided: of the others the scheduler needs only what they take
+    /// from members and quotas. `None`: any of them may be.
+    pub asked: Option<&'a BTreeSet<WorkloadKey>>,
     /// The moment, in seconds since 1970.
     pub now: i64,
 }
@@ -92,13 +95,21 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
             .map(|node| (node.name.clone(), tenant(node)))
             .collect(),
         quotas,
-        held: inputs
-            .held
-            .iter()
-            .map(|(key, by)| (key.clone(), by.held.clone()))
-            .collect(),
+        held: asked(inputs),
     };
     (snapshot, problems)
+}
+
+fn asked(inputs: &Inputs<'_>) -> BTreeMap<WorkloadKey, Held> {
+    let held = |(key, by): (&WorkloadKey, &HeldBy)| (key.clone(), by.held.clone());
+    match inputs.asked {
+        None => inputs.held.iter().map(held).collect(),
+        Some(asked) => asked
+            .iter()
+            .filter_map(|key| inputs.held.get_key_value(key))
+            .map(held)
+            .collect(),
+    }
 }
 
 /// A member as the scheduler sees it. `charged` is what the hub has charged there: the name of

@@ -195,6 +195,7 @@ impl Province {
             tenants: &self.tenants,
             quotas: &quotas,
             held: &self.held,
+            asked: None,
             now: 1_900_000_000,
         });
         assert_eq!(problems, []);

@@ -1,7 +1,7 @@
 //! Workloads by the batch: what changed is looked at, what needs a decision is scheduled together,
 //! and every answer becomes a chain of writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +135,8 @@ impl Operator {
     fn decide(&mut self, term: &Term, batch: Vec<Candidate>) {
         let clock = Arc::clone(&self.around.clock);
         let started = clock.monotonic();
-        let snapshot = self.snapshot();
+        let asked = batch.iter().map(|c| c.request.key.clone()).collect();
+        let snapshot = self.snapshot(&asked);
         let seen = clock.monotonic();
         let requests: Vec<Request> = batch.iter().map(|c| c.request.clone()).collect();
         let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
@@ -171,8 +172,8 @@ impl Operator {
         }
     }
 
-    /// The snapshot that a batch is decided on, with what chains under way reserve.
-    pub(super) fn snapshot(&mut self) -> Snapshot {
+    /// The snapshot that these are decided on, with what chains under way reserve.
+    fn snapshot(&mut self, asked: &BTreeSet<WorkloadKey>) -> Snapshot {
         self.refresh_held();
         let members: Vec<_> = self
             .world
@@ -188,6 +189,7 @@ impl Operator {
             tenants: &self.world.tree,
             quotas: &quotas,
             held: self.holdings.all(),
+            asked: Some(asked),
             now: self.around.clock.now().as_second(),
         });
         for problem in problems {
@@ -209,7 +211,7 @@ impl Operator {
 
     /// The verdict on one Workload alone, as things stand now.
     pub(super) fn judge_alone(&mut self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
-        let snapshot = self.snapshot();
+        let snapshot = self.snapshot(&BTreeSet::from([key.clone()]));
         let Some(entry) = self.world.workloads.get(key) else {
             return Err(Refusal {
                 reason: Reason::NotFound,

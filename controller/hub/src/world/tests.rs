@@ -97,3 +97,32 @@ fn label_keys_are_counted_once_and_nobody_takes_them_all() {
     assert_eq!(keys.len(), LABEL_KEYS_MAX);
     assert!(keys.contains("same") && keys.contains("zone"), "{keys:?}");
 }
+
+#[test]
+fn what_is_shown_of_a_quota_is_no_news() {
+    use heyun_crds::Quota;
+    use heyun_crds::quota::{EffectiveQuota, QuotaSpec, QuotaStatus};
+    let quota = |version: u64, summary: &str, effective: i64| {
+        let mut object = Quota::new("civil", QuotaSpec::default());
+        object.metadata.resource_version = Some(version.to_string());
+        object.status = Some(QuotaStatus {
+            summary: summary.to_owned(),
+            effective: Some(EffectiveQuota {
+                generation: effective,
+                ..EffectiveQuota::default()
+            }),
+            ..QuotaStatus::default()
+        });
+        object
+    };
+    let mut world = World::default();
+    let mut told = |quota: Quota| {
+        let mut dirty = Dirty::default();
+        world.see(Seen::Quota(Change::Apply(Box::new(quota))), &mut dirty);
+        let held = world.quotas.get("civil").and_then(|q| q.status.clone());
+        (dirty.quotas, dirty.unblock, held.unwrap().summary)
+    };
+    assert_eq!(told(quota(1, "1 of 4", 1)), (true, true, "1 of 4".into()));
+    assert_eq!(told(quota(2, "2 of 4", 1)), (false, false, "2 of 4".into()));
+    assert_eq!(told(quota(3, "2 of 8", 2)), (true, true, "2 of 8".into()));
+}

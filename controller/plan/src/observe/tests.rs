@@ -621,14 +621,27 @@ fn a_snapshot_charges_what_is_held_once() {
     };
     let key = WorkloadKey::new("civil", "web");
     let member = cluster();
-    let (snapshot, problems) = snapshot(&Inputs {
-        members: &[(&member, None)],
-        flavors: &[],
-        tenants: &tenants,
-        quotas: &[&root],
-        held: &[(key.clone(), by)].into(),
-        now: 99,
-    });
+    let held = [(key.clone(), by)].into();
+    let seen = |asked: Option<&BTreeSet<WorkloadKey>>| {
+        snapshot(&Inputs {
+            members: &[(&member, None)],
+            flavors: &[],
+            tenants: &tenants,
+            quotas: &[&root],
+            held: &held,
+            asked,
+            now: 99,
+        })
+    };
+    // Of one that nobody asks about, what it takes is the same.
+    let (mut of_others, _) = seen(Some(&BTreeSet::new()));
+    assert!(of_others.held.is_empty());
+    let (snapshot, problems) = seen(None);
+    of_others.held.clone_from(&snapshot.held);
+    assert_eq!(
+        serde_json::to_value(&of_others).unwrap(),
+        serde_json::to_value(&snapshot).unwrap()
+    );
     assert_eq!(problems, []);
     assert_eq!(snapshot.now, 99);
     assert_eq!(snapshot.held[&key].entries.len(), 1);
