@@ -266,17 +266,18 @@ pub(crate) fn toleration(toleration: &Toleration) -> scheduler_request::Tolerati
 /// that each counts once.
 fn in_flight(charged: &[(&str, &HeldEntry)], bound: &[Bound]) -> Vec<InFlight> {
     // A watcher tells the name of a component or its label; the label of a label is itself.
-    let mut told: BTreeMap<(&str, String), Seen<'_>> = BTreeMap::new();
+    let mut told: BTreeMap<&str, BTreeMap<String, Seen<'_>>> = BTreeMap::new();
     for pods in bound {
-        let key = (pods.work.as_str(), component_label(&pods.component));
-        let seen = told.entry(key).or_default();
+        let of_work = told.entry(&pods.work).or_default();
+        let seen = of_work.entry(component_label(&pods.component)).or_default();
         seen.add(pods.flavor.as_deref(), i64::from(pods.replicas));
     }
     let mut found = Vec::new();
     for &(work, entry) in charged.iter().filter(|(_, entry)| entry.replicas > 0) {
-        let key = (work, component_label(&entry.component));
-        let seen = told.entry(key).or_default();
-        let there = seen.take(&entry.flavor, entry.replicas);
+        let seen = told
+            .get_mut(work)
+            .and_then(|of_work| of_work.get_mut(&component_label(&entry.component)));
+        let there = seen.map_or(0, |seen| seen.take(&entry.flavor, entry.replicas));
         if entry.replicas > there {
             found.push(InFlight {
                 flavor: entry.flavor.clone(),

@@ -16,17 +16,26 @@ use crate::tenants::{Refusal, TenantTree};
 
 /// What is charged to each tenant itself: the sum over what its Workloads hold.
 pub fn charges<'a>(held: impl IntoIterator<Item = &'a HeldBy>) -> BTreeMap<String, Amounts> {
-    let mut charges: BTreeMap<String, Amounts> = BTreeMap::new();
+    // There are many Workloads and few tenants and lines: names are copied once for each of these.
+    let mut charges: BTreeMap<&str, BTreeMap<(&str, &str), i64>> = BTreeMap::new();
     for by in held {
-        let own = charges.entry(by.tenant.clone()).or_default();
+        let own = charges.entry(&by.tenant).or_default();
         for entry in &by.held.entries {
             for (resource, amount) in entry.charge.iter().filter(|(_, amount)| *amount != 0) {
-                let sum = own.entry(Key::new(&entry.flavor, resource)).or_default();
+                let sum = own.entry((&entry.flavor, resource)).or_default();
                 *sum = sum.saturating_add(amount);
             }
         }
     }
+    let amounts = |sums: BTreeMap<(&str, &str), i64>| {
+        let each = sums.into_iter();
+        each.map(|((flavor, resource), sum)| (Key::new(flavor, resource), sum))
+            .collect()
+    };
     charges
+        .into_iter()
+        .map(|(tenant, sums)| (tenant.to_owned(), amounts(sums)))
+        .collect()
 }
 
 /// The lines of a Quota's spec, or every number of it that is no amount.
