@@ -18,65 +18,55 @@ fn a_work_of_a_member_that_left_goes_and_what_runs_there_stays() {
     assert_eq!(left.metadata.finalizers, Some(kept));
 }
 
-#[test]
-fn a_read_settles_only_for_the_same_object_with_the_same_decision() {
-    let decided = |id: &str| WorkloadStatus {
+fn decided(id: &str) -> WorkloadStatus {
+    WorkloadStatus {
         decision: Some(Decision {
             id: id.to_owned(),
             ..Decision::default()
         }),
         ..WorkloadStatus::default()
-    };
-    let write = StatusWrite {
-        before: WorkloadStatus::default(),
-        after: decided("d1"),
-    };
-    let found = |uid: &str, status: Option<WorkloadStatus>| Workload {
-        metadata: ObjectMeta {
-            uid: Some(uid.to_owned()),
-            ..ObjectMeta::default()
-        },
-        status,
-        ..Workload::default()
-    };
-    let meta = found("u", None).metadata;
-    assert!(holds(&found("u", Some(decided("d1"))), &meta, &write));
-    assert!(!holds(&found("u", Some(decided("d2"))), &meta, &write));
-    assert!(!holds(&found("u", None), &meta, &write));
-    assert!(!holds(&found("v", Some(decided("d1"))), &meta, &write));
+    }
 }
 
-#[test]
-fn what_may_still_land_is_not_called_lost() {
-    let decided = |id: &str| WorkloadStatus {
-        decision: Some(Decision {
-            id: id.to_owned(),
-            ..Decision::default()
-        }),
-        ..WorkloadStatus::default()
-    };
-    let write = StatusWrite {
+/// The write of decision `d1`.
+fn first() -> StatusWrite {
+    StatusWrite {
         before: WorkloadStatus::default(),
         after: decided("d1"),
-    };
-    let found = |version: &str, status: Option<WorkloadStatus>| Workload {
+    }
+}
+
+fn found(uid: &str, version: &str, status: Option<WorkloadStatus>) -> Workload {
+    Workload {
         metadata: ObjectMeta {
-            uid: Some("u".to_owned()),
+            uid: Some(uid.to_owned()),
             resource_version: Some(version.to_owned()),
             ..ObjectMeta::default()
         },
         status,
         ..Workload::default()
-    };
-    let meta = found("7", None).metadata;
-    let said = |found: Option<&Workload>| outcome(found, &meta, &write);
-    assert_eq!(said(Some(&found("7", None))), Outcome::Open);
-    assert_eq!(
-        said(Some(&found("8", Some(decided("d1"))))),
-        Outcome::Written
-    );
+    }
+}
+
+#[test]
+fn a_read_settles_only_for_the_same_object_with_the_same_decision() {
+    let meta = found("u", "7", None).metadata;
+    let said = |uid, status| holds(&found(uid, "8", status), &meta, &first());
+    assert!(said("u", Some(decided("d1"))));
+    assert!(!said("u", Some(decided("d2"))));
+    assert!(!said("u", None));
+    assert!(!said("v", Some(decided("d1"))));
+}
+
+#[test]
+fn what_may_still_land_is_not_called_lost() {
+    let meta = found("u", "7", None).metadata;
+    let said = |found: Option<&Workload>| outcome(found, &meta, &first());
+    assert_eq!(said(Some(&found("u", "7", None))), Outcome::Open);
+    let written = found("u", "8", Some(decided("d1")));
+    assert_eq!(said(Some(&written)), Outcome::Written);
     // Another's write came first: ours asks for a version that is no more.
-    assert_eq!(said(Some(&found("8", None))), Outcome::NotWritten);
+    assert_eq!(said(Some(&found("u", "8", None))), Outcome::NotWritten);
     assert_eq!(said(None), Outcome::NotWritten);
 }
 
