@@ -6,6 +6,7 @@
 
 mod entry;
 mod kinds;
+mod listing;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,8 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
 
 pub use entry::{Entry, WorkEntry, digest, version};
-pub use kinds::{Table, Unread};
+pub use kinds::Table;
+pub use listing::Listing;
 
 use crate::watch::{Change, KINDS, Seen};
 
@@ -91,22 +93,10 @@ pub struct World {
     pub flavor_specs: BTreeMap<String, FlavorSpec>,
     /// Workloads of which the decision or a Work changed since this was last taken.
     pub touched: BTreeSet<WorkloadKey>,
-    /// Workloads that are there and cannot be read.
-    pub unread: Unread<WorkloadKey>,
-    /// Works that are there and cannot be read.
-    pub unread_works: Unread<WorkKey>,
-    workloads_listed: bool,
-    works_listed: bool,
+    listed_workloads: Listing<WorkloadKey>,
+    listed_works: Listing<WorkKey>,
     complete: usize,
     highest: i64,
-    relist: Relist,
-}
-
-/// What a list under way has not shown again yet.
-#[derive(Debug, Default)]
-struct Relist {
-    workloads: Option<BTreeSet<WorkloadKey>>,
-    works: Option<BTreeSet<WorkKey>>,
 }
 
 impl World {
@@ -193,14 +183,15 @@ impl World {
     /// Whether something is there of a Workload that cannot be read: itself, or a Work of it. What
     /// it asks for, or where it runs, is not known then.
     pub fn is_unread(&self, key: &WorkloadKey) -> bool {
-        if self.unread.now.contains(key) {
+        if self.listed_workloads.unread().contains(key) {
             return true;
         }
-        if self.unread_works.now.is_empty() {
+        let works = self.listed_works.unread();
+        if works.is_empty() {
             return false;
         }
         let name = work_name(&key.namespace, &key.name);
-        self.unread_works.now.iter().any(|work| work.name == name)
+        works.iter().any(|work| work.name == name)
     }
 
     /// Computes the tenant tree anew.

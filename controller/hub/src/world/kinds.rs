@@ -1,6 +1,6 @@
 //! Tables of the kinds that are kept as they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
 use heyun_plan::member_names::member_of_namespace;
@@ -9,6 +9,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
 
 use super::entry::version;
+use super::listing::Listing;
 use crate::watch::Change;
 
 /// How an object is named in its table.
@@ -47,68 +48,15 @@ impl Named for Sketch {
 #[derive(Debug)]
 pub struct Table<K> {
     objects: BTreeMap<String, K>,
-    unread: Unread<String>,
-    rest: Option<BTreeSet<String>>,
-    listed: bool,
+    listing: Listing<String>,
 }
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
-            unread: Unread::default(),
-            rest: None,
-            listed: false,
+            listing: Listing::default(),
         }
-    }
-}
-
-/// Objects that are there and cannot be read, by a hub that is older than they are. An object that
-/// is not understood is not one that is gone.
-#[derive(Debug)]
-pub struct Unread<T> {
-    /// These.
-    pub now: BTreeSet<T>,
-    /// Those that a list under way has not shown again.
-    rest: Option<BTreeSet<T>>,
-}
-
-impl<T> Default for Unread<T> {
-    fn default() -> Self {
-        Self {
-            now: BTreeSet::new(),
-            rest: None,
-        }
-    }
-}
-
-impl<T: Ord + Clone> Unread<T> {
-    /// A list begins.
-    pub fn begin(&mut self) {
-        self.rest = Some(self.now.clone());
-    }
-
-    /// One was seen; whether it is new.
-    pub fn add(&mut self, key: T) -> bool {
-        if let Some(rest) = &mut self.rest {
-            rest.remove(&key);
-        }
-        self.now.insert(key)
-    }
-
-    /// One was read, or is gone; whether it was one of these.
-    pub fn forget(&mut self, key: &T) -> bool {
-        if let Some(rest) = &mut self.rest {
-            rest.remove(key);
-        }
-        self.now.remove(key)
-    }
-
-    /// The list is complete: what it did not show is gone.
-    pub fn complete(&mut self) -> BTreeSet<T> {
-        let gone = self.rest.take().unwrap_or_default();
-        self.now.retain(|key| !gone.contains(key));
-        gone
     }
 }
 
@@ -151,12 +99,12 @@ impl<K> Table<K> {
 
     /// Whether there is an object of that name that could not be read as it is now.
     pub fn is_unread(&self, name: &str) -> bool {
-        self.unread.now.contains(name)
+        self.listing.unread().contains(name)
     }
 
     /// Whether the first list is complete.
     pub fn is_listed(&self) -> bool {
-        self.listed
+        self.listing.is_listed()
     }
 }
 
@@ -165,26 +113,21 @@ impl<K: Named> Table<K> {
     pub fn take(&mut self, change: Change<K>) -> Effect {
         let mut effect = Effect::default();
         match change {
-            Change::Begin => {
-                self.rest = Some(self.objects.keys().cloned().collect());
-                self.unread.begin();
-            }
+            Change::Begin => self.listing.begin(self.objects.keys()),
             Change::Apply(object) => {
                 let name = object.table_name();
-                let was_unread = self.unread.forget(&name);
+                let was_unread = self.listing.saw(&name);
                 if self.put(*object).is_some() || was_unread {
                     effect.names.push(name);
                 }
             }
             Change::Delete(object) => self.drop_one(object.table_name(), &mut effect),
             Change::Complete => {
-                for name in self.rest.take().unwrap_or_default() {
-                    self.objects.remove(&name);
-                    effect.names.push(name);
+                let list = self.listing.complete();
+                for name in list.gone {
+                    self.drop_one(name, &mut effect);
                 }
-                effect.names.extend(self.unread.complete());
-                effect.completed = !self.listed;
-                self.listed = true;
+                effect.completed = list.first;
             }
             Change::Unreadable {
                 namespace,
@@ -198,10 +141,7 @@ impl<K: Named> Table<K> {
                     return effect;
                 }
                 // It is there: what was held of it stays, and it counts as nothing else.
-                if let Some(rest) = &mut self.rest {
-                    rest.remove(&key);
-                }
-                if self.unread.add(key) {
+                if self.listing.cannot_read(key) {
                     tracing::error!(?namespace, name, error, "an object cannot be read");
                 }
             }
@@ -210,7 +150,7 @@ impl<K: Named> Table<K> {
     }
 
     fn drop_one(&mut self, name: String, effect: &mut Effect) {
-        let was_unread = self.unread.forget(&name);
+        let was_unread = self.listing.saw(&name);
         if self.objects.remove(&name).is_some() || was_unread {
             effect.names.push(name);
         }
@@ -219,10 +159,7 @@ impl<K: Named> Table<K> {
     /// Holds an object unless a newer one is held; its name when it was taken.
     pub fn put(&mut self, object: K) -> Option<String> {
         let name = object.table_name();
-        if let Some(rest) = &mut self.rest {
-            rest.remove(&name);
-        }
-        self.unread.forget(&name);
+        self.listing.saw(&name);
         if self
             .objects
             .get(&name)

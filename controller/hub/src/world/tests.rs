@@ -38,17 +38,25 @@ fn what_cannot_be_read_is_not_gone() {
     list(&mut world, Change::Apply(Box::new(workload("a", 1))));
     list(&mut world, unreadable(Some("ns"), "a"));
     let key = WorkloadKey::new("ns", "a");
-    assert!(world.workloads.contains_key(&key) && world.unread.now.contains(&key));
+    assert!(world.workloads.contains_key(&key) && world.listed_workloads.unread().contains(&key));
     list(&mut world, Change::Apply(Box::new(workload("a", 2))));
-    assert!(world.unread.now.is_empty());
+    assert!(world.listed_workloads.unread().is_empty());
     list(&mut world, unreadable(Some("ns"), "b"));
     assert!(
         !world.workloads.contains_key(&key),
         "it was not in the list"
     );
-    assert!(world.unread.now.contains(&WorkloadKey::new("ns", "b")));
+    assert!(
+        world
+            .listed_workloads
+            .unread()
+            .contains(&WorkloadKey::new("ns", "b"))
+    );
     list(&mut world, Change::Apply(Box::new(workload("c", 3))));
-    assert!(world.unread.now.is_empty(), "b was not in the list");
+    assert!(
+        world.listed_workloads.unread().is_empty(),
+        "b was not in the list"
+    );
 
     see(
         &mut world,

@@ -44,28 +44,21 @@ impl World {
     /// Takes in a Workload.
     pub(super) fn see_workload(&mut self, change: Change<Workload>, dirty: &mut Dirty) {
         match change {
-            Change::Begin => {
-                self.relist.workloads = Some(self.workloads.keys().cloned().collect());
-                self.unread.begin();
-            }
+            Change::Begin => self.listed_workloads.begin(self.workloads.keys()),
             Change::Apply(object) => {
                 let entry = Entry::read(*object);
-                if let Some(rest) = &mut self.relist.workloads {
-                    rest.remove(&entry.key);
-                }
-                if self.unread.forget(&entry.key) {
+                if self.listed_workloads.saw(&entry.key) {
                     dirty.workloads.insert(entry.key.clone());
                 }
                 self.put_workload(entry, dirty);
             }
             Change::Delete(object) => self.lose_workload(&Entry::read(*object).key, dirty),
             Change::Complete => {
-                for key in self.relist.workloads.take().unwrap_or_default() {
-                    self.drop_workload(&key, dirty);
+                let list = self.listed_workloads.complete();
+                for key in list.gone {
+                    self.lose_workload(&key, dirty);
                 }
-                dirty.workloads.extend(self.unread.complete());
-                let first = !std::mem::replace(&mut self.workloads_listed, true);
-                self.note(first);
+                self.note(list.first);
             }
             Change::Unreadable {
                 namespace,
@@ -78,10 +71,7 @@ impl World {
                     self.lose_workload(&key, dirty);
                     return;
                 }
-                if let Some(rest) = &mut self.relist.workloads {
-                    rest.remove(&key);
-                }
-                if self.unread.add(key.clone()) {
+                if self.listed_workloads.cannot_read(key.clone()) {
                     tracing::error!(workload = %key, error, "a Workload cannot be read");
                 }
             }
@@ -89,7 +79,7 @@ impl World {
     }
 
     fn lose_workload(&mut self, key: &WorkloadKey, dirty: &mut Dirty) {
-        if self.unread.forget(key) {
+        if self.listed_workloads.saw(key) {
             dirty.workloads.insert(key.clone());
         }
         self.drop_workload(key, dirty);
@@ -98,18 +88,12 @@ impl World {
     /// Takes in a Work.
     pub(super) fn see_work(&mut self, change: Change<Work>, dirty: &mut Dirty) {
         match change {
-            Change::Begin => {
-                self.relist.works = Some(self.works.keys().cloned().collect());
-                self.unread_works.begin();
-            }
+            Change::Begin => self.listed_works.begin(self.works.keys()),
             Change::Apply(object) => {
                 let Some(entry) = WorkEntry::read(*object) else {
                     return;
                 };
-                if let Some(rest) = &mut self.relist.works {
-                    rest.remove(&entry.key);
-                }
-                if self.unread_works.forget(&entry.key) {
+                if self.listed_works.saw(&entry.key) {
                     dirty.workloads.insert(entry.workload.clone());
                 }
                 self.put_work(entry, dirty);
@@ -120,14 +104,11 @@ impl World {
                 }
             }
             Change::Complete => {
-                for key in self.relist.works.take().unwrap_or_default() {
-                    self.drop_work(&key, dirty);
+                let list = self.listed_works.complete();
+                for key in list.gone {
+                    self.lose_work(&key, dirty);
                 }
-                for key in self.unread_works.complete() {
-                    self.work_is_known(&key, dirty);
-                }
-                let first = !std::mem::replace(&mut self.works_listed, true);
-                self.note(first);
+                self.note(list.first);
             }
             Change::Unreadable {
                 namespace,
@@ -144,10 +125,7 @@ impl World {
                     self.lose_work(&key, dirty);
                     return;
                 }
-                if let Some(rest) = &mut self.relist.works {
-                    rest.remove(&key);
-                }
-                if self.unread_works.add(key.clone()) {
+                if self.listed_works.cannot_read(key.clone()) {
                     let (member, name) = (key.member, key.name);
                     tracing::error!(member, name, error, "a Work cannot be read");
                 }
@@ -156,7 +134,7 @@ impl World {
     }
 
     fn lose_work(&mut self, key: &WorkKey, dirty: &mut Dirty) {
-        if self.unread_works.forget(key) {
+        if self.listed_works.saw(key) {
             self.work_is_known(key, dirty);
         }
         self.drop_work(key, dirty);
