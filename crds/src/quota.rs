@@ -75,6 +75,13 @@ pub struct QuotaLine {
     pub ceiling: Option<Quantity>,
 }
 
+impl Quota {
+    /// The numbers that count; `None` until any do.
+    pub fn effective(&self) -> Option<&EffectiveQuota> {
+        self.status.as_ref()?.effective.as_ref()
+    }
+}
+
 /// What counts and what is used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -123,11 +123,9 @@ fn parents<'a>(tree: &Branch<&'a str>) -> BTreeMap<&'a str, &'a str> {
 
 /// The numbers that count, or, until any do, those that are wished for.
 fn lines(quota: &Quota) -> &[QuotaLine] {
-    let effective = quota
-        .status
-        .as_ref()
-        .and_then(|status| status.effective.as_ref());
-    effective.map_or(&quota.spec.resources, |effective| &effective.resources)
+    quota
+        .effective()
+        .map_or(&quota.spec.resources, |effective| &effective.resources)
 }
 
 fn line<'q>(quota: &'q Quota, key: (&str, &str)) -> Option<&'q QuotaLine> {

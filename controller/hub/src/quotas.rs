@@ -85,6 +85,7 @@ fn settle(
 
 /// Whether the numbers of the spec are those that count.
 fn in_force(quota: &Quota) -> bool {
-    let effective = quota.status.as_ref().and_then(|s| s.effective.as_ref());
-    effective.is_some_and(|e| Some(e.generation) == quota.metadata.generation)
+    quota
+        .effective()
+        .is_some_and(|e| Some(e.generation) == quota.metadata.generation)
 }

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 
 /// ClusterRole that owners of a tenant are bound to in its namespaces.
 pub const OWNER_ROLE: &str = "heyun-tenant-owner";
@@ -179,11 +179,8 @@ async fn revoke(client: &Client, namespace: &str, uid: &str) -> Result<(), kube:
 }
 
 fn is_labelled(namespace: &Namespace, uid: &str) -> bool {
-    let labels = namespace.metadata.labels.as_ref();
-    labels
-        .and_then(|labels| labels.get(TENANT_UID))
-        .map(String::as_str)
-        == Some(uid)
+    let label = namespace.labels().get(TENANT_UID);
+    label.is_some_and(|label| label == uid)
 }
 
 /// Brings a plan about: namespaces, then bindings, then what its owners lose, then the status

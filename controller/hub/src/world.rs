@@ -234,20 +234,13 @@ impl World {
 
     /// Whether a Quota asks for what the one held asks for, and the same of it counts.
     fn quota_is(&self, new: &Quota) -> bool {
-        let told = |quota: &Quota| {
-            let status = quota.status.as_ref();
-            let effective = status.and_then(|status| status.effective.clone());
-            let meta = &quota.metadata;
-            (
-                meta.uid.clone(),
-                meta.generation,
-                meta.deletion_timestamp.clone(),
-                effective,
-            )
-        };
-        self.quotas
-            .get(&new.name_any())
-            .is_some_and(|held| told(held) == told(new))
+        self.quotas.get(&new.name_any()).is_some_and(|held| {
+            let (now, then) = (&new.metadata, &held.metadata);
+            now.uid == then.uid
+                && now.generation == then.generation
+                && now.deletion_timestamp == then.deletion_timestamp
+                && new.effective() == held.effective()
+        })
     }
 
     fn note(&mut self, completed: bool) {

@@ -15,7 +15,7 @@ use crate::story;
 /// `HEYUN_CHAOS_ROUNDS` does not say.
 const ROUNDS: usize = 3;
 /// So many times as many rounds at most, where no late write has reached the fence yet.
-const ROUNDS_PER_ROUND: usize = 4;
+const PATIENCE: usize = 4;
 /// Workloads whose decisions are under way when the leader is frozen.
 const WORKLOADS: usize = 48;
 /// How long the one that sleeps is watched after it woke.
@@ -69,7 +69,7 @@ fn the_fence_alone_refuses_a_leader_that_does_not_check_its_lease() {
     let mut draw = Seeded(11);
     let mut refused = 0;
     let enough = rounds();
-    for round in 0..enough * ROUNDS_PER_ROUND {
+    for round in 0..enough * PATIENCE {
         // Whether anything is on its way when it is frozen is chance; some rounds show nothing.
         if round >= enough && refused > 0 {
             break;

@@ -321,7 +321,7 @@ impl Operator {
         self.platform.quotas_running = true;
         self.platform.settling = writes
             .iter()
-            .any(|(quota, status)| effective(quota) != status.effective.as_ref());
+            .any(|(quota, status)| quota.effective() != status.effective.as_ref());
         let client = self.around.client.clone();
         self.running.spawn(async move {
             let results: Vec<_> = stream::iter(writes)
@@ -440,18 +440,19 @@ impl Operator {
             self.platform.unsure.insert(name.clone(), written.version);
         }
         let Some(quota) = written.quota else { return };
-        let before = self.world.quotas.get(name).and_then(effective).cloned();
-        if before.as_ref() != effective(&quota) {
+        let before = self
+            .world
+            .quotas
+            .get(name)
+            .and_then(Quota::effective)
+            .cloned();
+        if before.as_ref() != quota.effective() {
             self.dirty.unblock = true;
         }
         let newer = self.world.quotas.put(quota).is_some();
         // What another wrote meanwhile is settled at once: the watch will show nothing new.
         self.dirty.quotas |= newer && written.failed.is_some();
     }
-}
-
-fn effective(quota: &Quota) -> Option<&heyun_crds::quota::EffectiveQuota> {
-    quota.status.as_ref()?.effective.as_ref()
 }
 
 /// Writes what counts and what is shown of a Quota; where the outcome is not known, a read settles
@@ -463,7 +464,7 @@ async fn write_quota(client: &Client, quota: Quota, status: QuotaStatus) -> Writ
         version: version(&quota.metadata),
         quota: None,
         failed: None,
-        counts: effective(&quota) != status.effective.as_ref(),
+        counts: quota.effective() != status.effective.as_ref(),
         unknown: false,
     };
     let before = quota.status.as_ref();

@@ -149,7 +149,7 @@ fn nodes(
         node.lines = lines;
         node.pending = pending;
         node.failover_reserve_permille = reserve(&quota.spec);
-        if let Some(effective) = effective(quota) {
+        if let Some(effective) = quota.effective() {
             node.parent.clone_from(&effective.parent);
         }
     }
@@ -163,17 +163,11 @@ fn nodes(
     nodes.into_values().collect()
 }
 
-fn effective(quota: &Quota) -> Option<&EffectiveQuota> {
-    quota
-        .status
-        .as_ref()
-        .and_then(|status| status.effective.as_ref())
-}
-
 /// The lines that count, and what of the written guarantees is still wished for.
 fn counting(quota: &Quota) -> (BTreeMap<Key, Line>, Amounts) {
     let mut unread = Vec::new();
-    let lines: BTreeMap<Key, Line> = effective(quota)
+    let lines: BTreeMap<Key, Line> = quota
+        .effective()
         .map(|e| {
             e.resources
                 .iter()
@@ -220,7 +214,7 @@ pub struct Settlement {
 /// Called for one Quota after the other, in one order with commits; calling it again tries again
 /// what was pending.
 pub fn settle(quota: &Quota, parent: Option<&str>, tree: &mut QuotaTree, epoch: i64) -> Settlement {
-    let before = effective(quota);
+    let before = quota.effective();
     let kept = |refusal| Settlement {
         effective: before.cloned(),
         refusal: Some(refusal),
