@@ -18,6 +18,7 @@ mod object;
 mod prune;
 mod refusals;
 mod retire;
+mod shared;
 mod status;
 mod wanted;
 

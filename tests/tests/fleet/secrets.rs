@@ -228,6 +228,53 @@ fn a_secret_that_nobody_uses_and_one_that_says_the_same_cause_no_write() {
     arrives(shared.member(member), shared, ns, "db", TWO);
 }
 
+/// [`APP`] under another name.
+fn app(name: &str) -> String {
+    let renamed = APP
+        .replace("name: app}", &format!("name: {name}}}"))
+        .replace("app: app", &format!("app: {name}"));
+    format!("{renamed}---\n")
+}
+
+#[test]
+fn workloads_share_a_secret_and_the_last_one_takes_it_away() {
+    let (shared, _turn) = fleet();
+    let tenant = TestTenant::new(shared, "fleet-shared-secret", 100);
+    let ns = tenant.name.as_str();
+    let member = shared.members().into_iter().next().unwrap();
+    let placement = format!(
+        "apiVersion: heyun.dev/v1alpha1\nkind: Placement\nmetadata: {{name: here, namespace: {ns}}}\n\
+         spec: {{affinity: [{{name: here, members: [{member}]}}]}}\n"
+    );
+    shared.hub().apply(&placement).unwrap();
+    shared.hub().apply(&secret(ns, "db", "one")).unwrap();
+    for name in ["first", "second"] {
+        shared.deploy(ns, name, &app(name), Some("here"));
+        shared.ready(ns, name);
+    }
+    let on_member = shared.member(&member);
+    let uid = |value: &str| {
+        arrives(on_member, shared, ns, "db", value);
+        let found = on_member.json(&["get", "secret", "db", "-n", ns]).unwrap();
+        found["metadata"]["uid"].clone()
+    };
+    let before = uid(ONE);
+
+    // The one that asserts it goes: it stays for the other, and changes reach it as before.
+    let delete = |name: &str| {
+        let args = ["delete", "workload", name, "-n", ns, "--timeout=60s"];
+        shared.hub().run(&args).unwrap();
+    };
+    delete("first");
+    assert_eq!(uid(ONE), before);
+    shared.hub().apply(&secret(ns, "db", "two")).unwrap();
+    assert_eq!(uid(TWO), before);
+    shared.ready(ns, "second");
+
+    delete("second");
+    goes(on_member, shared, ns, "db");
+}
+
 /// What the Work on that member says of a Secret of this tenant.
 fn carried(shared: &Shared, member: &str, ns: &str, name: &str) -> Option<Value> {
     let works = works(shared, member, ns);

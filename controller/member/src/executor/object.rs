@@ -100,6 +100,11 @@ impl Executor {
             uid: inventory_uid(pass, key),
             number: self.number(),
         };
+        if let (Content::Secret(_), Some(seen)) = (&wanted.content, seen.as_deref())
+            && let Some(other) = seen.work.as_deref().filter(|work| *work != pass.name)
+        {
+            return self.share(&place, seen, other, &rules).await;
+        }
         let step = decide(key, seen.as_deref(), &rules, |seen| {
             self.drift(&place, seen)
         });
@@ -162,7 +167,7 @@ impl Executor {
         }
     }
 
-    async fn take(
+    pub(super) async fn take(
         &self,
         place: &Place<'_>,
         step: Step,

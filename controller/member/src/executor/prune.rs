@@ -58,7 +58,18 @@ impl Executor {
         let uid = found.metadata.uid.as_deref().unwrap_or_default();
         // Without our label it is ours only if the inventory names this very object.
         let stripped = label.is_none() && !uid.is_empty() && inventory_uid(pass, key) == Some(uid);
-        if label != Some(pass.name) && !stripped {
+        let ours = label == Some(pass.name) || stripped;
+        if is_secret(key) {
+            let others = match label {
+                Some(other) if !ours => self.is_user(other, key).await?,
+                _ => !ours,
+            };
+            if others || self.has_another_user(pass.name, key).await? {
+                // It stays for those; what was seen of it may be another's by then.
+                self.parts.shelf.remove(key);
+                return Ok(Pruned::Gone);
+            }
+        } else if !ours {
             return Ok(Pruned::Gone);
         }
         let epoch = found
