@@ -13,6 +13,7 @@ use heyun_plan::interpret::{self, Interpreted, ManifestError};
 use heyun_plan::observe::{self, HeldBy, held};
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_plan::{decide, explain, guard, member_names};
+use heyun_scheduler::config::Explained;
 use heyun_scheduler::{Config, Resources, WorkloadKey, schedule};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -317,7 +318,10 @@ fn judge(
         .iter()
         .map(|f| (f.name_any(), f.spec.clone()))
         .collect();
-    let config = Config::default();
+    let config = Config {
+        explained: Explained::ALL,
+        ..Config::default()
+    };
     let request = observe::request::request(&observe::request::Input {
         workload,
         interpreted: &interpreted,

@@ -2,12 +2,13 @@
 
 mod copies;
 mod divided;
+mod every_node;
 mod purse;
 mod single;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::capacity::{Flying, room, roomy};
+use crate::capacity::{Flying, room};
 use crate::case::{Case, Choice, Part};
 use crate::divide::Rule;
 use crate::quota::{Amounts, Key, Shortfall};
@@ -86,7 +87,7 @@ pub(crate) struct Terms<'t> {
     /// Spread constraints with their topology keys.
     pub(crate) spreads: &'t [(String, Spread)],
     /// What quota leaves; `None`: quota is looked at afterwards.
-    pub(crate) purse: Option<Purse>,
+    pub(crate) purse: Option<Purse<'t>>,
 }
 
 /// An attempt under way.
@@ -96,7 +97,7 @@ pub(super) struct Attempt<'t, 'c, 'a> {
     ranks: Option<&'t Ranks>,
     plan: Plan,
     flown: Vec<(usize, Flying)>,
-    purse: Option<Purse>,
+    purse: Option<Purse<'t>>,
 }
 
 /// Places the whole workload, or says why not.
@@ -226,6 +227,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
                 lot,
                 Flying {
                     each: part.each.clone(),
+                    size: usize::MAX,
                     replicas: new,
                 },
             ));
@@ -272,22 +274,31 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
     /// Sites in the order in which a component should try them: where the workload already goes,
     /// then where the component is, then by score.
     fn by_preference(&self, part: &Part<'a>, sites: &[usize]) -> Vec<usize> {
+        let new = self.plan.picks.is_empty() && self.case.previous_sites().is_empty();
+        if new && self.ranks.is_none() {
+            return sites.to_vec();
+        }
         let used = self.used();
         let together = self.case.request.placement.division.kind == DivisionKind::Aggregated;
-        let mut order = sites.to_vec();
-        order.sort_by_key(|site| {
-            let there = part
-                .previous
-                .get(site)
-                .is_some_and(|replicas| *replicas > 0);
-            (
-                !there,
-                self.rank(*site),
-                !(together && used.contains(site)),
-                !self.case.has_any(*site),
-            )
-        });
-        order
+        let mut order: Vec<((bool, u32, bool, bool), usize)> = sites
+            .iter()
+            .map(|site| {
+                let there = part
+                    .previous
+                    .get(site)
+                    .is_some_and(|replicas| *replicas > 0);
+                let key = (
+                    !there,
+                    self.rank(*site),
+                    !(together && used.contains(site)),
+                    !self.case.has_any(*site),
+                );
+                (key, *site)
+            })
+            .collect();
+        // Stable: among equals the order by score stays.
+        order.sort_by_key(|(key, _)| *key);
+        order.into_iter().map(|(_, site)| site).collect()
     }
 
     /// The affinity term of a site; 0 when only one is used.
@@ -363,7 +374,12 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         let before = before.and_then(|before| fleet.flavor(&before.flavor));
         before
             .filter(|flavor| allowed.contains(flavor))
-            .or_else(|| part.choices(site).first().map(|choice| choice.flavor))
+            .or_else(|| {
+                self.case
+                    .choices(part, site)
+                    .first()
+                    .map(|choice| choice.flavor)
+            })
             .or_else(|| {
                 allowed
                     .iter()
@@ -371,107 +387,6 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
                     .find(|flavor| fleet.lot_of(site, *flavor).is_some())
             })
             .or_else(|| allowed.first().copied())
-    }
-
-    /// Components that run on every node, on every site that is used.
-    fn on_every_node(&mut self, sites: &[usize]) -> Result<(), Stop> {
-        let every: Vec<usize> = (0..self.case.parts.len())
-            .filter(|index| self.part(*index).is_some_and(Part::on_every_node))
-            .collect();
-        if every.is_empty() {
-            return Ok(());
-        }
-        let mut used = self.used();
-        if used.is_empty() {
-            let all = self.case.request.placement.division.kind == DivisionKind::Duplicated;
-            let there = sites
-                .iter()
-                .copied()
-                .filter(|site| self.case.has_any(*site));
-            used = if all {
-                sites.iter().copied().collect()
-            } else {
-                there.collect()
-            };
-            used.extend(sites.first().filter(|_| used.is_empty()));
-        }
-        for site in used {
-            for index in &every {
-                self.every_node(*index, site)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn every_node(&mut self, index: usize, site: usize) -> Result<(), Stop> {
-        let Some(part) = self.part(index) else {
-            return Ok(());
-        };
-        let mut unaffordable = false;
-        for choice in part.choices(site) {
-            let (nodes, fit) = self.nodes_now(part, choice);
-            if nodes == 0 || nodes > choice.credit.saturating_add(fit) {
-                continue;
-            }
-            if self.affords(part, site, choice, nodes) {
-                self.take(index, site, choice, nodes);
-                return Ok(());
-            }
-            unaffordable = true;
-        }
-        let matching = part
-            .choices(site)
-            .iter()
-            .any(|choice| self.nodes_now(part, choice).0 > 0);
-        if !matching && self.no_node(part, site) {
-            return Ok(());
-        }
-        if unaffordable {
-            Err(Failure::Budget.into())
-        } else {
-            Err(Stop::Banned(site))
-        }
-    }
-
-    /// Whether no node of an allowed flavor matches a component: then it simply does not run there.
-    fn no_node(&self, part: &Part<'a>, site: usize) -> bool {
-        let fleet = self.case.fleet;
-        let lots = self
-            .case
-            .rules
-            .flavors
-            .iter()
-            .filter_map(|flavor| fleet.lot_of(site, *flavor));
-        let Some(class) = self.case.class(part) else {
-            return true;
-        };
-        let mut lots = lots;
-        !lots.any(|lot| class.nodes(fleet, lot).next().is_some())
-    }
-
-    /// The nodes that match a component, and how many of them surely have room for one replica.
-    fn nodes_now(&self, part: &Part<'a>, choice: &Choice) -> (i64, i64) {
-        let (Some(lot), Some(class)) = (choice.lot, self.case.class(part)) else {
-            return (0, 0);
-        };
-        let nodes = || class.nodes(self.case.fleet, lot);
-        let count = nodes().fold(0_i64, |count, nodes| count.saturating_add(nodes.count));
-        if choice.room == 0 {
-            return (count, 0);
-        }
-        let flying = self
-            .case
-            .fleet
-            .lots
-            .get(lot)
-            .into_iter()
-            .flat_map(|lot| &lot.flying);
-        let own = self
-            .flown
-            .iter()
-            .filter(|(of, _)| *of == lot)
-            .map(|(_, flying)| flying);
-        (count, roomy(nodes(), flying.chain(own), &part.each))
     }
 }
 

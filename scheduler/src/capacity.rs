@@ -44,8 +44,76 @@ impl Nodes {
 pub(crate) struct Flying {
     /// What each requests.
     pub(crate) each: Each,
+    /// The number of that size, by which what was found out of it is remembered.
+    pub(crate) size: usize,
     /// How many.
     pub(crate) replicas: i64,
+}
+
+/// What replicas of one size take from replicas of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Takes {
+    /// The most slots that one of them takes.
+    pub(crate) slots: i64,
+    /// They take a whole number of slots, and nothing is lost by counting slots.
+    pub(crate) whole: bool,
+}
+
+/// What one of `flown` takes from slots of `each`: no more than the slots its largest share of one
+/// slot reaches into.
+pub(crate) fn takes(flown: &Each, each: &Each) -> Takes {
+    let most = each
+        .iter()
+        .map(|(resource, amount)| ceil_div(amount_of(flown, *resource), *amount));
+    Takes {
+        slots: most.max().unwrap_or(0),
+        whole: is_multiple(flown, each),
+    }
+}
+
+/// The same where part of it is known: `total` slots with nothing in flight, the `sum` of what is in
+/// flight by resource, and what a size `takes`.
+pub(crate) fn room_left<'a, 'f>(
+    total: i64,
+    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    flying: impl Iterator<Item = &'f Flying>,
+    sum: impl Fn(usize) -> i64,
+    each: &Each,
+    takes: impl Fn(&Flying) -> Takes,
+) -> i64 {
+    if total == 0 {
+        return total;
+    }
+    let mut by_slots = 0_i64;
+    let mut wholes = 0_i64;
+    let mut mixed: Vec<i64> = each.iter().map(|(resource, _)| sum(*resource)).collect();
+    for group in flying {
+        let replicas = group.replicas.max(0);
+        let of = takes(group);
+        let slots = of.slots.saturating_mul(replicas);
+        by_slots = by_slots.saturating_add(slots);
+        if of.whole {
+            wholes = wholes.saturating_add(slots);
+            // Both lists are by resource.
+            let mut flown = group.each.iter().peekable();
+            for (mixed, (resource, _)) in mixed.iter_mut().zip(each) {
+                while flown.next_if(|(of, _)| of < resource).is_some() {}
+                if let Some((_, amount)) = flown.next_if(|(of, _)| of == resource) {
+                    *mixed = mixed.saturating_sub(amount.saturating_mul(replicas));
+                }
+            }
+        }
+    }
+    let mut taken = by_slots;
+    if wholes < taken {
+        let mixed = amounts_taken(nodes.clone(), each.iter().zip(mixed), each, PLENTY);
+        taken = taken.min(wholes.saturating_add(mixed));
+    }
+    if taken > 0 {
+        let sums = each.iter().map(|(resource, _)| sum(*resource));
+        taken = taken.min(amounts_taken(nodes, each.iter().zip(sums), each, PLENTY));
+    }
+    total.saturating_sub(taken).max(0)
 }
 
 /// How many replicas of `each` fit on `nodes`, for every packing of `flying`.
@@ -55,21 +123,10 @@ pub(crate) fn room<'a>(
     each: &Each,
 ) -> i64 {
     let total = slots(nodes.clone(), each);
-    if total == 0 || flying.clone().next().is_none() {
-        return total;
-    }
-    let whole = |group: &&Flying| is_multiple(&group.each, each);
-    let all_slots = flying.clone().map(|group| slots_taken(group, each));
-    let by_slots = all_slots.fold(0_i64, i64::saturating_add);
-    let by_amount = amount_taken(nodes.clone(), flying.clone(), each, PLENTY);
-    let wholes = flying
-        .clone()
-        .filter(whole)
-        .map(|group| slots_taken(group, each));
-    let wholes = wholes.fold(0_i64, i64::saturating_add);
-    let mixed = amount_taken(nodes, flying.filter(|group| !whole(group)), each, PLENTY);
-    let taken = by_slots.min(by_amount).min(wholes.saturating_add(mixed));
-    total.saturating_sub(taken).max(0)
+    let sum = |resource| amount_flown(flying.clone(), resource);
+    room_left(total, nodes, flying.clone(), sum, each, |group| {
+        takes(&group.each, each)
+    })
 }
 
 /// On how many of `nodes` one replica of `each` fits, for every packing of `flying`.
@@ -94,18 +151,6 @@ pub(crate) fn slots<'a>(nodes: impl Iterator<Item = &'a Nodes>, each: &Each) -> 
         sum.saturating_add(nodes.fit(each).saturating_mul(nodes.count.max(0)))
     });
     sum.min(PLENTY)
-}
-
-/// The most slots that a group can take: no replica of it takes more than the slots its largest
-/// share of one slot reaches into.
-fn slots_taken(group: &Flying, each: &Each) -> i64 {
-    let most = each.iter().map(|(resource, amount)| {
-        let flown = amount_of(&group.each, *resource);
-        ceil_div(flown, *amount)
-    });
-    most.max()
-        .unwrap_or(0)
-        .saturating_mul(group.replicas.max(0))
 }
 
 /// Whether each replica of the group takes a whole number of slots, so that nothing is lost by
@@ -136,23 +181,30 @@ fn amount_taken<'a>(
     each: &Each,
     most: i64,
 ) -> i64 {
-    let mut taken = 0_i64;
-    for (resource, amount) in each {
-        let sum = flying.clone().fold(0_i64, |sum, group| {
-            let flown = amount_of(&group.each, *resource);
-            sum.saturating_add(flown.saturating_mul(group.replicas.max(0)))
-        });
-        if sum > 0 {
-            taken = taken.saturating_add(cheapest(
-                nodes.clone(),
-                each,
-                most,
-                (*resource, *amount),
-                sum,
-            ));
-        }
-    }
-    taken
+    let sums = each
+        .iter()
+        .map(|(resource, _)| amount_flown(flying.clone(), *resource));
+    amounts_taken(nodes, each.iter().zip(sums), each, most)
+}
+
+fn amount_flown<'a>(flying: impl Iterator<Item = &'a Flying>, resource: usize) -> i64 {
+    flying.fold(0_i64, |sum, group| {
+        let flown = amount_of(&group.each, resource);
+        sum.saturating_add(flown.saturating_mul(group.replicas.max(0)))
+    })
+}
+
+/// The same of sums, one for each resource of `each`.
+fn amounts_taken<'a, 'e>(
+    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    sums: impl Iterator<Item = (&'e (usize, i64), i64)>,
+    each: &Each,
+    most: i64,
+) -> i64 {
+    sums.filter(|(_, sum)| *sum > 0)
+        .fold(0_i64, |taken, (of, sum)| {
+            taken.saturating_add(cheapest(nodes.clone(), each, most, *of, sum))
+        })
 }
 
 /// How many slots `budget` of one resource can take. On a node the first slot costs what is left

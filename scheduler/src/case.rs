@@ -3,30 +3,92 @@
 mod seat;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::capacity::{Each, amount_of};
 use crate::config::{Config, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::fleet::class::{Class, Classes};
+use crate::fleet::policy::{self, Policies, Policy};
 use crate::request::{Component, Division, DivisionKind, Request};
 use crate::resources::{PODS, Resources};
 use crate::rules::Rules;
 use crate::score;
 use crate::snapshot::HeldEntry;
-use crate::verdict::{Refusal, Scores};
+use crate::verdict::{Codes, Refusal, Scores};
+use seat::View;
 
-/// A member as one request sees it.
+/// A member as one request sees it, unless its rules forbid the work there.
 pub(crate) struct Seat {
+    /// The member, as an index into [`Fleet::sites`].
+    pub(crate) site: usize,
     /// Everything that refuses it.
-    pub(crate) refusals: Vec<Refusal>,
-    /// It gets nothing new.
-    pub(crate) barred: bool,
-    /// It may not even keep what it has.
-    pub(crate) expelled: bool,
+    pub(crate) codes: Codes,
     /// The affinity terms it belongs to, one bit each.
     pub(crate) tiers: u64,
-    /// Its scores, unless it is expelled.
-    pub(crate) scores: Option<Scores>,
+    /// It has something of this workload.
+    pub(crate) has_any: bool,
+    /// Its scores.
+    pub(crate) scores: Scores,
+}
+
+impl Seat {
+    /// It gets nothing new.
+    pub(crate) fn barred(&self) -> bool {
+        !self.codes.is_empty()
+    }
+
+    /// It may not even keep what it has.
+    pub(crate) fn expelled(&self) -> bool {
+        !self.codes.keep()
+    }
+}
+
+/// Every member where the rules do not forbid the work, by name.
+#[derive(Default)]
+pub(crate) struct Seats {
+    all: Vec<Seat>,
+    of_site: Vec<u32>,
+}
+
+impl Seats {
+    fn new(sites: usize, policy: &Policy) -> Self {
+        let mut seats = Self {
+            all: Vec::with_capacity(policy.open.len()),
+            of_site: vec![u32::MAX; sites],
+        };
+        for (open, number) in policy.open.iter().zip(0_u32..) {
+            if let Some(seat) = seats.of_site.get_mut(open.site) {
+                *seat = number;
+            }
+            seats.all.push(Seat {
+                site: open.site,
+                codes: open.codes,
+                tiers: open.tiers,
+                has_any: false,
+                scores: Scores::default(),
+            });
+        }
+        seats
+    }
+
+    /// The number of a site's seat.
+    pub(crate) fn number(&self, site: usize) -> Option<usize> {
+        let seat = self.of_site.get(site).copied()?;
+        usize::try_from(seat).ok().filter(|_| seat != u32::MAX)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Seat> {
+        self.all.iter()
+    }
+
+    fn mark(&mut self, site: usize) {
+        let seat = self.number(site).and_then(|seat| self.all.get_mut(seat));
+        if let Some(seat) = seat {
+            seat.has_any = true;
+        }
+    }
 }
 
 /// Nodes of one flavor on one member as a component may use them.
@@ -61,8 +123,10 @@ pub(crate) struct Part<'a> {
     pub(crate) charged: Vec<(&'a str, i64)>,
     /// Replicas to place; 0 for one per node.
     pub(crate) wanted: i64,
-    /// The choices on each site, the preferred first.
-    pub(crate) choices: Vec<Vec<Choice>>,
+    /// The choices of all seats, one seat after the other, the preferred first.
+    choices: Vec<Choice>,
+    /// Where the choices of each seat end.
+    ends: Vec<usize>,
     /// Replicas that the committed decision assigns to each site.
     pub(crate) previous: BTreeMap<usize, i64>,
     /// What is held on each site.
@@ -75,9 +139,12 @@ impl<'a> Part<'a> {
         self.previous.get(&site).copied().unwrap_or(0)
     }
 
-    /// The choices on a site.
-    pub(crate) fn choices(&self, site: usize) -> &[Choice] {
-        self.choices.get(site).map_or(&[], Vec::as_slice)
+    /// The choices on a seat.
+    pub(crate) fn on_seat(&self, seat: usize) -> &[Choice] {
+        let first = seat.checked_sub(1).and_then(|before| self.ends.get(before));
+        let (first, end) = (first.copied().unwrap_or(0), self.ends.get(seat));
+        end.and_then(|end| self.choices.get(first..*end))
+            .unwrap_or_default()
     }
 
     /// Whether it runs one replica per node.
@@ -123,61 +190,113 @@ pub(crate) struct Case<'c, 'a> {
     pub(crate) rules: Rules<'a>,
     /// The weights of its scores.
     pub(crate) weights: ScoreWeights,
-    /// Every member.
-    pub(crate) seats: Vec<Seat>,
+    /// What the rules say of every member.
+    pub(crate) policy: Rc<Policy>,
+    /// Every member where the rules do not forbid the work, by name.
+    pub(crate) seats: Seats,
     /// Every component.
     pub(crate) parts: Vec<Part<'a>>,
     /// Sites that are not expelled, the best first.
     pub(crate) order: Vec<usize>,
 }
 
+/// What is remembered between the decisions of a batch.
+#[derive(Default)]
+pub(crate) struct Memory<'a> {
+    /// What was judged of components.
+    pub(crate) classes: Classes<'a>,
+    /// What was judged by rules.
+    pub(crate) policies: Policies<'a>,
+}
+
 impl<'c, 'a> Case<'c, 'a> {
     /// Judges every member for a request.
     pub(crate) fn new(
         fleet: &'c Fleet<'a>,
-        classes: &'c mut Classes<'a>,
+        memory: &'c mut Memory<'a>,
         request: &'a Request,
         config: &Config,
     ) -> Self {
         let rules = Rules::new(fleet, request, config.tolerated_not_ready_seconds);
-        let ids = classes.of(fleet, request);
+        let policy = memory.policies.of(fleet, request, &rules);
+        let ids = memory.classes.of(fleet, request);
+        let classes = &memory.classes;
         let mut parts: Vec<Part<'a>> = request
             .components
             .iter()
             .zip(ids)
             .map(|(component, class)| part(fleet, classes, request, component, class))
             .collect();
-        let mut seats: Vec<Seat> = fleet
-            .sites
-            .iter()
-            .map(|site| seat::seat(site, &rules, &parts))
-            .collect();
-        for part in &mut parts {
-            for (index, seat) in seats.iter().enumerate() {
-                let choices = if seat.expelled {
-                    Vec::new()
-                } else {
-                    seat::choices(fleet, classes, &rules, part, index, seat.barred)
-                };
-                part.choices.push(choices);
-            }
+        let mut seats = Seats::new(fleet.sites.len(), &policy);
+        let carried = request.previous_carried.iter();
+        for site in carried.filter_map(|name| fleet.site(name)) {
+            seats.mark(site);
         }
-        for (index, seat) in seats.iter_mut().enumerate() {
-            seat::judge_nodes(fleet, classes, &rules, &parts, index, seat);
+        for site in parts.iter().flat_map(|part| part.previous.keys()) {
+            seats.mark(*site);
+        }
+        for part in &mut parts {
+            seat::choose(fleet, classes, &rules, &seats.all, part);
+        }
+        for (index, seat) in seats.all.iter_mut().enumerate() {
+            let view = View {
+                fleet,
+                classes,
+                rules: &rules,
+                parts: &parts,
+                site: seat.site,
+                seat: Some(index),
+                barred: seat.barred(),
+            };
+            seat::judge_nodes(&view, &mut seat.codes);
         }
         let weights = request.placement.weights.unwrap_or(config.weights);
-        score::rate(fleet, &rules, &parts, weights, &mut seats);
-        let order = score::order(&seats);
+        score::rate(fleet, classes, &rules, &parts, weights, &mut seats.all);
+        let order = score::order(&seats.all);
         Self {
             fleet,
             classes,
             request,
             rules,
             weights,
+            policy,
             seats,
             parts,
             order,
         }
+    }
+
+    /// A site's seat, unless its rules forbid the work there.
+    pub(crate) fn seat(&self, site: usize) -> Option<&Seat> {
+        self.seats.all.get(self.seats.number(site)?)
+    }
+
+    /// The choices of a component on a site.
+    pub(crate) fn choices<'p>(&self, part: &'p Part<'a>, site: usize) -> &'p [Choice] {
+        self.seats
+            .number(site)
+            .map(|seat| part.on_seat(seat))
+            .unwrap_or_default()
+    }
+
+    /// Everything that refuses a site, as it is told.
+    pub(crate) fn refusals(&self, site: usize) -> Vec<Refusal> {
+        let mut found = Vec::new();
+        let Some(of) = self.fleet.sites.get(site) else {
+            return found;
+        };
+        policy::judge(of, &self.rules, &mut found);
+        let view = View {
+            fleet: self.fleet,
+            classes: self.classes,
+            rules: &self.rules,
+            parts: &self.parts,
+            site,
+            seat: self.seats.number(site),
+            barred: !found.is_empty(),
+        };
+        seat::judge_nodes(&view, &mut found);
+        found
     }
 
     /// The bounds of a component on a site: the fewest if any, and the most.
@@ -193,17 +312,16 @@ impl<'c, 'a> Case<'c, 'a> {
 
     /// Whether a site has anything of this workload.
     pub(crate) fn has_any(&self, site: usize) -> bool {
-        self.parts
-            .iter()
-            .any(|part| part.previous.contains_key(&site))
-            || self.carried(site)
+        self.seat(site).is_some_and(|seat| seat.has_any)
     }
 
-    /// The sites that have something of this workload.
+    /// The sites that have something of this workload and on which rules do not forbid it.
     pub(crate) fn previous_sites(&self) -> Vec<usize> {
-        (0..self.seats.len())
-            .filter(|site| self.has_any(*site))
-            .collect()
+        let there = self
+            .seats
+            .iter()
+            .filter(|seat| seat.has_any && !seat.expelled());
+        there.map(|seat| seat.site).collect()
     }
 
     /// Whether the committed decision carries the objects to a site.
@@ -268,7 +386,8 @@ fn part<'a>(
         each,
         charged: charged(&component.per_replica),
         wanted: if every { 0 } else { component.replicas.max(0) },
-        choices: Vec::with_capacity(fleet.sites.len()),
+        choices: Vec::new(),
+        ends: Vec::new(),
         previous,
         held,
     }

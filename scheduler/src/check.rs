@@ -11,7 +11,7 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::config::Config;
+use crate::config::{Config, Explained};
 use crate::request::{Request, WorkloadKey};
 use crate::snapshot::Snapshot;
 use crate::verdict::{MemberState, Outcome, Verdict};
@@ -158,7 +158,7 @@ pub fn check(
             });
             continue;
         };
-        explained(snapshot, verdict, &mut found);
+        explained(snapshot, verdict, config.explained, &mut found);
         if let Outcome::Placed(placement) = &verdict.outcome {
             placed.push((request, verdict, placement));
         }
@@ -175,23 +175,37 @@ pub fn check(
 /// A placed request with its verdict and placement.
 type Case<'a> = (&'a Request, &'a Verdict, &'a crate::verdict::Placed);
 
-fn explained(snapshot: &Snapshot, verdict: &Verdict, found: &mut Vec<Violation>) {
+fn explained(
+    snapshot: &Snapshot,
+    verdict: &Verdict,
+    explained: Explained,
+    found: &mut Vec<Violation>,
+) {
     let mut seen = BTreeSet::new();
+    let mut unexplained = |member: &str| {
+        let (key, member) = (verdict.key.clone(), member.to_owned());
+        found.push(Violation::Unexplained { key, member });
+    };
     for member in &verdict.members {
         let bare = member.state == MemberState::Filtered && member.refusals.is_empty();
         let unknown = !snapshot.members.contains_key(&member.member);
         if bare || unknown || !seen.insert(member.member.as_str()) {
-            let (key, member) = (verdict.key.clone(), member.member.clone());
-            found.push(Violation::Unexplained { key, member });
+            unexplained(&member.member);
         }
     }
-    for member in snapshot
-        .members
-        .keys()
-        .filter(|member| !seen.contains(member.as_str()))
-    {
-        let (key, member) = (verdict.key.clone(), member.clone());
-        found.push(Violation::Unexplained { key, member });
+    let chosen: BTreeSet<&str> = match &verdict.outcome {
+        Outcome::Placed(placed) => placed.members(),
+        Outcome::Rejected(_) | Outcome::Waiting(_) => BTreeSet::new(),
+    };
+    let whole = snapshot.members.len() <= explained.whole_up_to;
+    let all = snapshot.members.keys().map(String::as_str);
+    for member in all.filter(|member| whole || chosen.contains(member)) {
+        if !seen.contains(member) {
+            unexplained(member);
+        }
+    }
+    if usize::try_from(verdict.evaluated) != Ok(snapshot.members.len()) {
+        unexplained("");
     }
 }
 

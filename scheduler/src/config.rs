@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The weight of each score, 0 to 100; only their proportions count. All 0 means all equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScoreWeights {
     /// Free capacity: a member with more room for this workload scores higher.
@@ -27,6 +27,34 @@ impl Default for ScoreWeights {
     }
 }
 
+/// How many members a verdict tells of besides the chosen ones. That costs time and memory for each
+/// decision; who asks for one workload gets all ([`Explained::ALL`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Explained {
+    /// The size of a fleet, in members, up to which every member is told of.
+    pub whole_up_to: usize,
+    /// In a larger one, the most members, the nearest first.
+    pub nearest: usize,
+}
+
+impl Explained {
+    /// Every member, whatever the size of the fleet.
+    pub const ALL: Self = Self {
+        whole_up_to: usize::MAX,
+        nearest: usize::MAX,
+    };
+}
+
+impl Default for Explained {
+    fn default() -> Self {
+        Self {
+            whole_up_to: 128,
+            nearest: 10,
+        }
+    }
+}
+
 /// The scheduler's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -40,8 +68,8 @@ pub struct Config {
     pub max_replicas: i64,
     /// The most components of one workload; a request with more is refused.
     pub max_components: usize,
-    /// The most members in the summary of a verdict besides the chosen ones.
-    pub explained_members: usize,
+    /// How many members a verdict tells of.
+    pub explained: Explained,
 }
 
 impl Default for Config {
@@ -51,7 +79,7 @@ impl Default for Config {
             tolerated_not_ready_seconds: 30,
             max_replicas: 1_000_000,
             max_components: 200,
-            explained_members: 10,
+            explained: Explained::default(),
         }
     }
 }

@@ -2,15 +2,15 @@
 
 mod answer;
 mod invalid;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attempt::{Failure, Plan, Purse, Ranks, Terms, attempt, increase};
 use crate::capacity::Each;
-use crate::case::Case;
+use crate::case::{Case, Memory};
 use crate::config::Config;
 use crate::fleet::Fleet;
-use crate::fleet::class::Classes;
 use crate::quota::{Amounts, NodeId, QuotaTree};
 use crate::request::{Division, Request, WhenUnsatisfiable};
 use crate::rules::topology;
@@ -57,7 +57,7 @@ struct Bound {
 /// Decides on one request.
 pub(crate) fn decide<'a>(
     fleet: &Fleet<'a>,
-    classes: &mut Classes<'a>,
+    memory: &mut Memory<'a>,
     quotas: &QuotaTree,
     request: &'a Request,
     config: &Config,
@@ -73,13 +73,13 @@ pub(crate) fn decide<'a>(
         };
         return answer::unjudged(fleet, request, config, reason);
     };
-    let case = Case::new(fleet, classes, request, config);
+    let case = Case::new(fleet, memory, request, config);
     if let Some(pinned) = pinned(&case) {
-        return answer::failed(&case, &pinned, quotas);
+        return answer::failed(&case, &pinned, quotas, config.explained);
     }
     match best_tier(&case, quotas, tenant) {
-        Ok(found) => answer::placed(&case, &found.plan, found.tier(), found.relaxed),
-        Err(failure) => answer::failed(&case, &failure, quotas),
+        Ok(found) => answer::placed(&case, &found, config.explained),
+        Err(failure) => answer::failed(&case, &failure, quotas, config.explained),
     }
 }
 
@@ -94,8 +94,8 @@ fn pinned(case: &Case<'_, '_>) -> Option<Failure> {
         component.is_some_and(|component| component.pinned_data)
     };
     let stays = |name: &str| {
-        let seat = case.fleet.site(name).and_then(|site| case.seats.get(site));
-        seat.is_some_and(|seat| !seat.expelled)
+        let seat = case.fleet.site(name).and_then(|site| case.seat(site));
+        seat.is_some_and(|seat| !seat.expelled())
     };
     let mut before = case.request.previous.iter();
     let lost = before.find(|before| pins(&before.component) && !stays(&before.member))?;
@@ -159,9 +159,8 @@ fn weight(failure: &Failure) -> u8 {
 }
 
 fn in_tier(case: &Case<'_, '_>, site: usize, tier: usize) -> bool {
-    case.seats
-        .get(site)
-        .is_some_and(|seat| !seat.expelled && seat.tiers & (1 << tier) != 0)
+    case.seat(site)
+        .is_some_and(|seat| !seat.expelled() && seat.tiers & (1 << tier) != 0)
 }
 
 fn within_reach(
@@ -170,8 +169,10 @@ fn within_reach(
     tenant: NodeId,
     reach: Reach,
 ) -> Result<Found, Failure> {
-    let open =
-        |site: usize| case.seats.get(site).is_some_and(|seat| !seat.barred) || case.has_any(site);
+    let open = |site: usize| {
+        case.seat(site)
+            .is_some_and(|seat| !seat.barred() || seat.has_any)
+    };
     let within = |site: usize| match reach {
         Reach::Tier(tier) => in_tier(case, site, tier),
         Reach::All => true,
@@ -181,8 +182,7 @@ fn within_reach(
     let mut ranks = None;
     if reach == Reach::All {
         let rank = |site: usize| {
-            case.seats
-                .get(site)
+            case.seat(site)
                 .map_or(64, |seat| seat.tiers.trailing_zeros())
         };
         sites.sort_by_key(|site| rank(*site));
@@ -275,7 +275,7 @@ fn covered(
 fn spreads(case: &Case<'_, '_>, sites: &[usize]) -> Vec<Bound> {
     let constraints = case.request.placement.spread.iter();
     let bound = constraints.map(|constraint| {
-        let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+        let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
         let mut group_of = vec![None; case.fleet.sites.len()];
         for site in sites {
             let of = case.fleet.sites.get(*site);
@@ -289,6 +289,7 @@ fn spreads(case: &Case<'_, '_>, sites: &[usize]) -> Vec<Bound> {
             key: constraint.topology_key.clone(),
             spread: Spread {
                 group_of,
+                number: groups.len(),
                 max_skew: constraint.max_skew,
                 min_groups: constraint.min_groups.unwrap_or(1),
                 max_groups: constraint.max_groups,

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::filter::is_passing;
 use crate::text;
 use crate::verdict::{MemberState, MemberVerdict, Outcome, Verdict};
 
@@ -50,15 +49,9 @@ pub fn summarize(verdict: &Verdict, nearest: usize, max_bytes: usize) -> Summary
             Outcome::Placed(_) => text::verdict(verdict),
             Outcome::Rejected(reason) | Outcome::Waiting(reason) => text::workload_reason(reason),
         },
-        evaluated: count(verdict.members.len()),
-        feasible: count(
-            verdict
-                .members
-                .iter()
-                .filter(|of| of.state != MemberState::Filtered)
-                .count(),
-        ),
-        refused: refused(verdict),
+        evaluated: verdict.evaluated,
+        feasible: verdict.feasible,
+        refused: verdict.refused.clone(),
         members: shown.cloned().collect(),
         chosen_left_out: 0,
     };
@@ -67,27 +60,6 @@ pub fn summarize(verdict: &Verdict, nearest: usize, max_bytes: usize) -> Summary
         summary.chosen_left_out = count(chosen_count.saturating_sub(kept));
     }
     summary
-}
-
-/// How many members each reason refuses, by its code.
-pub fn refused(verdict: &Verdict) -> BTreeMap<String, u32> {
-    let mut refused: BTreeMap<String, u32> = BTreeMap::new();
-    for member in verdict
-        .members
-        .iter()
-        .filter(|of| of.state == MemberState::Filtered)
-    {
-        let codes: BTreeSet<&str> = member
-            .refusals
-            .iter()
-            .map(|refusal| refusal.reason.code())
-            .collect();
-        for code in codes {
-            let count = refused.entry(code.to_owned()).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-    refused
 }
 
 /// What is said of one member in one line: its scores and tier, or all that refuses it.
@@ -149,7 +121,10 @@ fn flavors(verdict: &Verdict, member: &MemberVerdict) -> Option<String> {
 /// number of rules that refuse it.
 fn distance(member: &MemberVerdict) -> (bool, bool, usize, u8, String) {
     let filtered = member.state == MemberState::Filtered;
-    let lasting = !member.refusals.iter().all(is_passing);
+    let lasting = !member
+        .refusals
+        .iter()
+        .all(|refusal| refusal.reason.kind().is_passing());
     let score = member.scores.map_or(0, |scores| scores.total);
     (
         filtered,

@@ -4,129 +4,61 @@ use std::collections::BTreeSet;
 
 use crate::fleet::Site;
 use crate::labels::tolerated;
-use crate::rules::{Rules, selects, stands_in};
+use crate::rules::{Rules, selects};
 use crate::snapshot::{Readiness, TaintEffect};
-use crate::verdict::{Authority, EventKind, Filter, Reason, Refusal};
+use crate::verdict::{Authority, Code, Codes, Reason, Refusal};
 
-type Check = fn(&Site<'_>, &Rules<'_>, &mut Vec<Refusal>);
-
-/// The filters, in order. What needs a component's nodes comes after them.
-const FILTERS: &[Check] = &[
-    readiness,
-    schedulable,
-    taints,
-    affinity,
-    apis,
-    zone,
-    mlps,
-    residency,
-    provider,
-    classes,
-];
-
-/// Every refusal of a member, in the order of the filters.
-pub(crate) fn refusals(site: &Site<'_>, rules: &Rules<'_>) -> Vec<Refusal> {
-    let mut found = Vec::new();
-    for check in FILTERS {
-        check(site, rules, &mut found);
-    }
-    found
+/// Where refusals go: their codes alone, which costs next to nothing, or all that is told of them.
+pub(crate) trait Sink {
+    /// Takes a refusal; `tell` is what its code does not say.
+    fn refuse(&mut self, code: Code, tell: impl FnOnce() -> (Reason, Option<Authority>));
 }
 
-/// A refusal, with what unblocks it and whether what is there may stay.
-pub(crate) fn refusal(filter: Filter, reason: Reason, decided_by: Option<Authority>) -> Refusal {
-    let keeps = keeps(&reason);
-    let unblocked_by = unblocked_by(&reason);
-    Refusal {
-        filter,
-        reason,
-        keeps,
-        unblocked_by,
-        decided_by,
+impl Sink for Codes {
+    fn refuse(&mut self, code: Code, _: impl FnOnce() -> (Reason, Option<Authority>)) {
+        self.insert(code);
     }
 }
 
-/// What is there stays when the member may be well again by itself, or only lacks room; it goes
-/// when a rule says that it must not be there.
-fn keeps(reason: &Reason) -> bool {
-    match reason {
-        Reason::NotReady { .. }
-        | Reason::Unreachable { .. }
-        | Reason::NeverSeen
-        | Reason::Unschedulable
-        | Reason::ApiMissing { .. }
-        | Reason::ApisUnknown
-        | Reason::ClassMissing { .. }
-        | Reason::MlpsExpired { .. }
-        | Reason::NoSketch
-        | Reason::SketchLabel { .. }
-        | Reason::FlavorMissing { .. }
-        | Reason::NoNodeMatches { .. }
-        | Reason::Capacity { .. }
-        | Reason::BelowMinimum { .. } => true,
-        Reason::Taint { effect, .. } => *effect != TaintEffect::NoExecute,
-        Reason::NotSelected
-        | Reason::Excluded
-        | Reason::Architecture { .. }
-        | Reason::Zone { .. }
-        | Reason::MlpsLevel { .. }
-        | Reason::MlpsNotFiled { .. }
-        | Reason::Residency { .. }
-        | Reason::Provider { .. }
-        | Reason::NoTopology { .. }
-        | Reason::NoWeight => false,
+impl Sink for Vec<Refusal> {
+    fn refuse(&mut self, code: Code, tell: impl FnOnce() -> (Reason, Option<Authority>)) {
+        let (reason, decided_by) = tell();
+        debug_assert_eq!(reason.kind(), code, "one judgement, told in two ways");
+        self.push(Refusal {
+            filter: code.filter(),
+            reason,
+            keeps: code.keeps(),
+            unblocked_by: code.unblocked_by().iter().copied().collect(),
+            decided_by,
+        });
     }
 }
 
-fn unblocked_by(reason: &Reason) -> BTreeSet<EventKind> {
-    use EventKind as E;
-    let events: &[E] = match reason {
-        Reason::NotReady { .. } | Reason::Unreachable { .. } | Reason::NeverSeen => {
-            &[E::MemberReady]
-        }
-        Reason::Unschedulable
-        | Reason::Taint { .. }
-        | Reason::ApiMissing { .. }
-        | Reason::ApisUnknown
-        | Reason::MlpsExpired { .. }
-        | Reason::ClassMissing { .. } => &[E::MemberChanged],
-        Reason::NotSelected | Reason::Excluded | Reason::NoTopology { .. } | Reason::NoWeight => {
-            &[E::MemberChanged, E::WorkloadChanged]
-        }
-        Reason::Zone { .. }
-        | Reason::MlpsLevel { .. }
-        | Reason::MlpsNotFiled { .. }
-        | Reason::Residency { .. }
-        | Reason::Provider { .. } => &[E::MemberChanged, E::TenantChanged, E::WorkloadChanged],
-        Reason::FlavorMissing { .. } => &[
-            E::SketchChanged,
-            E::FlavorChanged,
-            E::TenantChanged,
-            E::WorkloadChanged,
-        ],
-        Reason::NoSketch | Reason::SketchLabel { .. } => &[E::SketchChanged],
-        Reason::Architecture { .. } | Reason::NoNodeMatches { .. } => {
-            &[E::SketchChanged, E::WorkloadChanged]
-        }
-        Reason::Capacity { .. } | Reason::BelowMinimum { .. } => &[E::CapacityFreed],
-    };
-    events.iter().copied().collect()
+/// Every rule that refuses a member, in the order of the filters. What needs a component's nodes
+/// comes after them.
+pub(crate) fn refuse<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+    readiness(site, rules, sink);
+    schedulable(site, sink);
+    taints(site, rules, sink);
+    affinity(site, rules, sink);
+    apis(site, rules, sink);
+    zone(site, rules, sink);
+    mlps(site, rules, sink);
+    residency(site, rules, sink);
+    provider(site, rules, sink);
+    classes(site, rules, sink);
 }
 
-/// Whether the refusal can end without a change of the workload or of a rule.
-pub(crate) fn is_passing(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.reason,
-        Reason::NotReady { .. }
-            | Reason::Unreachable { .. }
-            | Reason::NeverSeen
-            | Reason::Unschedulable
-            | Reason::ApisUnknown
-            | Reason::NoSketch
-            | Reason::SketchLabel { .. }
-            | Reason::Capacity { .. }
-            | Reason::BelowMinimum { .. }
-    )
+/// Those of them that do not depend on which members a placement wishes for, without what the
+/// members offer ([`apis`], [`classes`]).
+pub(crate) fn refuse_ground<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+    readiness(site, rules, sink);
+    schedulable(site, sink);
+    taints(site, rules, sink);
+    zone(site, rules, sink);
+    mlps(site, rules, sink);
+    residency(site, rules, sink);
+    provider(site, rules, sink);
 }
 
 fn operator(site: &Site<'_>) -> Authority {
@@ -134,170 +66,171 @@ fn operator(site: &Site<'_>) -> Authority {
     Authority::MemberOperator { operator }
 }
 
-fn readiness(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+fn readiness<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let seconds = |since: i64| rules.now.saturating_sub(since).max(0);
-    let reason = match site.member.readiness {
-        Readiness::Ready => return,
+    match site.member.readiness {
+        Readiness::Ready => {}
         Readiness::NotReady { since } => {
             let (seconds, tolerated) = (seconds(since), rules.tolerated_not_ready);
-            if seconds <= tolerated {
-                return;
+            if seconds > tolerated {
+                let reason = Reason::NotReady { seconds, tolerated };
+                sink.refuse(Code::NotReady, || (reason, None));
             }
-            Reason::NotReady { seconds, tolerated }
         }
-        Readiness::Unknown { since } => Reason::Unreachable {
-            seconds: seconds(since),
-        },
-        Readiness::NeverSeen => Reason::NeverSeen,
-    };
-    found.push(refusal(Filter::Readiness, reason, None));
+        Readiness::Unknown { since } => {
+            let seconds = seconds(since);
+            sink.refuse(Code::Unreachable, || {
+                (Reason::Unreachable { seconds }, None)
+            });
+        }
+        Readiness::NeverSeen => sink.refuse(Code::NeverSeen, || (Reason::NeverSeen, None)),
+    }
 }
 
-fn schedulable(site: &Site<'_>, _: &Rules<'_>, found: &mut Vec<Refusal>) {
+fn schedulable<S: Sink>(site: &Site<'_>, sink: &mut S) {
     if site.member.unschedulable {
         let decided_by = Some(Authority::PlatformAdministrators);
-        found.push(refusal(
-            Filter::Schedulable,
-            Reason::Unschedulable,
-            decided_by,
-        ));
+        sink.refuse(Code::Unschedulable, || (Reason::Unschedulable, decided_by));
     }
 }
 
-fn taints(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+fn taints<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let tolerations = &rules.request.placement.tolerations;
     for taint in &site.member.taints {
-        if taint.effect != TaintEffect::PreferNoSchedule && !tolerated(taint, tolerations) {
-            let reason = Reason::Taint {
-                key: taint.key.clone(),
-                value: taint.value.clone(),
-                effect: taint.effect,
-            };
-            found.push(refusal(Filter::Taints, reason, None));
+        let code = match taint.effect {
+            TaintEffect::PreferNoSchedule => continue,
+            TaintEffect::NoSchedule => Code::Taint,
+            TaintEffect::NoExecute => Code::TaintNoExecute,
+        };
+        if !tolerated(taint, tolerations) {
+            sink.refuse(code, || {
+                let reason = Reason::Taint {
+                    key: taint.key.clone(),
+                    value: taint.value.clone(),
+                    effect: taint.effect,
+                };
+                (reason, None)
+            });
         }
     }
 }
 
-fn affinity(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+pub(crate) fn affinity<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let placement = &rules.request.placement;
     if placement.exclude.contains(site.name) {
-        found.push(refusal(Filter::Affinity, Reason::Excluded, None));
+        sink.refuse(Code::Excluded, || (Reason::Excluded, None));
     }
     let terms = &placement.affinity;
     if !terms.is_empty() && !terms.iter().any(|term| selects(term, site)) {
-        found.push(refusal(Filter::Affinity, Reason::NotSelected, None));
+        sink.refuse(Code::NotSelected, || (Reason::NotSelected, None));
     }
 }
 
-fn apis(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+pub(crate) fn apis<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let required = &rules.request.required_apis;
     let Some(served) = &site.member.apis else {
         if !required.is_empty() {
-            found.push(refusal(Filter::Apis, Reason::ApisUnknown, None));
+            sink.refuse(Code::ApisUnknown, || (Reason::ApisUnknown, None));
         }
         return;
     };
     for api in required.iter().filter(|api| !served.contains(*api)) {
-        let reason = Reason::ApiMissing { api: api.clone() };
-        found.push(refusal(Filter::Apis, reason, Some(operator(site))));
+        sink.refuse(Code::ApiMissing, || {
+            (
+                Reason::ApiMissing { api: api.clone() },
+                Some(operator(site)),
+            )
+        });
     }
 }
 
-fn zone(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+fn zone<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let zone = &site.member.zone;
     if let Some(required) = &rules.request.placement.requirements.zone
         && required != zone
     {
-        let allowed = BTreeSet::from([required.clone()]);
-        found.push(refusal(
-            Filter::Zone,
-            Reason::Zone {
+        sink.refuse(Code::Zone, || {
+            let reason = Reason::Zone {
                 zone: zone.clone(),
-                allowed,
-            },
-            None,
-        ));
+                allowed: BTreeSet::from([required.clone()]),
+            };
+            (reason, None)
+        });
     }
     for rule in rules.zones.iter().filter(|rule| !rule.value.contains(zone)) {
-        let reason = Reason::Zone {
-            zone: zone.clone(),
-            allowed: rule.value.clone(),
-        };
-        found.push(refusal(Filter::Zone, reason, rule.authority()));
+        sink.refuse(Code::Zone, || {
+            let reason = Reason::Zone {
+                zone: zone.clone(),
+                allowed: rule.value.clone(),
+            };
+            (reason, rule.authority())
+        });
     }
 }
 
-fn mlps(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+fn mlps<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let Some(strictest) = rules.levels.iter().max_by_key(|rule| rule.value) else {
         return;
     };
     let required = strictest.value;
     let Some(filing) = site.member.mlps else {
-        let reason = Reason::MlpsNotFiled { required };
-        found.push(refusal(Filter::Mlps, reason, strictest.authority()));
+        sink.refuse(Code::MlpsNotFiled, || {
+            (Reason::MlpsNotFiled { required }, strictest.authority())
+        });
         return;
     };
     for rule in rules.levels.iter().filter(|rule| filing.level < rule.value) {
-        let reason = Reason::MlpsLevel {
-            level: filing.level,
-            required: rule.value,
-        };
-        found.push(refusal(Filter::Mlps, reason, rule.authority()));
+        sink.refuse(Code::MlpsLevel, || {
+            let reason = Reason::MlpsLevel {
+                level: filing.level,
+                required: rule.value,
+            };
+            (reason, rule.authority())
+        });
     }
     if let Some(valid_until) = filing.valid_until.filter(|until| *until < rules.now) {
-        found.push(refusal(
-            Filter::Mlps,
-            Reason::MlpsExpired { valid_until },
-            Some(operator(site)),
-        ));
+        sink.refuse(Code::MlpsExpired, || {
+            (Reason::MlpsExpired { valid_until }, Some(operator(site)))
+        });
     }
 }
 
-fn residency(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
-    for rule in rules
-        .residency
-        .iter()
-        .filter(|rule| !stands_in(site, rule.value))
-    {
-        let region = site.member.region.clone();
-        let reason = Reason::Residency {
-            region,
-            allowed: rule.value.clone(),
-        };
-        found.push(refusal(Filter::Residency, reason, rule.authority()));
+fn residency<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+    let broken = rules.residency.iter();
+    for rule in broken.filter(|rule| !rule.value.hold(site)) {
+        sink.refuse(Code::Residency, || {
+            let reason = Reason::Residency {
+                region: site.member.region.clone(),
+                allowed: rule.value.names.clone(),
+            };
+            (reason, rule.authority())
+        });
     }
 }
 
-fn provider(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+fn provider<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let provider = &site.member.provider;
-    for rule in rules
-        .providers
-        .iter()
-        .filter(|rule| !rule.value.contains(provider))
-    {
-        let reason = Reason::Provider {
-            provider: provider.clone(),
-            allowed: rule.value.clone(),
-        };
-        found.push(refusal(Filter::Provider, reason, rule.authority()));
+    let broken = rules.providers.iter();
+    for rule in broken.filter(|rule| !rule.value.contains(provider)) {
+        sink.refuse(Code::Provider, || {
+            let reason = Reason::Provider {
+                provider: provider.clone(),
+                allowed: rule.value.clone(),
+            };
+            (reason, rule.authority())
+        });
     }
 }
 
-fn classes(site: &Site<'_>, rules: &Rules<'_>, found: &mut Vec<Refusal>) {
+pub(crate) fn classes<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     let has = &site.member.classes;
-    for class in rules
-        .request
-        .required_classes
-        .iter()
-        .filter(|class| !has.contains(*class))
-    {
-        let reason = Reason::ClassMissing {
-            class: class.clone(),
-        };
-        found.push(refusal(
-            Filter::Classes,
-            reason,
-            Some(Authority::PlatformAdministrators),
-        ));
+    let required = rules.request.required_classes.iter();
+    for class in required.filter(|class| !has.contains(*class)) {
+        sink.refuse(Code::ClassMissing, || {
+            let reason = Reason::ClassMissing {
+                class: class.clone(),
+            };
+            (reason, Some(Authority::PlatformAdministrators))
+        });
     }
 }

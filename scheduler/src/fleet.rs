@@ -2,12 +2,13 @@
 //! that earlier decisions of the batch have taken.
 
 pub(crate) mod class;
+pub(crate) mod policy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capacity::{Each, Flying, Nodes, PLENTY};
 use crate::resources::{PODS, Resources};
-use crate::snapshot::{Member, Snapshot, Taint};
+use crate::snapshot::{Level, Member, Snapshot, Taint};
 
 /// The longest path from a tenant to its root that is followed; a longer one is a cycle.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -22,9 +23,33 @@ pub(crate) struct Fleet<'a> {
     pub(crate) lots: Vec<Lot>,
     /// Flavors by name.
     pub(crate) flavors: Vec<&'a str>,
+    /// Of each set of APIs and classes, one member that offers it.
+    pub(crate) offer_sets: Vec<usize>,
+    /// Distinct sets of node labels that sketches tell apart.
+    pub(crate) key_sets: Vec<&'a BTreeSet<String>>,
     /// Distinct kinds of nodes.
     pub(crate) profiles: Vec<Profile<'a>>,
+    /// What was ever in flight, by size: each has a number.
+    pub(crate) sizes: Sizes,
     resources: BTreeMap<&'a str, usize>,
+    tenants: Vec<&'a str>,
+}
+
+/// Sizes of replicas, numbered as they come.
+#[derive(Default)]
+pub(crate) struct Sizes {
+    numbers: BTreeMap<Each, usize>,
+}
+
+impl Sizes {
+    fn number(&mut self, each: &Each) -> usize {
+        if let Some(known) = self.numbers.get(each) {
+            return *known;
+        }
+        let next = self.numbers.len();
+        self.numbers.insert(each.clone(), next);
+        next
+    }
 }
 
 /// One member.
@@ -35,6 +60,14 @@ pub(crate) struct Site<'a> {
     pub(crate) member: &'a Member,
     /// The region on whose ground it stands, and every region above.
     pub(crate) regions: Vec<&'a str>,
+    /// The same as numbers, by the order of their names among tenants.
+    pub(crate) region_ids: Vec<u32>,
+    /// Their levels of government.
+    pub(crate) levels: Vec<Option<Level>>,
+    /// What it offers to manifests: members of one set serve the same APIs and map the same classes.
+    pub(crate) offer_set: usize,
+    /// The set of node labels that its sketch tells apart; `None` without a sketch.
+    pub(crate) key_set: Option<usize>,
     /// Its lots, as indices into [`Fleet::lots`].
     pub(crate) lots: std::ops::Range<usize>,
 }
@@ -47,6 +80,8 @@ pub(crate) struct Lot {
     pub(crate) nodes: Vec<(usize, Nodes)>,
     /// What is in flight, one group per size.
     pub(crate) flying: Vec<Flying>,
+    /// The sum of what is in flight, per resource id.
+    pub(crate) flown: Vec<i64>,
     /// Counts the changes of `flying`.
     pub(crate) version: u64,
 }
@@ -71,13 +106,26 @@ impl<'a> Fleet<'a> {
             sites: Vec::with_capacity(snapshot.members.len()),
             lots: Vec::new(),
             flavors,
+            offer_sets: Vec::new(),
+            key_sets: Vec::new(),
             profiles: Vec::new(),
+            sizes: Sizes::default(),
             resources: resource_ids(snapshot),
+            tenants: snapshot.tenants.keys().map(String::as_str).collect(),
         };
         let mut profiles = BTreeMap::new();
+        let mut offer_sets = BTreeMap::new();
         for (name, member) in &snapshot.members {
-            fleet.add(name, member, &mut profiles);
+            let next = offer_sets.len();
+            let offer_set = *offer_sets
+                .entry((&member.apis, &member.classes))
+                .or_insert(next);
+            if offer_set == next {
+                fleet.offer_sets.push(fleet.sites.len());
+            }
+            fleet.add(name, member, offer_set, &mut profiles);
         }
+        fleet.number_key_sets();
         fleet
     }
 
@@ -85,6 +133,7 @@ impl<'a> Fleet<'a> {
         &mut self,
         name: &'a str,
         member: &'a Member,
+        offer_set: usize,
         profiles: &mut BTreeMap<Profile<'a>, usize>,
     ) {
         let first = self.lots.len();
@@ -111,6 +160,7 @@ impl<'a> Fleet<'a> {
                 flavor,
                 nodes: Vec::new(),
                 flying: Vec::new(),
+                flown: Vec::new(),
                 version: 0,
             });
             lot.nodes.push((id, nodes));
@@ -118,22 +168,53 @@ impl<'a> Fleet<'a> {
         for flight in &member.in_flight {
             let flavor = self.flavor(&flight.flavor);
             if let Some(lot) = flavor.and_then(|flavor| by_flavor.get_mut(&flavor)) {
-                lot.fly(self.each(&flight.per_replica), flight.replicas);
+                let each = self.each(&flight.per_replica);
+                let size = self.sizes.number(&each);
+                lot.fly(each, size, flight.replicas);
             }
         }
         self.lots.extend(by_flavor.into_values());
         let regions = ancestors(self.snapshot, &member.region);
+        let level = |region: &&str| self.snapshot.tenants.get(*region)?.level;
+        let levels = regions.iter().map(level).collect();
+        let known = regions.iter().filter_map(|region| self.tenant_id(region));
+        let region_ids = known.collect();
         self.sites.push(Site {
             name,
             member,
             regions,
+            region_ids,
+            levels,
+            offer_set,
+            key_set: None,
             lots: first..self.lots.len(),
         });
+    }
+
+    fn number_key_sets(&mut self) {
+        let mut known: BTreeMap<&BTreeSet<String>, usize> = BTreeMap::new();
+        for site in &mut self.sites {
+            let Some(sketch) = &site.member.sketch else {
+                continue;
+            };
+            let next = known.len();
+            let number = *known.entry(&sketch.keys).or_insert(next);
+            if number == next {
+                self.key_sets.push(&sketch.keys);
+            }
+            site.key_set = Some(number);
+        }
     }
 
     /// The index of a flavor.
     pub(crate) fn flavor(&self, name: &str) -> Option<usize> {
         self.flavors.binary_search(&name).ok()
+    }
+
+    /// The number of a tenant.
+    pub(crate) fn tenant_id(&self, name: &str) -> Option<u32> {
+        let at = self.tenants.binary_search(&name).ok()?;
+        u32::try_from(at).ok()
     }
 
     /// The index of a member.
@@ -183,8 +264,9 @@ impl<'a> Fleet<'a> {
 
     /// Counts replicas as in flight on a lot.
     pub(crate) fn assume(&mut self, lot: usize, each: Each, replicas: i64) {
+        let size = self.sizes.number(&each);
         if let Some(lot) = self.lots.get_mut(lot) {
-            lot.fly(each, replicas);
+            lot.fly(each, size, replicas);
         }
     }
 
@@ -196,14 +278,26 @@ impl<'a> Fleet<'a> {
 }
 
 impl Lot {
-    fn fly(&mut self, each: Each, replicas: i64) {
+    fn fly(&mut self, each: Each, size: usize, replicas: i64) {
         if replicas <= 0 {
             return;
         }
         self.version += 1;
-        match self.flying.iter_mut().find(|group| group.each == each) {
+        for (resource, amount) in &each {
+            if self.flown.len() <= *resource {
+                self.flown.resize(*resource + 1, 0);
+            }
+            if let Some(sum) = self.flown.get_mut(*resource) {
+                *sum = sum.saturating_add(amount.saturating_mul(replicas));
+            }
+        }
+        match self.flying.iter_mut().find(|group| group.size == size) {
             Some(group) => group.replicas = group.replicas.saturating_add(replicas),
-            None => self.flying.push(Flying { each, replicas }),
+            None => self.flying.push(Flying {
+                each,
+                size,
+                replicas,
+            }),
         }
     }
 }

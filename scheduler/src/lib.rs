@@ -9,13 +9,15 @@
 //!
 //! How a request becomes a verdict:
 //!
-//! 1. `filter` judges every member by its rules, all of them, and `case` by its nodes: what each
-//!    component may keep there and how many more fit, in which flavor.
+//! 1. `filter` judges every member by its rules, all of them, once for all requests that are alike
+//!    to them (`fleet/policy`), and `case` by its nodes: what each component may keep there and how
+//!    many more fit, in which flavor.
 //! 2. `score` rates what is left with whole numbers.
 //! 3. `decide` tries the affinity terms in order; `attempt` places the whole workload or nothing,
 //!    with `divide` and `spread` for the shares, first by capacity alone and then, if quota does
 //!    not cover that, within what quota leaves.
-//! 4. What a verdict takes is in flight and charged for the requests after it.
+//! 4. `decide/table` tells of the members: how many each reason refuses, and the nearest in full.
+//! 5. What a verdict takes is in flight and charged for the requests after it.
 //!
 //! [`check::check`] verifies a batch from scratch; [`text`] and [`explain`] say what a verdict means.
 
@@ -48,6 +50,6 @@ pub mod verdict;
 pub use config::Config;
 pub use request::{Component, Request, WorkloadKey};
 pub use resources::Resources;
-pub use schedule::schedule;
+pub use schedule::{Batch, schedule};
 pub use snapshot::{Member, Snapshot};
 pub use verdict::{Outcome, Verdict};

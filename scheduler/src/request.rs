@@ -254,7 +254,7 @@ pub enum TolerationOp {
 }
 
 /// Where a workload may go and how it may be divided.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlacementSpec {
     /// Affinity terms in order: the first that holds the whole workload wins. Empty: every member.
@@ -277,7 +277,7 @@ pub struct PlacementSpec {
 }
 
 /// One tier of members: a member belongs to it when it passes every condition that is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AffinityTerm {
     /// The term's name, shown as the tier.
@@ -299,7 +299,7 @@ pub struct AffinityTerm {
 }
 
 /// Hard requirements of a placement on members. They narrow the tenant's guardrails.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Requirements {
     /// Architectures of the nodes; empty: any.
@@ -313,7 +313,7 @@ pub struct Requirements {
 }
 
 /// How replicas are divided over members.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DivisionSpec {
     /// The rule.
@@ -328,7 +328,7 @@ pub struct DivisionSpec {
 }
 
 /// The rules of division.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DivisionKind {
     /// As few members as hold it; components prefer the same members.
     #[default]
@@ -343,11 +343,16 @@ pub enum DivisionKind {
 
 /// How replicas are spread over groups of members that share a value of one key. It is judged for
 /// each component that divides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SpreadConstraint {
-    /// `provider`, `operator`, `zone`, `mlps`, `region`, `owner`, `member`, or a label key of
-    /// MemberClusters, which may be written `label:KEY`.
+    /// `provider`, `operator`, `zone`, `mlps`, `region`, `owner`, `member`, a level of the tree of
+    /// regions (`region/provincial`, `region/prefectural`, `region/county`, `region/township`), or a
+    /// label key of MemberClusters, which may be written `label:KEY`.
+    ///
+    /// The value of a level is the region of that level in which the member stands. Where the tree
+    /// has none there (a county directly under its province, a city without counties), it is the
+    /// highest region below that level, and the member's own where there is none either.
     pub topology_key: String,
     /// The most by which the replicas of two groups in use may differ. As many groups are used as
     /// can be: to insist on a number, give `min_groups`.
@@ -361,7 +366,7 @@ pub struct SpreadConstraint {
 }
 
 /// What happens when a spread constraint cannot be kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum WhenUnsatisfiable {
     /// The workload waits.
     #[default]

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use crate::fleet::{Fleet, Site, ancestors};
 use crate::labels::pass_all;
 use crate::request::{AffinityTerm, Request};
+use crate::snapshot::Level;
 use crate::verdict::Authority;
 
 /// A rule with the tenant that has it; `None`: the placement has it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rule<'a, T> {
     /// What is allowed or required.
     pub(crate) value: T,
@@ -25,6 +26,31 @@ impl<T> Rule<'_, T> {
     }
 }
 
+/// Regions on whose ground the work must stand.
+#[derive(Clone, Debug)]
+pub(crate) struct Regions<'a> {
+    /// Their names.
+    pub(crate) names: &'a BTreeSet<String>,
+    ids: Vec<u32>,
+}
+
+impl<'a> Regions<'a> {
+    fn new(fleet: &Fleet<'_>, names: &'a BTreeSet<String>) -> Self {
+        let ids = names.iter().filter_map(|name| fleet.tenant_id(name));
+        Self {
+            names,
+            ids: ids.collect(),
+        }
+    }
+
+    /// Whether a member stands in one of them or below: containment in the tree.
+    pub(crate) fn hold(&self, site: &Site<'_>) -> bool {
+        site.region_ids
+            .iter()
+            .any(|region| self.ids.contains(region))
+    }
+}
+
 /// All rules of one request.
 pub(crate) struct Rules<'a> {
     /// The request.
@@ -34,7 +60,7 @@ pub(crate) struct Rules<'a> {
     /// Seconds for which a member that is not ready is tolerated.
     pub(crate) tolerated_not_ready: i64,
     /// Regions.
-    pub(crate) residency: Vec<Rule<'a, &'a BTreeSet<String>>>,
+    pub(crate) residency: Vec<Rule<'a, Regions<'a>>>,
     /// Network zones; the placement's one zone apart.
     pub(crate) zones: Vec<Rule<'a, &'a BTreeSet<String>>>,
     /// Providers.
@@ -65,7 +91,7 @@ impl<'a> Rules<'a> {
         let required = &request.placement.requirements;
         if !required.residency.is_empty() {
             rules.residency.push(Rule {
-                value: &required.residency,
+                value: Regions::new(fleet, &required.residency),
                 tenant: None,
             });
         }
@@ -88,7 +114,10 @@ impl<'a> Rules<'a> {
         let rails = &of.guardrails;
         let tenant = Some(tenant);
         self.residency
-            .extend(rails.residency.as_ref().map(|value| Rule { value, tenant }));
+            .extend(rails.residency.as_ref().map(|names| Rule {
+                value: Regions::new(fleet, names),
+                tenant,
+            }));
         self.zones
             .extend(rails.zones.as_ref().map(|value| Rule { value, tenant }));
         self.providers
@@ -150,20 +179,35 @@ pub(crate) fn stands_in(site: &Site<'_>, regions: &BTreeSet<String>) -> bool {
 }
 
 /// The value of a topology key on a member; `None` when it has none.
-pub(crate) fn topology(site: &Site<'_>, key: &str) -> Option<String> {
+pub(crate) fn topology<'a>(site: &Site<'a>, key: &str) -> Option<&'a str> {
     let member = site.member;
-    let value = match key {
-        "member" => site.name.to_owned(),
-        "provider" => member.provider.clone(),
-        "operator" => member.operator.clone(),
-        "zone" => member.zone.clone(),
-        "region" => member.region.clone(),
-        "owner" => member.owner.clone(),
-        "mlps" => member.mlps?.level.to_string(),
+    let value: &str = match key {
+        "member" => site.name,
+        "provider" => &member.provider,
+        "operator" => &member.operator,
+        "zone" => &member.zone,
+        "region" => &member.region,
+        "owner" => &member.owner,
+        "mlps" => LEVELS.get(usize::from(member.mlps?.level))?,
+        "region/provincial" => region_at(site, Level::Provincial)?,
+        "region/prefectural" => region_at(site, Level::Prefectural)?,
+        "region/county" => region_at(site, Level::County)?,
+        "region/township" => region_at(site, Level::Township)?,
         label => member
             .labels
-            .get(label.strip_prefix("label:").unwrap_or(label))?
-            .clone(),
+            .get(label.strip_prefix("label:").unwrap_or(label))?,
     };
     Some(value).filter(|value| !value.is_empty())
 }
+
+/// The region of a level in which a member stands, else the highest below that level, else its own.
+fn region_at<'a>(site: &Site<'a>, level: Level) -> Option<&'a str> {
+    // From the member's own region upwards: the last that is not above the level.
+    let path = site.regions.iter().zip(&site.levels);
+    let below = path.take_while(|(_, of)| of.is_none_or(|of| of >= level));
+    let highest = below.last().map(|(region, _)| *region);
+    highest.or_else(|| site.regions.first().copied())
+}
+
+/// The names of MLPS levels.
+const LEVELS: [&str; 6] = ["", "1", "2", "3", "4", "5"];

@@ -1,10 +1,11 @@
 //! The one function that decides.
 
+use crate::case::Memory;
 use crate::config::Config;
 use crate::decide::decide;
 use crate::fleet::Fleet;
-use crate::fleet::class::Classes;
 use crate::hash::Inputs;
+use crate::quota::QuotaTree;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use crate::verdict::Verdict;
@@ -17,27 +18,62 @@ use crate::verdict::Verdict;
 /// The verdicts are promises only together: commit them in this order, and decide again on what
 /// follows one that could not be committed.
 pub fn schedule(snapshot: &Snapshot, requests: &[Request], config: &Config) -> Vec<Verdict> {
-    let mut fleet = Fleet::new(snapshot);
-    let mut classes = Classes::default();
-    let mut quotas = snapshot.quotas.clone();
-    let mut inputs = Inputs::new(snapshot, config);
-    let mut verdicts = Vec::with_capacity(requests.len());
-    for request in in_order(requests) {
-        let mut decided = decide(&fleet, &mut classes, &quotas, request, config);
-        decided.verdict.inputs_hash = inputs.hash(snapshot, &quotas, request);
-        inputs.follow(&decided.verdict);
-        for (lot, each, replicas) in decided.taken {
-            fleet.assume(lot, each, replicas);
+    let mut batch = Batch::new(snapshot, config);
+    let order = in_order(requests);
+    order
+        .into_iter()
+        .map(|request| batch.decide(request))
+        .collect()
+}
+
+/// A batch under way: what its decisions have taken, and what was judged for them once.
+///
+/// [`schedule`] is this with the requests in their order; who decides one by one keeps to that
+/// order, or others are placed first.
+pub struct Batch<'a> {
+    snapshot: &'a Snapshot,
+    config: &'a Config,
+    fleet: Fleet<'a>,
+    memory: Memory<'a>,
+    quotas: QuotaTree,
+    inputs: Inputs,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch in which nothing is decided yet.
+    pub fn new(snapshot: &'a Snapshot, config: &'a Config) -> Self {
+        Self {
+            snapshot,
+            config,
+            fleet: Fleet::new(snapshot),
+            memory: Memory::default(),
+            quotas: snapshot.quotas.clone(),
+            inputs: Inputs::new(snapshot, config),
         }
-        if let Some(node) = quotas.node(&request.tenant)
+    }
+
+    /// Decides on one request; what the verdict takes is taken for those after it.
+    pub fn decide(&mut self, request: &'a Request) -> Verdict {
+        let mut decided = decide(
+            &self.fleet,
+            &mut self.memory,
+            &self.quotas,
+            request,
+            self.config,
+        );
+        decided.verdict.inputs_hash = self.inputs.hash(self.snapshot, &self.quotas, request);
+        self.inputs.follow(&decided.verdict);
+        for (lot, each, replicas) in decided.taken {
+            self.fleet.assume(lot, each, replicas);
+        }
+        if let Some(node) = self.quotas.node(&request.tenant)
             && !decided.increase.is_empty()
         {
             // An overflow cannot be: the increase was within what is left.
-            let _ = quotas.charge(node, &decided.increase);
+            let _ = self.quotas.charge(node, &decided.increase);
         }
-        verdicts.push(decided.verdict);
+        decided.verdict
     }
-    verdicts
 }
 
 /// The requests in the order in which they are decided.

@@ -181,9 +181,26 @@ pub struct Tenant {
     pub parent: Option<String>,
     /// Region, Agency or System.
     pub kind: TenantKind,
+    /// The level of government; `None`: not given.
+    pub level: Option<Level>,
     /// What this tenant and all below it must keep to. The scheduler obeys the guardrails of
     /// every tenant on the path to the root, so a child can only narrow them.
     pub guardrails: Guardrails,
+}
+
+/// A level of government, the highest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// The state.
+    National,
+    /// Province, autonomous region, municipality.
+    Provincial,
+    /// Prefecture-level city.
+    Prefectural,
+    /// County, district.
+    County,
+    /// Township, subdistrict.
+    Township,
 }
 
 /// What a tenant is.

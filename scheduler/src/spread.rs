@@ -20,6 +20,8 @@ pub(crate) use several::{several, steady};
 pub(crate) struct Spread {
     /// The group of each slot; `None`: in no group, and then it takes nothing.
     pub(crate) group_of: Vec<Option<usize>>,
+    /// How many groups there are.
+    pub(crate) number: usize,
     /// The most by which two groups in use may differ.
     pub(crate) max_skew: Option<i64>,
     /// The fewest groups in use.
@@ -57,6 +59,14 @@ impl Spread {
                 .is_none_or(|skew| most.saturating_sub(*least) <= skew)
     }
 
+    /// Whether the constraint is kept when all of `total` stand on one slot. An even spread wants
+    /// more groups where there are more.
+    pub(crate) fn kept_alone(&self, slot: usize, total: i64) -> bool {
+        let inside = self.group_of.get(slot).copied().flatten().is_some();
+        let few = self.least_groups(total) <= 1 && self.max_groups.is_none_or(|max| max >= 1);
+        inside && few && (self.max_skew.is_none() || self.number <= 1)
+    }
+
     /// The fewest groups that `total` replicas must use: no more than there are replicas.
     fn least_groups(&self, total: i64) -> i64 {
         self.min_groups.min(total).max(1)
@@ -64,11 +74,7 @@ impl Spread {
 
     /// The number of groups.
     pub(crate) fn groups(&self) -> usize {
-        self.group_of
-            .iter()
-            .flatten()
-            .max()
-            .map_or(0, |last| last.saturating_add(1))
+        self.number
     }
 
     /// Replicas per group.

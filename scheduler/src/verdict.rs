@@ -1,6 +1,7 @@
 //! The scheduler's answers: codes and numbers. Text is made from them when it is read, by
 //! [`crate::text`].
 
+mod code;
 mod reason;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,8 @@ use crate::quota::Amounts;
 use crate::request::WorkloadKey;
 use crate::resources::Resources;
 
+pub use code::Code;
+pub(crate) use code::Codes;
 pub use reason::{Filter, Reason, WorkloadReason};
 
 /// The answer to one request.
@@ -35,7 +38,19 @@ pub struct Verdict {
     pub tier: Option<String>,
     /// The weights of the scores.
     pub weights: ScoreWeights,
-    /// Every member of the snapshot, by name.
+    /// How many members were looked at: every member of the snapshot.
+    #[serde(default)]
+    pub evaluated: u32,
+    /// How many of them no hard rule refuses, the chosen among them.
+    #[serde(default)]
+    pub feasible: u32,
+    /// How many members each reason refuses, by its code. A member that is closed to the work by the
+    /// tenant's rules or by what it is, is counted for that alone, whatever the placement wishes; one
+    /// that is closed by either is not counted for its nodes. The members' own rows name all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, u32>,
+    /// By name: every member of a small fleet, of a large one the chosen and the nearest of the
+    /// rest ([`crate::config::Explained`]).
     pub members: Vec<MemberVerdict>,
     /// Spread constraints of `ScheduleAnyway` that are not kept, by topology key.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -51,18 +66,42 @@ impl Verdict {
         let Some(reason) = self.outcome.reason() else {
             return BTreeSet::new();
         };
-        if matches!(reason, WorkloadReason::NoMemberFits { .. }) {
-            let refusals = self.members.iter().flat_map(|member| &member.refusals);
-            let named: BTreeSet<EventKind> = refusals
-                .flat_map(|refusal| refusal.unblocked_by.iter().copied())
-                .collect();
+        if let WorkloadReason::NoMemberFits { refused } = reason {
+            let codes = Code::all().filter(|code| refused.contains_key(code.as_str()));
+            let named = codes.flat_map(|code| code.unblocked_by().iter().copied());
             // A member that joins can always help.
-            return named
-                .into_iter()
-                .chain([EventKind::MemberChanged])
-                .collect();
+            return named.chain([EventKind::MemberChanged]).collect();
         }
         reason.unblocked_by()
+    }
+}
+
+impl Verdict {
+    /// Whether every member that was looked at is told of.
+    pub fn tells_of_all(&self) -> bool {
+        usize::try_from(self.evaluated).is_ok_and(|evaluated| self.members.len() >= evaluated)
+    }
+
+    /// Takes from a later verdict on the same workload what this one does not tell of members. None
+    /// of those was chosen by this one.
+    pub fn complete(&mut self, later: Self) {
+        let told: BTreeSet<String> = self.members.iter().map(|of| of.member.clone()).collect();
+        for mut member in later.members {
+            if told.contains(&member.member) {
+                continue;
+            }
+            if member.state == MemberState::Chosen {
+                member.state = if member.refusals.is_empty() {
+                    MemberState::Feasible
+                } else {
+                    MemberState::Filtered
+                };
+                member.replicas.clear();
+            }
+            self.members.push(member);
+        }
+        self.members
+            .sort_by(|left, right| left.member.cmp(&right.member));
     }
 }
 

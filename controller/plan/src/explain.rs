@@ -5,8 +5,6 @@ mod fix;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use heyun_crds::conditions::{ConditionType, Reason};
 use heyun_crds::query::{
     QUERY_GROUP, QUERY_VERSION, Why, WhyMember, WhyRefusal, WhyReplicas, WhyScore,
@@ -55,15 +53,6 @@ pub fn why(verdict: &Verdict, about: &About<'_>) -> Why {
 /// Never more than 8 KiB as JSON.
 pub fn summary(verdict: &Verdict, about: &About<'_>) -> Explanation {
     let (reason, message) = outcome(verdict);
-    let mut refused: BTreeMap<String, u32> = BTreeMap::new();
-    for refusal in verdict.members.iter().flat_map(|member| &member.refusals) {
-        *refused.entry(refusal.reason.code().to_owned()).or_default() += 1;
-    }
-    let feasible = verdict
-        .members
-        .iter()
-        .filter(|m| m.state != MemberState::Filtered)
-        .count();
     let chosen = verdict
         .members
         .iter()
@@ -80,9 +69,9 @@ pub fn summary(verdict: &Verdict, about: &About<'_>) -> Explanation {
         outcome: verdict.outcome.code().to_owned(),
         reason,
         message,
-        evaluated: count(verdict.members.len()),
-        feasible: count(feasible),
-        refused,
+        evaluated: verdict.evaluated,
+        feasible: verdict.feasible,
+        refused: verdict.refused.clone(),
         members: shown,
     };
     bound(&mut summary);
@@ -101,10 +90,6 @@ fn bound(summary: &mut Explanation) {
 
 fn json_bytes(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |json| json.len())
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Reason code and sentence of the Workload as a whole; a placed one has no reason.

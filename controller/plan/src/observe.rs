@@ -16,7 +16,7 @@ use heyun_crds::common::{Taint, TaintEffect, Toleration, TolerationOperator};
 use heyun_crds::conditions::{ConditionType, Reason, condition};
 use heyun_crds::member_cluster::{MemberMode, Mlps};
 use heyun_crds::sketch::Bound;
-use heyun_crds::tenant::TenantKind;
+use heyun_crds::tenant::{AdminLevel, TenantKind};
 use heyun_crds::{Flavor, MemberCluster, Sketch};
 use heyun_scheduler::quota::NO_FLAVOR;
 use heyun_scheduler::request::{LabelOp, LabelRequirement, TolerationOp, WorkloadKey};
@@ -360,6 +360,13 @@ pub fn tenant(node: &TenantNode) -> snapshot::Tenant {
             TenantKind::Agency => snapshot::TenantKind::Agency,
             TenantKind::System => snapshot::TenantKind::System,
         },
+        level: node.admin_level.map(|level| match level {
+            AdminLevel::National => snapshot::Level::National,
+            AdminLevel::Provincial => snapshot::Level::Provincial,
+            AdminLevel::Prefectural => snapshot::Level::Prefectural,
+            AdminLevel::County => snapshot::Level::County,
+            AdminLevel::Township => snapshot::Level::Township,
+        }),
         guardrails: snapshot::Guardrails {
             residency: own.residency.as_ref().map(set),
             zones: own

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Tenant;
 use heyun_crds::conditions::Reason;
-use heyun_crds::tenant::{Guardrails, TenantKind};
+use heyun_crds::tenant::{AdminLevel, Guardrails, TenantKind};
 
 /// What the tree depends on besides the Tenants.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct TenantNode {
     pub generation: i64,
     /// Region, Agency or System.
     pub kind: TenantKind,
+    /// The level of government, where it is given.
+    pub admin_level: Option<AdminLevel>,
     /// Name for people; the name where there is none.
     pub display_name: String,
     /// Why the spec does not count; `None`: it is accepted.
@@ -207,6 +209,7 @@ fn bare(name: &str, tenant: &Tenant) -> TenantNode {
         uid: tenant.metadata.uid.clone().unwrap_or_default(),
         generation: tenant.metadata.generation.unwrap_or_default(),
         kind: spec.kind,
+        admin_level: spec.admin_level,
         display_name: display_name.to_owned(),
         ..TenantNode::default()
     }

@@ -47,7 +47,7 @@ impl Attempt<'_, '_, '_> {
         let wanted = part.wanted.min(hi);
         let mut fits = 0;
         let mut affordable = true;
-        for choice in part.choices(site) {
+        for choice in self.case.choices(part, site) {
             let most = self.most_now(part, choice);
             // A member that gets nothing new keeps the copy that it has.
             let wanted = if choice.room == 0 {

@@ -60,7 +60,7 @@ impl Attempt<'_, '_, '_> {
         let mut offers = Vec::with_capacity(order.len());
         for site in order {
             let (lo, hi) = self.case.bounds(part, *site);
-            let weighed = part.choices(*site).iter().map(|choice| Offer {
+            let weighed = self.case.choices(part, *site).iter().map(|choice| Offer {
                 site: *site,
                 choice: *choice,
                 most: self.most_now(part, choice).min(hi).min(part.wanted),
@@ -126,7 +126,7 @@ impl Attempt<'_, '_, '_> {
         let mut offers = Vec::new();
         for site in order {
             let (lo, hi) = self.case.bounds(part, *site);
-            for choice in part.choices(*site) {
+            for choice in self.case.choices(part, *site) {
                 let flavor = self
                     .case
                     .fleet
@@ -252,8 +252,9 @@ impl Attempt<'_, '_, '_> {
         if fits < part.wanted {
             // Bounds per member may be what is short, and not the members' room.
             let free = self.case.order.iter().fold(0_i64, |sum, site| {
-                let most = part
-                    .choices(*site)
+                let most = self
+                    .case
+                    .choices(part, *site)
                     .iter()
                     .map(|choice| self.most_now(part, choice));
                 sum.saturating_add(most.max().unwrap_or(0))

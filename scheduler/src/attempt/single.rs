@@ -16,7 +16,7 @@ impl Attempt<'_, '_, '_> {
         let mut most = 0;
         let mut affordable = true;
         for site in order {
-            for choice in part.choices(site) {
+            for choice in self.case.choices(part, site) {
                 let fits = self
                     .most_now(part, choice)
                     .min(self.case.bounds(part, site).1);
@@ -87,8 +87,9 @@ impl Attempt<'_, '_, '_> {
             let (lo, hi) = self.case.bounds(part, site);
             let divided = part.component.division == Division::Divided;
             part.wanted == 0
-                || (part
-                    .choices(site)
+                || (self
+                    .case
+                    .choices(part, site)
                     .iter()
                     .any(|choice| choice.most() >= part.wanted)
                     && (!divided || (lo..=hi).contains(&part.wanted))
@@ -111,14 +112,7 @@ impl Attempt<'_, '_, '_> {
 
     /// Whether the spread constraints allow all replicas on one member.
     fn one_site_spreads(site: usize, wanted: i64, spreads: &[(String, Spread)]) -> bool {
-        spreads.iter().all(|(_, spread)| {
-            let mut shares = vec![0; spread.group_of.len()];
-            if let Some(share) = shares.get_mut(site) {
-                *share = wanted;
-            }
-            // An even spread wants more groups where there are more.
-            let alone = spread.max_skew.is_none() || spread.groups() <= 1;
-            alone && spread.kept_by(&shares)
-        })
+        let mut spreads = spreads.iter();
+        spreads.all(|(_, spread)| spread.kept_alone(site, wanted))
     }
 }

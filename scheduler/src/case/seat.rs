@@ -4,106 +4,75 @@ use std::collections::BTreeSet;
 
 use super::{Choice, Part, Seat, bounds, no_larger};
 use crate::capacity::amount_of;
-use crate::filter::{refusal, refusals};
+use crate::filter::Sink;
 use crate::fleet::class::{ARCH, Class, Classes, Judgement};
 use crate::fleet::{Fleet, Site};
-use crate::request::{Division, DivisionKind, WhenUnsatisfiable};
-use crate::rules::{Rules, selects, topology};
-use crate::verdict::{Filter, Reason, Refusal};
+use crate::request::Division;
+use crate::rules::Rules;
+use crate::verdict::{Authority, Code, Reason};
 
-/// Judges a member by everything but its nodes.
-pub(super) fn seat(site: &Site<'_>, rules: &Rules<'_>, parts: &[Part<'_>]) -> Seat {
-    let mut refusals = refusals(site, rules);
-    division(site, rules, parts, &mut refusals);
-    if site.member.sketch.is_none() && !parts.is_empty() {
-        refusals.push(refusal(Filter::Capacity, Reason::NoSketch, None));
-    }
-    let terms = &rules.request.placement.affinity;
-    let mut tiers = u64::from(terms.is_empty());
-    for (index, term) in terms.iter().enumerate().take(64) {
-        if selects(term, site) {
-            tiers |= 1_u64 << index;
-        }
-    }
-    let expelled = refusals.iter().any(|refusal| !refusal.keeps);
-    Seat {
-        barred: !refusals.is_empty(),
-        expelled,
-        refusals,
-        tiers,
-        scores: None,
-    }
+/// A member whose nodes are judged.
+pub(super) struct View<'v, 'a> {
+    pub(super) fleet: &'v Fleet<'a>,
+    pub(super) classes: &'v Classes<'a>,
+    pub(super) rules: &'v Rules<'a>,
+    pub(super) parts: &'v [Part<'a>],
+    /// The member.
+    pub(super) site: usize,
+    /// The number of its seat, unless its rules forbid the work.
+    pub(super) seat: Option<usize>,
+    /// Something else keeps new work away.
+    pub(super) barred: bool,
 }
 
-fn division(site: &Site<'_>, rules: &Rules<'_>, parts: &[Part<'_>], found: &mut Vec<Refusal>) {
-    let placement = &rules.request.placement;
-    let weights = &placement.division.weights;
-    let weighted = placement.division.kind == DivisionKind::Weighted && !weights.is_empty();
-    if weighted && weights.get(site.name).is_none_or(|weight| *weight == 0) {
-        found.push(refusal(Filter::Division, Reason::NoWeight, None));
-    }
-    if !parts
-        .iter()
-        .any(|part| part.component.division == Division::Divided)
-    {
-        return;
-    }
-    let hard = |when| when == WhenUnsatisfiable::DoNotSchedule;
-    for spread in placement
-        .spread
-        .iter()
-        .filter(|spread| hard(spread.when_unsatisfiable))
-    {
-        if topology(site, &spread.topology_key).is_none() {
-            let reason = Reason::NoTopology {
-                key: spread.topology_key.clone(),
-            };
-            found.push(refusal(Filter::Topology, reason, None));
-        }
-    }
-}
-
-/// What a component may use on a member: the flavor it has there first, then by preference.
-pub(super) fn choices(
+/// Finds what a component may use on each seat: the flavor it has there first, then by preference.
+pub(super) fn choose(
     fleet: &Fleet<'_>,
-    classes: &mut Classes<'_>,
+    classes: &Classes<'_>,
     rules: &Rules<'_>,
-    part: &Part<'_>,
-    index: usize,
-    barred: bool,
-) -> Vec<Choice> {
-    let Some(site) = fleet.sites.get(index) else {
-        return Vec::new();
-    };
-    let known = classes
-        .get(part.class)
-        .is_some_and(|class| reported(site, class));
-    let prev = part.prev(index);
-    let mut choices = Vec::new();
-    for flavor in &rules.flavors {
-        let lot = fleet.lot_of(index, *flavor);
-        let credit = credit(fleet, classes, part, index, *flavor, lot);
-        let room = match lot {
-            Some(lot) if known && (!barred || prev > 0) => classes.room(fleet, part.class, lot),
-            _ => 0,
-        };
-        let room = match (barred, credit) {
-            (false, _) => room,
-            // Larger replicas than before: as many as there were, if they fit.
-            (true, 0) => room.min(prev),
-            (true, _) => 0,
-        };
-        if credit > 0 || room > 0 {
-            choices.push(Choice {
-                flavor: *flavor,
-                lot,
-                credit,
-                room,
-            });
+    seats: &[Seat],
+    part: &mut Part<'_>,
+) {
+    let mut choices = Vec::with_capacity(seats.len());
+    let mut ends = Vec::with_capacity(seats.len());
+    for seat in seats {
+        let first = choices.len();
+        let known = fleet.sites.get(seat.site).is_some_and(|site| {
+            let class = classes.get(part.class);
+            class.is_some_and(|class| class.is_reported(site))
+        });
+        let prev = part.prev(seat.site);
+        for flavor in &rules.flavors {
+            let lot = fleet.lot_of(seat.site, *flavor);
+            let credit = credit(fleet, classes, part, seat.site, *flavor, lot);
+            let room = match lot {
+                Some(lot) if known && (!seat.barred() || prev > 0) => {
+                    classes.room(fleet, part.class, lot)
+                }
+                _ => 0,
+            };
+            let room = match (seat.barred(), credit) {
+                (false, _) => room,
+                // Larger replicas than before: as many as there were, if they fit.
+                (true, 0) => room.min(prev),
+                (true, _) => 0,
+            };
+            if credit > 0 || room > 0 {
+                choices.push(Choice {
+                    flavor: *flavor,
+                    lot,
+                    credit,
+                    room,
+                });
+            }
         }
+        if let Some(here) = choices.get_mut(first..) {
+            here.sort_by_key(|choice| choice.credit == 0);
+        }
+        ends.push(choices.len());
     }
-    choices.sort_by_key(|choice| choice.credit == 0);
-    choices
+    part.choices = choices;
+    part.ends = ends;
 }
 
 /// Replicas that are held in a flavor and may stay: they are no smaller than what is wanted now,
@@ -116,6 +85,9 @@ fn credit(
     flavor: usize,
     lot: Option<usize>,
 ) -> i64 {
+    if part.held.is_empty() {
+        return 0;
+    }
     let name = fleet.flavors.get(flavor).copied().unwrap_or("");
     let Some(entry) = part.held_in(site, name) else {
         return 0;
@@ -136,97 +108,38 @@ fn credit(
     }
 }
 
-/// Whether the sketch tells nodes apart by every label that the class names.
-fn reported(site: &Site<'_>, class: &Class) -> bool {
-    let sketch = site.member.sketch.as_ref();
-    sketch.is_some_and(|sketch| class.keys.iter().all(|key| sketch.keys.contains(key)))
-}
-
 /// Refuses a member on which no component finds nodes, with the reason for each component.
-pub(super) fn judge_nodes(
-    fleet: &Fleet<'_>,
-    classes: &mut Classes<'_>,
-    rules: &Rules<'_>,
-    parts: &[Part<'_>],
-    index: usize,
-    seat: &mut Seat,
-) {
-    let Some(site) = fleet.sites.get(index) else {
+pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
+    let Some(site) = view.fleet.sites.get(view.site) else {
         return;
     };
     if site.member.sketch.is_none() {
         return;
     }
-    let needing = parts
-        .iter()
-        .filter(|part| part.wanted > 0 || part.on_every_node());
-    let mut found: Vec<Refusal> = Vec::new();
-    for part in needing {
-        let fits = fits(fleet, classes, rules, part, index, seat.barred);
-        let (lo, hi) = bounds(rules.request, part.component, site.name);
+    let needing = || {
+        let parts = view.parts.iter();
+        parts.filter(|part| part.wanted > 0 || part.on_every_node())
+    };
+    let finds = |part: &Part<'_>| {
+        let (lo, hi) = bounds(view.rules.request, part.component, site.name);
         let enough = if part.on_every_node() {
             1
         } else {
             least(part, lo)
         };
-        if fits.min(hi) >= enough {
-            return;
-        }
-        let reason = node_reason(fleet, classes, rules, part, index, fits);
-        if !found
-            .iter()
-            .any(|known| same_kind(&known.reason, &reason.reason))
-        {
-            found.push(reason);
-        }
-    }
-    seat.barred |= !found.is_empty();
-    seat.refusals.append(&mut found);
-    seat.expelled = seat.refusals.iter().any(|refusal| !refusal.keeps);
-}
-
-/// How many replicas a member could have; of a member that is refused by other rules, as if it
-/// were not.
-fn fits(
-    fleet: &Fleet<'_>,
-    classes: &mut Classes<'_>,
-    rules: &Rules<'_>,
-    part: &Part<'_>,
-    index: usize,
-    barred: bool,
-) -> i64 {
-    let held = part
-        .choices(index)
-        .iter()
-        .map(Choice::most)
-        .max()
-        .unwrap_or(0);
-    if !barred && !part.on_every_node() {
-        return held;
-    }
-    let mut most = held;
-    let reported = match (fleet.sites.get(index), classes.get(part.class)) {
-        (Some(site), Some(class)) => reported(site, class),
-        _ => false,
+        view.fits(part).min(hi) >= enough
     };
-    for lot in rules
-        .flavors
-        .iter()
-        .filter_map(|flavor| fleet.lot_of(index, *flavor))
-    {
-        if reported {
-            most = most.max(classes.room(fleet, part.class, lot));
+    if needing().any(finds) {
+        return;
+    }
+    let mut told = BTreeSet::new();
+    for part in needing() {
+        let code = view.code(site, part);
+        let once = matches!(code, Code::FlavorMissing | Code::SketchLabel);
+        if !once || told.insert(code) {
+            sink.refuse(code, || view.reason(site, part, code));
         }
     }
-    most
-}
-
-fn same_kind(left: &Reason, right: &Reason) -> bool {
-    left.code() == right.code()
-        && matches!(
-            left,
-            Reason::FlavorMissing { .. } | Reason::SketchLabel { .. }
-        )
 }
 
 /// The fewest replicas that are of use on one member.
@@ -237,129 +150,149 @@ fn least(part: &Part<'_>, lo: i64) -> i64 {
     }
 }
 
-/// Why a component finds no nodes on a member, of which `fits` replicas fit.
-fn node_reason(
-    fleet: &Fleet<'_>,
-    classes: &Classes<'_>,
-    rules: &Rules<'_>,
-    part: &Part<'_>,
-    index: usize,
-    fits: i64,
-) -> Refusal {
-    let component = part.component.name.clone();
-    let (Some(site), Some(class)) = (fleet.sites.get(index), classes.get(part.class)) else {
-        return refusal(Filter::Nodes, Reason::NoNodeMatches { component }, None);
-    };
-    let sketch = site.member.sketch.as_ref();
-    let missing = class
-        .keys
-        .iter()
-        .find(|key| sketch.is_none_or(|sketch| !sketch.keys.contains(*key)));
-    if let Some(key) = missing {
-        let reason = Reason::SketchLabel {
-            component,
-            key: key.clone(),
+impl View<'_, '_> {
+    /// How many replicas a member could have; of a member that is refused by other rules, as if it
+    /// were not.
+    fn fits(&self, part: &Part<'_>) -> i64 {
+        let choices = self.seat.map(|seat| part.on_seat(seat)).unwrap_or_default();
+        let held = choices.iter().map(Choice::most).max().unwrap_or(0);
+        if !self.barred && !part.on_every_node() {
+            return held;
+        }
+        let known = match (self.fleet.sites.get(self.site), self.class(part)) {
+            (Some(site), Some(class)) => class.is_reported(site),
+            _ => false,
         };
-        return refusal(Filter::Nodes, reason, None);
+        if !known {
+            return held;
+        }
+        let rooms = self
+            .lots()
+            .map(|lot| self.classes.room(self.fleet, part.class, lot));
+        rooms.fold(held, i64::max)
     }
-    let lots: Vec<usize> = rules
-        .flavors
-        .iter()
-        .filter_map(|flavor| fleet.lot_of(index, *flavor))
-        .collect();
-    if lots.is_empty() {
-        return flavor_missing(fleet, rules, site);
+
+    fn class(&self, part: &Part<'_>) -> Option<&Class> {
+        self.classes.get(part.class)
     }
-    let profiles = lots
-        .iter()
-        .filter_map(|lot| fleet.lots.get(*lot))
-        .flat_map(|lot| &lot.nodes);
-    let judged: Vec<Judgement> = profiles
-        .map(|(profile, _)| class.judged(*profile))
-        .collect();
-    if judged
-        .iter()
-        .all(|judged| *judged == Judgement::Architecture)
-    {
-        let has = architectures(fleet, &lots);
-        let needs = class.architectures.clone().unwrap_or_default();
-        let reason = Reason::Architecture {
-            component,
-            needs,
-            has,
+
+    /// The lots of flavors that are allowed.
+    fn lots(&self) -> impl Iterator<Item = usize> {
+        let flavors = self.rules.flavors.iter();
+        flavors.filter_map(|flavor| self.fleet.lot_of(self.site, *flavor))
+    }
+
+    /// The kinds of nodes in those lots, as the component's class judges them.
+    fn judged(&self, class: &Class) -> impl Iterator<Item = Judgement> {
+        let lots = self.lots().filter_map(|lot| self.fleet.lots.get(lot));
+        lots.flat_map(|lot| &lot.nodes)
+            .map(|(profile, _)| class.judged(*profile))
+    }
+
+    /// What it is that keeps a component from finding nodes.
+    fn code(&self, site: &Site<'_>, part: &Part<'_>) -> Code {
+        let Some(class) = self.class(part) else {
+            return Code::NoNodeMatches;
         };
-        return refusal(Filter::Architecture, reason, None);
+        if !class.is_reported(site) {
+            return Code::SketchLabel;
+        }
+        if self.lots().next().is_none() {
+            return Code::FlavorMissing;
+        }
+        if self
+            .judged(class)
+            .all(|judged| judged == Judgement::Architecture)
+        {
+            return Code::Architecture;
+        }
+        if !self.judged(class).any(|judged| judged == Judgement::Takes) {
+            return Code::NoNodeMatches;
+        }
+        let divided = part.component.division == Division::Divided;
+        if divided && self.fits(part) > 0 {
+            Code::BelowMinimum
+        } else {
+            Code::Capacity
+        }
     }
-    if !judged.contains(&Judgement::Takes) {
-        return refusal(Filter::Nodes, Reason::NoNodeMatches { component }, None);
-    }
-    no_room(fleet, class, rules, part, site, &lots, fits)
-}
 
-fn flavor_missing(fleet: &Fleet<'_>, rules: &Rules<'_>, site: &Site<'_>) -> Refusal {
-    let name = |flavor: &usize| fleet.flavors.get(*flavor).map(|name| (*name).to_owned());
-    let lots = site.lots.clone().filter_map(|lot| fleet.lots.get(lot));
-    let has: BTreeSet<String> = lots.filter_map(|lot| name(&lot.flavor)).collect();
-    let allowed = rules.flavors.iter().filter_map(name).collect();
-    let reason = Reason::FlavorMissing { allowed, has };
-    refusal(Filter::Flavors, reason, rules.flavor_authority.clone())
-}
-
-fn architectures(fleet: &Fleet<'_>, lots: &[usize]) -> BTreeSet<String> {
-    let nodes = lots
-        .iter()
-        .filter_map(|lot| fleet.lots.get(*lot))
-        .flat_map(|lot| &lot.nodes);
-    let profiles = nodes.filter_map(|(profile, _)| fleet.profiles.get(*profile));
-    profiles
-        .filter_map(|profile| profile.labels.get(ARCH).cloned())
-        .collect()
-}
-
-/// The shortage, told by the node that comes nearest to holding a replica.
-fn no_room(
-    fleet: &Fleet<'_>,
-    class: &Class,
-    rules: &Rules<'_>,
-    part: &Part<'_>,
-    site: &Site<'_>,
-    lots: &[usize],
-    fits: i64,
-) -> Refusal {
-    let component = part.component.name.clone();
-    let (lo, hi) = bounds(rules.request, part.component, site.name);
-    let divided = part.component.division == Division::Divided;
-    if divided && fits > 0 {
-        let reason = Reason::BelowMinimum {
-            component,
-            fits: fits.min(hi),
-            min: lo,
+    /// The same with its numbers, and who may decide.
+    fn reason(&self, site: &Site<'_>, part: &Part<'_>, code: Code) -> (Reason, Option<Authority>) {
+        let component = part.component.name.clone();
+        let class = self.class(part);
+        let reason = match (code, class) {
+            (Code::SketchLabel, Some(class)) => {
+                let sketch = site.member.sketch.as_ref();
+                let mut keys = class.keys.iter();
+                let missing = keys.find(|key| sketch.is_none_or(|of| !of.keys.contains(*key)));
+                let key = missing.cloned().unwrap_or_default();
+                Reason::SketchLabel { component, key }
+            }
+            (Code::FlavorMissing, _) => return self.flavor_missing(site),
+            (Code::Architecture, Some(class)) => Reason::Architecture {
+                component,
+                needs: class.architectures.clone().unwrap_or_default(),
+                has: self.architectures(),
+            },
+            (Code::BelowMinimum, _) => {
+                let (min, hi) = bounds(self.rules.request, part.component, site.name);
+                let fits = self.fits(part).min(hi);
+                Reason::BelowMinimum {
+                    component,
+                    fits,
+                    min,
+                }
+            }
+            (Code::Capacity, Some(class)) => self.no_room(site, part, class),
+            _ => Reason::NoNodeMatches { component },
         };
-        return refusal(Filter::Division, reason, None);
+        (reason, None)
     }
-    let short = |lot: &usize| {
-        class.nodes(fleet, *lot).map(|nodes| {
-            let shares = class.each.iter().map(|(resource, needed)| {
-                let free = nodes.free.get(*resource).copied().unwrap_or(0);
-                let share = i128::from(free) * 1_000_000 / i128::from((*needed).max(1));
-                (share, *resource, *needed, free)
-            });
-            shares.min().unwrap_or((0, 0, 0, 0))
-        })
-    };
-    let best = lots.iter().flat_map(short).max().unwrap_or((0, 0, 0, 0));
-    let (_, resource, needed, best_free) = best;
-    let resource = resource_name(fleet, part, resource);
-    let wanted = least(part, lo);
-    let reason = Reason::Capacity {
-        component,
-        resource,
-        needed,
-        best_free,
-        fits,
-        wanted,
-    };
-    refusal(Filter::Capacity, reason, None)
+
+    fn flavor_missing(&self, site: &Site<'_>) -> (Reason, Option<Authority>) {
+        let fleet = self.fleet;
+        let name = |flavor: &usize| fleet.flavors.get(*flavor).map(|name| (*name).to_owned());
+        let lots = site.lots.clone().filter_map(|lot| fleet.lots.get(lot));
+        let has: BTreeSet<String> = lots.filter_map(|lot| name(&lot.flavor)).collect();
+        let allowed = self.rules.flavors.iter().filter_map(name).collect();
+        let reason = Reason::FlavorMissing { allowed, has };
+        (reason, self.rules.flavor_authority.clone())
+    }
+
+    fn architectures(&self) -> BTreeSet<String> {
+        let lots = self.lots().filter_map(|lot| self.fleet.lots.get(lot));
+        let nodes = lots.flat_map(|lot| &lot.nodes);
+        let profiles = nodes.filter_map(|(profile, _)| self.fleet.profiles.get(*profile));
+        profiles
+            .filter_map(|profile| profile.labels.get(ARCH).cloned())
+            .collect()
+    }
+
+    /// The shortage, told by the node that comes nearest to holding a replica.
+    fn no_room(&self, site: &Site<'_>, part: &Part<'_>, class: &Class) -> Reason {
+        let (lo, _) = bounds(self.rules.request, part.component, site.name);
+        let short = |lot: usize| {
+            class.nodes(self.fleet, lot).map(|nodes| {
+                let shares = class.each.iter().map(|(resource, needed)| {
+                    let free = nodes.free.get(*resource).copied().unwrap_or(0);
+                    let share = i128::from(free) * 1_000_000 / i128::from((*needed).max(1));
+                    (share, *resource, *needed, free)
+                });
+                shares.min().unwrap_or((0, 0, 0, 0))
+            })
+        };
+        let best = self.lots().flat_map(short).max().unwrap_or((0, 0, 0, 0));
+        let (_, resource, needed, best_free) = best;
+        Reason::Capacity {
+            component: part.component.name.clone(),
+            resource: resource_name(self.fleet, part, resource),
+            needed,
+            best_free,
+            fits: self.fits(part),
+            wanted: least(part, lo),
+        }
+    }
 }
 
 /// The name of a resource; one that no node has is told by the component's own names.

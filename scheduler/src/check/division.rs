@@ -6,7 +6,7 @@ use super::Violation;
 use crate::request::{
     Component, Division, DivisionKind, Request, SpreadConstraint, WhenUnsatisfiable,
 };
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Level, Snapshot};
 use crate::verdict::{Placed, Verdict};
 
 pub(super) fn verify(
@@ -142,6 +142,10 @@ fn kept(
                 .mlps
                 .map(|mlps| mlps.level.to_string())
                 .unwrap_or_default(),
+            "region/provincial" => region_of(snapshot, &member.region, 1),
+            "region/prefectural" => region_of(snapshot, &member.region, 2),
+            "region/county" => region_of(snapshot, &member.region, 3),
+            "region/township" => region_of(snapshot, &member.region, 4),
             label => {
                 let label = label.strip_prefix("label:").unwrap_or(label);
                 member.labels.get(label).cloned().unwrap_or_default()
@@ -167,4 +171,32 @@ fn kept(
     used >= spread.min_groups.unwrap_or(1).min(cap)
         && spread.max_groups.is_none_or(|max| used <= max)
         && spread.max_skew.is_none_or(|max| skew <= max)
+}
+
+/// The region at a rank (0 is the state, 4 a township) in whose ground another lies: walked from
+/// there to the root, the last one whose rank is not higher in the order of government.
+fn region_of(snapshot: &Snapshot, region: &str, rank: u8) -> String {
+    let rank_of = |level: Level| match level {
+        Level::National => 0,
+        Level::Provincial => 1,
+        Level::Prefectural => 2,
+        Level::County => 3,
+        Level::Township => 4_u8,
+    };
+    let mut answer = region.to_owned();
+    let mut at = region.to_owned();
+    for _ in 0..64 {
+        let Some(tenant) = snapshot.tenants.get(&at) else {
+            break;
+        };
+        if tenant.level.is_some_and(|level| rank_of(level) < rank) {
+            break;
+        }
+        answer.clone_from(&at);
+        match &tenant.parent {
+            Some(parent) => at.clone_from(parent),
+            None => break,
+        }
+    }
+    answer
 }

@@ -2,27 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Decided;
-use crate::attempt::{Failure, Plan, increase};
+use super::{Decided, Found, table};
+use crate::attempt::{Failure, increase};
 use crate::capacity::Each;
 use crate::case::{Case, charged};
-use crate::config::{Config, ScoreWeights};
-use crate::filter::is_passing;
+use crate::config::{Config, Explained, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::quota::{Amounts, Key, Limit, QuotaTree, Shortfall};
 use crate::request::Request;
 use crate::resources::Resources;
 use crate::verdict::{
-    MemberState, MemberVerdict, Outcome, Placed, PlacedAssignment, Reason, Verdict, WorkloadReason,
+    Code, Codes, MemberState, MemberVerdict, Outcome, Placed, PlacedAssignment, Reason, Verdict,
+    WorkloadReason,
 };
 
 /// The verdict on a workload that is placed.
-pub(super) fn placed(
-    case: &Case<'_, '_>,
-    plan: &Plan,
-    tier: Option<usize>,
-    relaxed: BTreeSet<String>,
-) -> Decided {
+pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -> Decided {
+    let plan = &found.plan;
     let mut assignments = Vec::with_capacity(plan.picks.len());
     let mut reserved = Amounts::new();
     let mut taken: Vec<(usize, Each, i64)> = Vec::new();
@@ -64,12 +60,13 @@ pub(super) fn placed(
         reserved,
         increase: increase.clone(),
     };
-    let term = tier.and_then(|tier| case.request.placement.affinity.get(tier));
+    let term = found
+        .tier()
+        .and_then(|tier| case.request.placement.affinity.get(tier));
     let verdict = Verdict {
         tier: term.map(|term| term.name.clone()),
-        members: members(case, Some(plan)),
-        relaxed,
-        ..blank(case.request, case.weights, Outcome::Placed(placed))
+        relaxed: found.relaxed.clone(),
+        ..table::told(case, Some(plan), explained, Outcome::Placed(placed))
     };
     Decided {
         verdict,
@@ -79,7 +76,12 @@ pub(super) fn placed(
 }
 
 /// The verdict on a workload that is not placed.
-pub(super) fn failed(case: &Case<'_, '_>, failure: &Failure, quotas: &QuotaTree) -> Decided {
+pub(super) fn failed(
+    case: &Case<'_, '_>,
+    failure: &Failure,
+    quotas: &QuotaTree,
+    explained: Explained,
+) -> Decided {
     let outcome = match failure {
         Failure::NoMember | Failure::Budget => nobody(case),
         Failure::Capacity {
@@ -120,12 +122,8 @@ pub(super) fn failed(case: &Case<'_, '_>, failure: &Failure, quotas: &QuotaTree)
             member: member.clone(),
         }),
     };
-    let verdict = Verdict {
-        members: members(case, None),
-        ..blank(case.request, case.weights, outcome)
-    };
     Decided {
-        verdict,
+        verdict: table::told(case, None, explained, outcome),
         taken: Vec::new(),
         increase: Amounts::new(),
     }
@@ -146,8 +144,13 @@ pub(super) fn unjudged(
         scores: None,
         tier: None,
     };
+    let shown = table::shown(fleet.sites.len(), config.explained);
+    let count = u32::try_from(fleet.sites.len()).unwrap_or(u32::MAX);
+    let sites = fleet.sites.iter().take(shown);
     let verdict = Verdict {
-        members: fleet.sites.iter().map(|site| member(site.name)).collect(),
+        evaluated: count,
+        feasible: count,
+        members: sites.map(|site| member(site.name)).collect(),
         ..blank(
             request,
             request.placement.weights.unwrap_or(config.weights),
@@ -175,77 +178,29 @@ fn over_quota(shortfall: &Shortfall, quotas: &QuotaTree) -> WorkloadReason {
 
 /// No member is left: whether to wait depends on whether what refuses them can end by itself.
 fn nobody(case: &Case<'_, '_>) -> Outcome {
-    if case.seats.is_empty() {
+    if case.fleet.sites.is_empty() {
         return Outcome::Waiting(WorkloadReason::NoMembers);
     }
-    let mut refused: BTreeMap<String, u32> = BTreeMap::new();
-    for seat in &case.seats {
-        let codes: BTreeSet<&str> = seat
-            .refusals
-            .iter()
-            .map(|refusal| refusal.reason.code())
-            .collect();
-        for code in codes {
-            *refused.entry(code.to_owned()).or_default() += 1;
-        }
-    }
-    let passing = |seat: &&crate::case::Seat| seat.refusals.iter().all(is_passing);
-    let mut waiting = case.seats.iter().filter(passing).peekable();
-    if waiting.peek().is_none() {
+    let refused = table::refused(case);
+    let mut waiting = case.seats.iter().filter(|seat| seat.codes.are_passing());
+    let Some(first) = waiting.next() else {
         return Outcome::Rejected(WorkloadReason::NoMemberFits { refused });
-    }
-    let key = |seat: &crate::case::Seat| match seat.refusals.as_slice() {
-        [only] => match &only.reason {
-            Reason::SketchLabel { key, .. } => Some(key.clone()),
-            _ => None,
-        },
-        _ => None,
     };
-    let keys: Option<Vec<String>> = waiting.map(key).collect();
-    match keys.and_then(|keys| keys.into_iter().next()) {
-        Some(key) => Outcome::Waiting(WorkloadReason::SketchLabel { key }),
-        None => Outcome::Waiting(WorkloadReason::NoMemberFits { refused }),
-    }
-}
-
-/// Every member with its state.
-fn members(case: &Case<'_, '_>, plan: Option<&Plan>) -> Vec<MemberVerdict> {
-    let mut replicas: BTreeMap<usize, BTreeMap<String, i64>> = BTreeMap::new();
-    if let Some(plan) = plan {
-        for ((index, site), pick) in &plan.picks {
-            if let Some(part) = case.parts.get(*index) {
-                let of = replicas.entry(*site).or_default();
-                of.insert(part.component.name.clone(), pick.replicas);
-            }
-        }
-        for site in &plan.carried {
-            replicas.entry(*site).or_default();
+    let only_label = |codes: Codes| codes.iter().eq([Code::SketchLabel]);
+    if only_label(first.codes) && waiting.all(|seat| only_label(seat.codes)) {
+        let labels = case.refusals(first.site);
+        let key = labels.into_iter().find_map(|refusal| match refusal.reason {
+            Reason::SketchLabel { key, .. } => Some(key),
+            _ => None,
+        });
+        if let Some(key) = key {
+            return Outcome::Waiting(WorkloadReason::SketchLabel { key });
         }
     }
-    let terms = &case.request.placement.affinity;
-    let seats = case.fleet.sites.iter().zip(&case.seats).enumerate();
-    seats
-        .map(|(index, (site, seat))| {
-            let chosen = replicas.remove(&index);
-            let state = match (&chosen, seat.refusals.is_empty()) {
-                (Some(_), _) => MemberState::Chosen,
-                (None, true) => MemberState::Feasible,
-                (None, false) => MemberState::Filtered,
-            };
-            let first = usize::try_from(seat.tiers.trailing_zeros()).unwrap_or(usize::MAX);
-            MemberVerdict {
-                member: site.name.to_owned(),
-                state,
-                replicas: chosen.unwrap_or_default(),
-                refusals: seat.refusals.clone(),
-                scores: seat.scores.filter(|_| state != MemberState::Filtered),
-                tier: terms.get(first).map(|term| term.name.clone()),
-            }
-        })
-        .collect()
+    Outcome::Waiting(WorkloadReason::NoMemberFits { refused })
 }
 
-fn blank(request: &Request, weights: ScoreWeights, outcome: Outcome) -> Verdict {
+pub(super) fn blank(request: &Request, weights: ScoreWeights, outcome: Outcome) -> Verdict {
     Verdict {
         key: request.key.clone(),
         uid: request.uid.clone(),
@@ -255,6 +210,9 @@ fn blank(request: &Request, weights: ScoreWeights, outcome: Outcome) -> Verdict 
         outcome,
         tier: None,
         weights,
+        evaluated: 0,
+        feasible: 0,
+        refused: BTreeMap::new(),
         members: Vec::new(),
         relaxed: BTreeSet::new(),
         unchecked: request.unchecked.clone(),

@@ -1,9 +1,10 @@
 //! Components that are alike to capacity: judged once, remembered while nothing changes.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Fleet, Profile};
-use crate::capacity::{Each, Nodes, room};
+use super::{Fleet, Profile, Site};
+use crate::capacity::{Each, Flying, Nodes, Takes, room_left, slots, takes};
 use crate::labels::{pass_all, tolerated, untolerated};
 use crate::request::{Component, LabelRequirement, Request, Toleration};
 use crate::resources::Resources;
@@ -44,7 +45,20 @@ pub(crate) struct Class {
     /// Architectures that are allowed; `None`: any.
     pub(crate) architectures: Option<BTreeSet<String>>,
     judged: Vec<Judgement>,
-    rooms: Vec<Option<(u64, i64)>>,
+    /// Whether a set of labels that sketches tell apart has all that the component names.
+    reported: Vec<bool>,
+    rooms: Vec<Cell<Room>>,
+    takes: RefCell<Vec<Option<Takes>>>,
+    prices: Vec<Cell<Option<i128>>>,
+}
+
+/// What is remembered of a lot.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    /// Slots with nothing in flight; nodes do not change during a batch.
+    total: Option<i64>,
+    /// How many are left, at a version of what is in flight.
+    left: Option<(u64, i64)>,
 }
 
 /// All classes of a batch.
@@ -88,20 +102,31 @@ impl<'a> Classes<'a> {
     }
 
     /// How many replicas of a class fit on a lot now.
-    pub(crate) fn room(&mut self, fleet: &Fleet<'_>, id: usize, lot: usize) -> i64 {
-        let (Some(class), Some(of)) = (self.classes.get_mut(id), fleet.lots.get(lot)) else {
+    pub(crate) fn room(&self, fleet: &Fleet<'_>, id: usize, lot: usize) -> i64 {
+        let (Some(class), Some(of)) = (self.classes.get(id), fleet.lots.get(lot)) else {
             return 0;
         };
-        if let Some(Some((version, known))) = class.rooms.get(lot)
-            && *version == of.version
+        let Some(cell) = class.rooms.get(lot) else {
+            return 0;
+        };
+        let known = cell.get();
+        if let Some((version, left)) = known.left
+            && version == of.version
         {
-            return *known;
+            return left;
         }
-        let now = room(class.nodes(fleet, lot), of.flying.iter(), &class.each);
-        if let Some(cell) = class.rooms.get_mut(lot) {
-            *cell = Some((of.version, now));
-        }
-        now
+        let nodes = class.nodes(fleet, lot);
+        let total = known
+            .total
+            .unwrap_or_else(|| slots(nodes.clone(), &class.each));
+        let takes = |group: &Flying| class.takes(group);
+        let sum = |resource: usize| of.flown.get(resource).copied().unwrap_or(0);
+        let left = room_left(total, nodes, of.flying.iter(), sum, &class.each, takes);
+        cell.set(Room {
+            total: Some(total),
+            left: Some((of.version, left)),
+        });
+        left
     }
 }
 
@@ -118,10 +143,49 @@ impl Class {
             |profile: &Profile<'_>| judge(fleet, profile, component, architectures.as_ref());
         Self {
             each: fleet.each(&component.per_replica),
+            reported: fleet
+                .key_sets
+                .iter()
+                .map(|set| keys.iter().all(|key| set.contains(key)))
+                .collect(),
             judged: fleet.profiles.iter().map(judge).collect(),
-            rooms: vec![None; fleet.lots.len()],
+            rooms: vec![Cell::default(); fleet.lots.len()],
+            takes: RefCell::default(),
+            prices: vec![Cell::new(None); fleet.lots.len()],
             keys,
             architectures,
+        }
+    }
+
+    /// The price of one replica on a lot, found out once.
+    pub(crate) fn price(&self, lot: usize, find: impl FnOnce() -> i128) -> i128 {
+        let cell = self.prices.get(lot);
+        if let Some(known) = cell.and_then(Cell::get) {
+            return known;
+        }
+        let price = find();
+        if let Some(cell) = cell {
+            cell.set(Some(price));
+        }
+        price
+    }
+
+    /// Whether the member's sketch tells nodes apart by every label that the component names.
+    pub(crate) fn is_reported(&self, site: &Site<'_>) -> bool {
+        site.key_set
+            .and_then(|set| self.reported.get(set))
+            .is_some_and(|reported| *reported)
+    }
+
+    /// What a size in flight takes from slots of this class.
+    fn takes(&self, group: &Flying) -> Takes {
+        let mut known = self.takes.borrow_mut();
+        if known.len() <= group.size {
+            known.resize(group.size + 1, None);
+        }
+        match known.get_mut(group.size) {
+            Some(known) => *known.get_or_insert_with(|| takes(&group.each, &self.each)),
+            None => takes(&group.each, &self.each),
         }
     }
 

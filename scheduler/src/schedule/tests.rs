@@ -565,3 +565,68 @@ fn a_snapshot_survives_its_own_text() {
     let right = serde_json::to_string(&decide(&again, &app)).unwrap();
     assert_eq!(left, right);
 }
+
+/// The divisions that comparisons of code prefixes break on: a city without counties, a county
+/// directly under its province, and a district of a municipality.
+#[test]
+fn levels_of_the_region_tree_are_topologies() {
+    let mut snapshot = world();
+    let regions = [
+        ("guangdong", None, Some(Level::Provincial)),
+        ("guangzhou", Some("guangdong"), Some(Level::Prefectural)),
+        ("panyu", Some("guangzhou"), Some(Level::County)),
+        ("dongguan", Some("guangdong"), Some(Level::Prefectural)),
+        ("hainan", None, Some(Level::Provincial)),
+        ("wuzhishan", Some("hainan"), Some(Level::County)),
+        ("hainan-zone", Some("hainan"), None),
+    ];
+    for (name, parent, level) in regions {
+        let region = Tenant {
+            parent: parent.map(str::to_owned),
+            kind: TenantKind::Region,
+            level,
+            ..Tenant::default()
+        };
+        snapshot.tenants.insert(name.to_owned(), region);
+    }
+    let standing = [
+        ("a", "panyu", ["guangdong", "guangzhou", "panyu"]),
+        ("b", "guangzhou", ["guangdong", "guangzhou", "guangzhou"]),
+        ("c", "dongguan", ["guangdong", "dongguan", "dongguan"]),
+        ("d", "wuzhishan", ["hainan", "wuzhishan", "wuzhishan"]),
+        ("e", "hainan-zone", ["hainan", "hainan-zone", "hainan-zone"]),
+        ("f", "hainan", ["hainan", "hainan", "hainan"]),
+    ];
+    let members = standing.map(|(name, region, _)| {
+        let mut one = member(name, "arm", 2, 8);
+        one.region = region.to_owned();
+        one
+    });
+    let snapshot = with(snapshot, members);
+    let fleet = crate::fleet::Fleet::new(&snapshot);
+    let keys = ["region/provincial", "region/prefectural", "region/county"];
+    for (site, (name, _, expected)) in fleet.sites.iter().zip(standing) {
+        let found = keys.map(|key| crate::rules::topology(site, key).unwrap_or(""));
+        assert_eq!(found, expected, "{name}");
+    }
+    // Two provinces, evenly: the checker judges by a walk of its own.
+    let mut app = request("app", vec![component("web", 8, 1000)]);
+    app.placement.spread = vec![SpreadConstraint {
+        topology_key: "region/provincial".to_owned(),
+        max_skew: Some(0),
+        min_groups: Some(2),
+        ..SpreadConstraint::default()
+    }];
+    let verdict = decide(&snapshot, &app);
+    let placed = verdict.outcome.placed().expect("placed");
+    let in_hainan = placed.assignments.iter();
+    let in_hainan = in_hainan.filter(|of| ["d", "e", "f"].contains(&of.member.as_str()));
+    assert_eq!(in_hainan.map(|of| of.replicas).sum::<i64>(), 4);
+    app.placement.spread[0].topology_key = "region/prefectural".to_owned();
+    app.placement.spread[0].min_groups = Some(5);
+    let verdict = decide(&snapshot, &app);
+    assert!(verdict.outcome.placed().is_none(), "8 over 5 without skew");
+    app.placement.spread[0].max_skew = Some(1);
+    let verdict = decide(&snapshot, &app);
+    assert!(verdict.outcome.placed().is_some(), "{:?}", verdict.outcome);
+}

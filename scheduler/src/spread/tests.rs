@@ -17,6 +17,7 @@ fn slots(hi: &[i64]) -> Vec<Slot> {
 fn over(groups: &[usize], max_skew: Option<i64>, min: i64, max: Option<i64>) -> Spread {
     let group_of = groups.iter().map(|group| Some(*group)).collect();
     Spread {
+        number: groups.iter().max().map_or(0, |last| last + 1),
         group_of,
         max_skew,
         min_groups: min,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::EventKind;
+use super::{Code, EventKind};
 use crate::quota::Shortfall;
 use crate::snapshot::TaintEffect;
 
@@ -215,35 +215,44 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What it is, without its numbers.
+    pub fn kind(&self) -> Code {
+        match self {
+            Self::NotReady { .. } => Code::NotReady,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::NeverSeen => Code::NeverSeen,
+            Self::Unschedulable => Code::Unschedulable,
+            Self::Taint {
+                effect: TaintEffect::NoExecute,
+                ..
+            } => Code::TaintNoExecute,
+            Self::Taint { .. } => Code::Taint,
+            Self::NotSelected => Code::NotSelected,
+            Self::Excluded => Code::Excluded,
+            Self::ApiMissing { .. } => Code::ApiMissing,
+            Self::ApisUnknown => Code::ApisUnknown,
+            Self::Architecture { .. } => Code::Architecture,
+            Self::Zone { .. } => Code::Zone,
+            Self::MlpsLevel { .. } => Code::MlpsLevel,
+            Self::MlpsNotFiled { .. } => Code::MlpsNotFiled,
+            Self::MlpsExpired { .. } => Code::MlpsExpired,
+            Self::Residency { .. } => Code::Residency,
+            Self::Provider { .. } => Code::Provider,
+            Self::ClassMissing { .. } => Code::ClassMissing,
+            Self::FlavorMissing { .. } => Code::FlavorMissing,
+            Self::NoSketch => Code::NoSketch,
+            Self::SketchLabel { .. } => Code::SketchLabel,
+            Self::NoNodeMatches { .. } => Code::NoNodeMatches,
+            Self::Capacity { .. } => Code::Capacity,
+            Self::NoTopology { .. } => Code::NoTopology,
+            Self::NoWeight => Code::NoWeight,
+            Self::BelowMinimum { .. } => Code::BelowMinimum,
+        }
+    }
+
     /// The code in PascalCase, for conditions, Events, metric labels and log fields.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotReady { .. } => "NotReady",
-            Self::Unreachable { .. } => "Unreachable",
-            Self::NeverSeen => "NeverSeen",
-            Self::Unschedulable => "Unschedulable",
-            Self::Taint { .. } => "Taint",
-            Self::NotSelected => "NotSelected",
-            Self::Excluded => "Excluded",
-            Self::ApiMissing { .. } => "ApiMissing",
-            Self::ApisUnknown => "ApisUnknown",
-            Self::Architecture { .. } => "Architecture",
-            Self::Zone { .. } => "Zone",
-            Self::MlpsLevel { .. } => "MlpsLevel",
-            Self::MlpsNotFiled { .. } => "MlpsNotFiled",
-            Self::MlpsExpired { .. } => "MlpsExpired",
-            Self::Residency { .. } => "Residency",
-            Self::Provider { .. } => "Provider",
-            Self::ClassMissing { .. } => "ClassMissing",
-            Self::FlavorMissing { .. } => "FlavorMissing",
-            Self::NoSketch => "NoSketch",
-            Self::SketchLabel { .. } => "SketchLabel",
-            Self::NoNodeMatches { .. } => "NoNodeMatches",
-            Self::Capacity { .. } => "Capacity",
-            Self::NoTopology { .. } => "NoTopology",
-            Self::NoWeight => "NoWeight",
-            Self::BelowMinimum { .. } => "BelowMinimum",
-        }
+        self.kind().as_str()
     }
 }
 

@@ -39,7 +39,8 @@ impl Operator {
             .collect())
     }
 
-    /// The verdict that was made, where it is still known; else what would be decided now.
+    /// The verdict that was made, where it is still known; else what would be decided now. What a
+    /// verdict over a large fleet did not tell of a member is what would be said of it now.
     fn why(&mut self, key: &WorkloadKey) -> Result<Why, AskError> {
         if !self.world.is_complete() {
             return Err(AskError::NotReady);
@@ -60,10 +61,18 @@ impl Operator {
             decision: &id,
             unchecked: &[],
         };
-        if let Some(verdict) = self.verdicts.get(key, &id) {
-            return Ok(heyun_plan::explain::why(verdict, &about));
+        let kept = self.verdicts.get(key, &id).cloned();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.tells_of_all()) {
+            return Ok(heyun_plan::explain::why(kept, &about));
         }
-        match self.judge_alone(key) {
+        let judged = self.judge_alone(key);
+        if let Some(mut kept) = kept {
+            if let Ok(judged) = judged {
+                kept.complete(judged);
+            }
+            return Ok(heyun_plan::explain::why(&kept, &about));
+        }
+        match judged {
             Ok(verdict) => Ok(heyun_plan::explain::why(&verdict, &about)),
             Err(refusal) => Ok(super::look::refused(
                 self.world.workloads.get(key),

@@ -12,6 +12,7 @@ use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_plan::diff::Step;
 use heyun_plan::observe::{self, held};
 use heyun_plan::{decide, explain};
+use heyun_scheduler::config::{Config, Explained};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::snapshot::Held;
 use heyun_scheduler::{Resources, Snapshot, Verdict, check, schedule};
@@ -209,7 +210,7 @@ impl Operator {
             .unwrap_or_default()
     }
 
-    /// The verdict on one Workload alone, as things stand now.
+    /// The verdict on one Workload alone, as things stand now, with every member.
     pub(super) fn judge_alone(&mut self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
         let snapshot = self.snapshot(&BTreeSet::from([key.clone()]));
         let Some(entry) = self.world.workloads.get(key) else {
@@ -220,7 +221,11 @@ impl Operator {
         };
         let sight = self.sight_at(0);
         let candidate = sight.candidate(entry, sight.facts(entry)?);
-        let mut verdicts = schedule(&snapshot, &[candidate.request], &self.around.config);
+        let config = Config {
+            explained: Explained::ALL,
+            ..self.around.config.clone()
+        };
+        let mut verdicts = schedule(&snapshot, &[candidate.request], &config);
         verdicts.pop().ok_or_else(|| Refusal {
             reason: Reason::Pending,
             message: "the scheduler gave no answer".to_owned(),

@@ -1,6 +1,6 @@
 //! What happens when a chain has ended, and what others are told of it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use heyun_crds::Workload;
 use heyun_crds::workload::Decision;
@@ -8,6 +8,7 @@ use heyun_member::error::{Class, Classify};
 use heyun_plan::explain;
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::verdict::Code;
 use heyun_telemetry::labels;
 use kube::{Resource, ResourceExt};
 use tracing::{debug, warn};
@@ -228,14 +229,14 @@ impl Operator {
         };
         let reason = verdict.outcome.reason().map_or("Placed", |r| r.code());
         self.around.metrics.decision(outcome, reason, seconds);
-        let mut refused: BTreeMap<(&'static str, &'static str), u64> = BTreeMap::new();
-        for refusal in verdict.members.iter().flat_map(|m| &m.refusals) {
-            *refused
-                .entry((refusal.filter.as_str(), refusal.reason.code()))
-                .or_default() += 1;
-        }
-        for ((filter, code), members) in refused {
-            self.around.metrics.rejections(filter, code, members);
+        let mut told = BTreeSet::new();
+        for code in Code::all() {
+            let name = code.as_str();
+            if let Some(members) = verdict.refused.get(name).filter(|_| told.insert(name)) {
+                let filter = code.filter().as_str();
+                let members = u64::from(*members);
+                self.around.metrics.rejections(filter, name, members);
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use heyun_scheduler::config::ScoreWeights;
 use heyun_scheduler::quota::{Binding, Key, Limit, Shortfall};
@@ -9,6 +11,12 @@ use heyun_scheduler::verdict::{
 use std::collections::BTreeSet;
 
 fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
+    let mut refused = BTreeMap::new();
+    for refusal in members.iter().flat_map(|member| &member.refusals) {
+        *refused.entry(refusal.reason.code().to_owned()).or_default() += 1;
+    }
+    let open = members.iter().filter(|member| member.refusals.is_empty());
+    let open = open.count();
     Verdict {
         key: WorkloadKey::new("civil", "web"),
         uid: "u".to_owned(),
@@ -18,6 +26,9 @@ fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
         outcome,
         tier: None,
         weights: ScoreWeights::default(),
+        evaluated: u32::try_from(members.len()).unwrap(),
+        feasible: u32::try_from(open).unwrap(),
+        refused,
         members,
         relaxed: BTreeSet::new(),
         unchecked: BTreeSet::from(["pod anti-affinity".to_owned()]),
