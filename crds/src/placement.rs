@@ -176,8 +176,10 @@ pub enum DivisionType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpreadConstraint {
-    /// `member`, `provider`, `operator`, `zone`, `mlps`, `region`, or `label:KEY` for a label of
-    /// the MemberCluster. Example: `provider`.
+    /// `member`, `provider`, `operator`, `zone`, `mlps`, `region`, a level of the tree of regions
+    /// (`region/provincial`, `region/prefectural`, `region/county`, `region/township`; where the tree
+    /// has none, the highest region below it counts), or `label:KEY` for a label of the
+    /// MemberCluster. Example: `provider`.
     pub topology_key: String,
     /// Largest difference of replicas between chosen groups; absent: any. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]

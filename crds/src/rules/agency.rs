@@ -62,9 +62,9 @@ pub(super) const PLACEMENT_RULES: &[Rule] = &[
     ),
     rule(
         "spread[].topologyKey",
-        "self in ['member', 'provider', 'operator', 'zone', 'mlps', 'region'] || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
-        "topologyKey is member, provider, operator, zone, mlps, region or label:KEY",
-        "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, or label:KEY for a label of the members\".format([self])",
+        "self in ['member', 'provider', 'operator', 'zone', 'mlps', 'region', 'region/provincial', 'region/prefectural', 'region/county', 'region/township'] || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
+        "topologyKey is member, provider, operator, zone, mlps, region, region/LEVEL or label:KEY",
+        "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, region/provincial (or /prefectural, /county, /township), or label:KEY for a label of the members\".format([self])",
     ),
     rule(
         "requirements.arch[]",

@@ -212,6 +212,15 @@ fn placements_quotas_and_tenants() {
                 &[SCHEMA, "minGroups 3 is above maxGroups 2 for provider"],
             ),
             (
+                "a level of government that is none",
+                placement("{spread: [{topologyKey: region/city}]}"),
+                &[
+                    SCHEMA,
+                    "topologyKey 'region/city' is unknown",
+                    "region/prefectural",
+                ],
+            ),
+            (
                 "a topology key that is none",
                 placement("{spread: [{topologyKey: planet}]}"),
                 &[SCHEMA, "topologyKey 'planet' is unknown"],
