@@ -1,4 +1,5 @@
-//! Benchmarks of the shipped binaries on real control planes: one subcommand per question.
+//! Benchmarks: one subcommand per question. Some run the shipped binaries on real control planes,
+//! others the scheduler alone.
 //!
 //! Built in release, they run the release binaries; a debug build says so beside its figures.
 
@@ -6,6 +7,9 @@ pub mod change;
 pub mod commit;
 mod fixture;
 mod flows;
+pub mod nation;
+pub mod openb;
+pub mod pure;
 mod raw;
 mod stage;
 mod tail;
@@ -40,7 +44,15 @@ enum Question {
     Commit(commit::Args),
     /// What one more change costs the hub with many Workloads placed, and what a time of quiet.
     Change(change::Args),
-    /// Every question with its usual numbers.
+    /// How long one decision takes over 500 members.
+    Decide(pure::Args),
+    /// How long a country takes from empty, and how much memory.
+    National(pure::CountryArgs),
+    /// How long a spread over many groups takes.
+    Spread(pure::Args),
+    /// How well a real cluster's pods are placed on its nodes, dealt to members.
+    Openb(openb::Args),
+    /// Every question with its usual numbers, but that of openb, which needs data.
     All {
         /// One JSON object instead of tables.
         #[arg(long)]
@@ -88,6 +100,10 @@ async fn answer(question: &Question) -> Result<()> {
     match question {
         Question::Commit(asked) => told(&commit::run(asked).await?, asked.size.json),
         Question::Change(asked) => told(&change::run(asked).await?, asked.size.json),
+        Question::Decide(asked) => told(&pure::decide(asked)?, asked.json),
+        Question::National(asked) => told(&pure::national(asked)?, asked.json),
+        Question::Spread(asked) => told(&pure::spread(asked)?, asked.json),
+        Question::Openb(asked) => told(&openb::run(asked)?, asked.json),
         Question::All { json } => all(*json).await,
     }
 }
@@ -100,9 +116,24 @@ async fn all(json: bool) -> Result<()> {
     }
     let change = change::run(&change::Args::parse_from(["change"])).await?;
     if !json {
-        return told(&change, false);
+        told(&change, false)?;
     }
-    as_json(&serde_json::json!({"commit": commit, "change": change}))
+    let usual = pure::Args::default();
+    let decide = pure::decide(&usual)?;
+    let spread = pure::spread(&usual)?;
+    let national = pure::national(&pure::CountryArgs::default())?;
+    if !json {
+        told(&decide, false)?;
+        told(&spread, false)?;
+        return told(&national, false);
+    }
+    as_json(&serde_json::json!({
+        "commit": commit,
+        "change": change,
+        "decide": decide,
+        "spread": spread,
+        "national": national,
+    }))
 }
 
 fn told<R: Display + Serialize>(report: &R, json: bool) -> Result<()> {
