@@ -217,7 +217,7 @@ fn placements_quotas_and_tenants() {
                 &[
                     SCHEMA,
                     "topologyKey 'region/city' is unknown",
-                    "region/prefectural",
+                    "region/provincial (or /prefectural",
                 ],
             ),
             (
