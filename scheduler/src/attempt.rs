@@ -227,7 +227,6 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
                 lot,
                 Flying {
                     each: part.each.clone(),
-                    size: usize::MAX,
                     replicas: new,
                 },
             ));

@@ -44,76 +44,93 @@ impl Nodes {
 pub(crate) struct Flying {
     /// What each requests.
     pub(crate) each: Each,
-    /// The number of that size, by which what was found out of it is remembered.
-    pub(crate) size: usize,
     /// How many.
     pub(crate) replicas: i64,
 }
 
-/// What replicas of one size take from replicas of another.
+/// What replicas of one size take from slots of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Takes {
-    /// The most slots that one of them takes.
-    pub(crate) slots: i64,
+    /// The most slots that one of them takes: no more than its largest share of one reaches into.
+    slots: i64,
     /// They take a whole number of slots, and nothing is lost by counting slots.
-    pub(crate) whole: bool,
+    whole: bool,
 }
 
-/// What one of `flown` takes from slots of `each`: no more than the slots its largest share of one
-/// slot reaches into.
-pub(crate) fn takes(flown: &Each, each: &Each) -> Takes {
-    let most = each
-        .iter()
-        .map(|(resource, amount)| ceil_div(amount_of(flown, *resource), *amount));
-    Takes {
-        slots: most.max().unwrap_or(0),
-        whole: is_multiple(flown, each),
+impl Takes {
+    /// What one of `flown` takes from slots of `each`.
+    pub(crate) fn of(flown: &Each, each: &Each) -> Self {
+        let most = each
+            .iter()
+            .map(|(resource, amount)| ceil_div(amount_of(flown, *resource), *amount));
+        Self {
+            slots: most.max().unwrap_or(0),
+            whole: is_multiple(flown, each),
+        }
     }
 }
 
-/// The same where part of it is known: `total` slots with nothing in flight, the `sum` of what is in
-/// flight by resource, and what a size `takes`.
-pub(crate) fn room_left<'a, 'f>(
-    total: i64,
-    nodes: impl Iterator<Item = &'a Nodes> + Clone,
-    flying: impl Iterator<Item = &'f Flying>,
-    sum: impl Fn(usize) -> i64,
-    each: &Each,
-    takes: impl Fn(&Flying) -> Takes,
-) -> i64 {
-    if total == 0 {
-        return total;
-    }
-    let mut by_slots = 0_i64;
-    let mut wholes = 0_i64;
-    let mut mixed: Vec<i64> = each.iter().map(|(resource, _)| sum(*resource)).collect();
-    for group in flying {
-        let replicas = group.replicas.max(0);
-        let of = takes(group);
-        let slots = of.slots.saturating_mul(replicas);
-        by_slots = by_slots.saturating_add(slots);
-        if of.whole {
-            wholes = wholes.saturating_add(slots);
-            // Both lists are by resource.
-            let mut flown = group.each.iter().peekable();
-            for (mixed, (resource, _)) in mixed.iter_mut().zip(each) {
-                while flown.next_if(|(of, _)| of < resource).is_some() {}
-                if let Some((_, amount)) = flown.next_if(|(of, _)| of == resource) {
-                    *mixed = mixed.saturating_sub(amount.saturating_mul(replicas));
-                }
+/// The most resources of a slot that are summed apart; of one with more, the rest is taken for
+/// mixed, which is never too little.
+const SUMMED: usize = 6;
+
+/// What is in flight as slots of one size see it. It only grows, and is added to as that comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    /// Slots, by counting those of each replica.
+    by_slots: i64,
+    /// The same of replicas that take whole slots.
+    wholes: i64,
+    /// Amounts of those replicas, in the order of the slot's resources.
+    whole_amounts: [i64; SUMMED],
+}
+
+impl Taken {
+    /// Adds replicas in flight, of which each `takes` so much.
+    pub(crate) fn add(&mut self, flown: &Each, replicas: i64, takes: Takes, each: &Each) {
+        let replicas = replicas.max(0);
+        let slots = takes.slots.saturating_mul(replicas);
+        self.by_slots = self.by_slots.saturating_add(slots);
+        if !takes.whole {
+            return;
+        }
+        self.wholes = self.wholes.saturating_add(slots);
+        // Both lists are by resource.
+        let mut flown = flown.iter().peekable();
+        for (sum, (resource, _)) in self.whole_amounts.iter_mut().zip(each) {
+            while flown.next_if(|(of, _)| of < resource).is_some() {}
+            if let Some((_, amount)) = flown.next_if(|(of, _)| of == resource) {
+                *sum = sum.saturating_add(amount.saturating_mul(replicas));
             }
         }
     }
-    let mut taken = by_slots;
-    if wholes < taken {
-        let mixed = amounts_taken(nodes.clone(), each.iter().zip(mixed), each, PLENTY);
-        taken = taken.min(wholes.saturating_add(mixed));
+
+    /// How many of `total` slots on `nodes` are left, for every packing of what is in flight, of
+    /// which `sum` is the amount of a resource. Three bounds hold for each packing; the best counts.
+    pub(crate) fn left<'a>(
+        &self,
+        total: i64,
+        nodes: impl Iterator<Item = &'a Nodes> + Clone,
+        each: &Each,
+        sum: impl Fn(usize) -> i64,
+    ) -> i64 {
+        let mut taken = self.by_slots;
+        if total == 0 || taken == 0 {
+            return total;
+        }
+        let sums = each.iter().map(|of| (of, sum(of.0)));
+        if self.wholes < taken {
+            let wholes = self.whole_amounts.iter().chain(std::iter::repeat(&0));
+            let mixed = sums
+                .clone()
+                .zip(wholes)
+                .map(|((of, sum), whole)| (of, sum.saturating_sub(*whole)));
+            let mixed = amounts_taken(nodes.clone(), mixed, each, PLENTY);
+            taken = taken.min(self.wholes.saturating_add(mixed));
+        }
+        taken = taken.min(amounts_taken(nodes, sums, each, PLENTY));
+        total.saturating_sub(taken).max(0)
     }
-    if taken > 0 {
-        let sums = each.iter().map(|(resource, _)| sum(*resource));
-        taken = taken.min(amounts_taken(nodes, each.iter().zip(sums), each, PLENTY));
-    }
-    total.saturating_sub(taken).max(0)
 }
 
 /// How many replicas of `each` fit on `nodes`, for every packing of `flying`.
@@ -122,11 +139,13 @@ pub(crate) fn room<'a>(
     flying: impl Iterator<Item = &'a Flying> + Clone,
     each: &Each,
 ) -> i64 {
-    let total = slots(nodes.clone(), each);
+    let mut taken = Taken::default();
+    for group in flying.clone() {
+        let takes = Takes::of(&group.each, each);
+        taken.add(&group.each, group.replicas, takes, each);
+    }
     let sum = |resource| amount_flown(flying.clone(), resource);
-    room_left(total, nodes, flying.clone(), sum, each, |group| {
-        takes(&group.each, each)
-    })
+    taken.left(slots(nodes.clone(), each), nodes, each, sum)
 }
 
 /// On how many of `nodes` one replica of `each` fits, for every packing of `flying`.

@@ -39,6 +39,7 @@ pub(crate) struct Fleet<'a> {
 #[derive(Default)]
 pub(crate) struct Sizes {
     numbers: BTreeMap<Each, usize>,
+    by_number: Vec<Each>,
 }
 
 impl Sizes {
@@ -46,9 +47,15 @@ impl Sizes {
         if let Some(known) = self.numbers.get(each) {
             return *known;
         }
-        let next = self.numbers.len();
+        let next = self.by_number.len();
         self.numbers.insert(each.clone(), next);
+        self.by_number.push(each.clone());
         next
+    }
+
+    /// The size of a number.
+    pub(crate) fn get(&self, number: usize) -> Option<&Each> {
+        self.by_number.get(number)
     }
 }
 
@@ -82,8 +89,8 @@ pub(crate) struct Lot {
     pub(crate) flying: Vec<Flying>,
     /// The sum of what is in flight, per resource id.
     pub(crate) flown: Vec<i64>,
-    /// Counts the changes of `flying`.
-    pub(crate) version: u64,
+    /// What came into flight, one after the other: the number of its size, and replicas.
+    pub(crate) log: Vec<(usize, i64)>,
 }
 
 /// What tells nodes apart besides their free amounts.
@@ -161,7 +168,7 @@ impl<'a> Fleet<'a> {
                 nodes: Vec::new(),
                 flying: Vec::new(),
                 flown: Vec::new(),
-                version: 0,
+                log: Vec::new(),
             });
             lot.nodes.push((id, nodes));
         }
@@ -282,7 +289,7 @@ impl Lot {
         if replicas <= 0 {
             return;
         }
-        self.version += 1;
+        self.log.push((size, replicas));
         for (resource, amount) in &each {
             if self.flown.len() <= *resource {
                 self.flown.resize(*resource + 1, 0);
@@ -291,13 +298,9 @@ impl Lot {
                 *sum = sum.saturating_add(amount.saturating_mul(replicas));
             }
         }
-        match self.flying.iter_mut().find(|group| group.size == size) {
+        match self.flying.iter_mut().find(|group| group.each == each) {
             Some(group) => group.replicas = group.replicas.saturating_add(replicas),
-            None => self.flying.push(Flying {
-                each,
-                size,
-                replicas,
-            }),
+            None => self.flying.push(Flying { each, replicas }),
         }
     }
 }

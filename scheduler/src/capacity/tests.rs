@@ -75,7 +75,6 @@ fn two_members_of_ten_hold_six_of_one_and_a_half() {
     for placed in 0..6 {
         let flying = [Flying {
             each: each.clone(),
-            size: 0,
             replicas: placed,
         }];
         assert_eq!(left(&member, &flying, &each), 6 - placed);
@@ -87,7 +86,6 @@ fn small_pods_in_flight_do_not_take_a_whole_slot_each() {
     let member = nodes(&[(1000, &[31_000])]);
     let flying = [Flying {
         each: vec![(0, 100)],
-        size: 0,
         replicas: 100,
     }];
     let each: Each = vec![(0, 4000)];
@@ -114,7 +112,7 @@ proptest! {
     ) {
         let each: Each = vec![(0, each.0), (1, each.1)];
         let flown: Vec<Each> = flying.iter().map(|(cpu, memory)| vec![(0, *cpu), (1, *memory)]).collect();
-        let groups: Vec<Flying> = flown.iter().map(|each| Flying { each: each.clone(), size: 0, replicas: 1 }).collect();
+        let groups: Vec<Flying> = flown.iter().map(|each| Flying { each: each.clone(), replicas: 1 }).collect();
         let shapes: Vec<Nodes> = free.iter().map(|free| Nodes { count: 1, free: free.clone() }).collect();
         let answer = left(&shapes, &groups, &each);
         prop_assert!(answer <= worst(&mut free.clone(), &flown, &each));
@@ -129,7 +127,7 @@ proptest! {
     ) {
         let one: Each = vec![(0, each)];
         let groups: Vec<Flying> =
-            flying.iter().map(|cpu| Flying { each: vec![(0, *cpu)], size: 0, replicas: 1 }).collect();
+            flying.iter().map(|cpu| Flying { each: vec![(0, *cpu)], replicas: 1 }).collect();
         let shapes: Vec<Nodes> =
             free.iter().map(|free| Nodes { count: 1, free: vec![*free] }).collect();
         let answer = roomy(shapes.iter(), groups.iter(), &one);
@@ -146,7 +144,7 @@ proptest! {
         let each: Each = vec![(0, each)];
         let shapes: Vec<Nodes> = free.iter().map(|free| Nodes { count: 1, free: vec![*free] }).collect();
         let total = slots(shapes.iter(), &each);
-        let groups = [Flying { each: each.clone(), size: 0, replicas: flying }];
+        let groups = [Flying { each: each.clone(), replicas: flying }];
         prop_assert_eq!(left(&shapes, &groups, &each), (total - flying).max(0));
     }
 }

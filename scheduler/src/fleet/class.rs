@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fleet, Profile, Site};
-use crate::capacity::{Each, Flying, Nodes, Takes, room_left, slots, takes};
+use crate::capacity::{Each, Nodes, Taken, Takes, slots};
 use crate::labels::{pass_all, tolerated, untolerated};
 use crate::request::{Component, LabelRequirement, Request, Toleration};
 use crate::resources::Resources;
@@ -55,10 +55,14 @@ pub(crate) struct Class {
 /// What is remembered of a lot.
 #[derive(Clone, Copy, Default)]
 struct Room {
-    /// Slots with nothing in flight; nodes do not change during a batch.
+    /// Slots with nothing in flight, which do not change during a batch; `None`: not looked at yet.
     total: Option<i64>,
-    /// How many are left, at a version of what is in flight.
-    left: Option<(u64, i64)>,
+    /// What is in flight, as far as the lot's log was read.
+    taken: Taken,
+    /// How far that is.
+    read: usize,
+    /// How many slots are left then.
+    left: i64,
 }
 
 /// All classes of a batch.
@@ -109,22 +113,27 @@ impl<'a> Classes<'a> {
         let Some(cell) = class.rooms.get(lot) else {
             return 0;
         };
-        let known = cell.get();
-        if let Some((version, left)) = known.left
-            && version == of.version
-        {
-            return left;
+        let mut known = cell.get();
+        if known.total.is_some() && known.read == of.log.len() {
+            return known.left;
         }
         let nodes = class.nodes(fleet, lot);
         let total = known
             .total
             .unwrap_or_else(|| slots(nodes.clone(), &class.each));
-        let takes = |group: &Flying| class.takes(group);
+        for (size, replicas) in of.log.get(known.read..).unwrap_or_default() {
+            if let Some(flown) = fleet.sizes.get(*size) {
+                let takes = class.takes(*size, flown);
+                known.taken.add(flown, *replicas, takes, &class.each);
+            }
+        }
         let sum = |resource: usize| of.flown.get(resource).copied().unwrap_or(0);
-        let left = room_left(total, nodes, of.flying.iter(), sum, &class.each, takes);
+        let left = known.taken.left(total, nodes, &class.each, sum);
         cell.set(Room {
             total: Some(total),
-            left: Some((of.version, left)),
+            read: of.log.len(),
+            left,
+            ..known
         });
         left
     }
@@ -178,14 +187,14 @@ impl Class {
     }
 
     /// What a size in flight takes from slots of this class.
-    fn takes(&self, group: &Flying) -> Takes {
+    fn takes(&self, size: usize, flown: &Each) -> Takes {
         let mut known = self.takes.borrow_mut();
-        if known.len() <= group.size {
-            known.resize(group.size + 1, None);
+        if known.len() <= size {
+            known.resize(size + 1, None);
         }
-        match known.get_mut(group.size) {
-            Some(known) => *known.get_or_insert_with(|| takes(&group.each, &self.each)),
-            None => takes(&group.each, &self.each),
+        match known.get_mut(size) {
+            Some(known) => *known.get_or_insert_with(|| Takes::of(flown, &self.each)),
+            None => Takes::of(flown, &self.each),
         }
     }
 
@@ -260,5 +269,61 @@ fn judge(
         Judgement::Takes
     } else {
         Judgement::Mismatch
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "tests compute with small numbers and stop at a panic"
+)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Classes;
+    use crate::capacity;
+    use crate::fixtures::{component, member, request, with, world};
+    use crate::fleet::Fleet;
+    use crate::resources::Resources;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// What is added up as it comes is what is found from all that is in flight.
+        #[test]
+        fn remembered_room_is_room_from_scratch(
+            sizes in prop::collection::vec((1_i64..5, 1_i64..5), 1..4),
+            flights in prop::collection::vec((0_usize..2, 1_i64..6, 1_i64..6, 1_i64..4), 0..12),
+        ) {
+            let snapshot = with(world(), [member("a", "arm", 3, 8), member("b", "arm", 2, 16)]);
+            let requests: Vec<_> = sizes
+                .iter()
+                .map(|(cpu, memory)| {
+                    let mut one = component("web", 1, cpu * 500);
+                    one.per_replica = one.per_replica.clone().with("memory", memory << 29);
+                    request("app", vec![one])
+                })
+                .collect();
+            let mut fleet = Fleet::new(&snapshot);
+            let mut classes = Classes::default();
+            let ids: Vec<usize> =
+                requests.iter().map(|request| classes.of(&fleet, request)[0]).collect();
+            for (lot, cpu, memory, replicas) in flights {
+                let flown = Resources::new().with("cpu", cpu * 500).with("memory", memory << 29);
+                let each = fleet.each(&flown);
+                fleet.assume(lot, each, replicas);
+                // Some are asked for now and then only.
+                for id in ids.iter().skip(usize::try_from(replicas).unwrap() % 2) {
+                    let class = classes.get(*id).unwrap();
+                    let scratch = capacity::room(
+                        class.nodes(&fleet, lot),
+                        fleet.lots[lot].flying.iter(),
+                        &class.each,
+                    );
+                    prop_assert_eq!(classes.room(&fleet, *id, lot), scratch);
+                }
+            }
+        }
     }
 }
