@@ -37,16 +37,10 @@ impl Sink for Vec<Refusal> {
 /// Every rule that refuses a member, in the order of the filters. What needs a component's nodes
 /// comes after them.
 pub(crate) fn refuse<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
-    readiness(site, rules, sink);
-    schedulable(site, sink);
-    taints(site, rules, sink);
-    affinity(site, rules, sink);
+    refuse_ground(site, rules, sink);
     apis(site, rules, sink);
-    zone(site, rules, sink);
-    mlps(site, rules, sink);
-    residency(site, rules, sink);
-    provider(site, rules, sink);
     classes(site, rules, sink);
+    affinity(site, rules, sink);
 }
 
 /// Those of them that do not depend on which members a placement wishes for, without what the

@@ -10,6 +10,7 @@ mod flows;
 pub mod nation;
 pub mod openb;
 pub mod pure;
+mod random;
 mod raw;
 mod stage;
 mod tail;

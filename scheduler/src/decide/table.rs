@@ -188,5 +188,20 @@ mod tests {
         let all = schedule(&snapshot, &requests, &whole);
         assert_eq!(all[0].members.len(), 40);
         assert_eq!(all[0].outcome, verdict.outcome);
+
+        // What was not told is taken from a later verdict, which may have chosen otherwise.
+        let mut kept = verdict.clone();
+        let mut later = all[0].clone();
+        let last = later.members.last_mut().unwrap();
+        last.state = MemberState::Chosen;
+        last.replicas.insert("web".to_owned(), 3);
+        assert!(!kept.tells_of_all());
+        kept.complete(later);
+        assert!(kept.tells_of_all());
+        assert_eq!(kept.members.len(), 40);
+        assert!(kept.members.is_sorted_by_key(|of| &of.member));
+        let chosen = kept.members.iter();
+        let chosen = chosen.filter(|of| of.state == MemberState::Chosen);
+        assert_eq!(chosen.count(), 1);
     }
 }

@@ -206,11 +206,11 @@ fn every_hard_rule_is_named() {
         [
             "NotReady",
             "Unschedulable",
-            "ApiMissing",
             "Zone",
             "MlpsLevel",
             "MlpsExpired",
             "Residency",
+            "ApiMissing",
             "ClassMissing",
             "Capacity"
         ]
@@ -221,7 +221,7 @@ fn every_hard_rule_is_named() {
     let texts: Vec<String> = far.refusals.iter().map(crate::text::refusal).collect();
     assert_eq!(texts[0], "NotReady: not ready for 47 s (tolerated 30 s)");
     assert_eq!(
-        texts[6],
+        texts[5],
         "Residency: stands in shenzhen, allowed is guangzhou; decided by: guangzhou security administrators"
     );
     assert_eq!(texts[8], "Capacity: web needs 2 cpu, best node has 1 free");

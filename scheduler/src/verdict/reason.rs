@@ -17,12 +17,6 @@ pub enum Filter {
     Schedulable,
     /// The member's taints are tolerated.
     Taints,
-    /// Names, labels and fields of the placement.
-    Affinity,
-    /// The APIs of the manifests are served.
-    Apis,
-    /// Nodes of an architecture that the images run on.
-    Architecture,
     /// The network zone.
     Zone,
     /// The MLPS level and the validity of its filing.
@@ -31,18 +25,24 @@ pub enum Filter {
     Residency,
     /// The providers that the tenant may use.
     Provider,
+    /// The APIs of the manifests are served.
+    Apis,
     /// The platform's classes that the manifests name.
     Classes,
-    /// A flavor that the placement and the tenant allow.
-    Flavors,
-    /// Node selectors, node affinity and node taints.
-    Nodes,
-    /// Free capacity.
-    Capacity,
+    /// Names, labels and fields of the placement.
+    Affinity,
     /// The groups of a spread constraint.
     Topology,
     /// Weights and bounds of the division.
     Division,
+    /// A flavor that the placement and the tenant allow.
+    Flavors,
+    /// Nodes of an architecture that the images run on.
+    Architecture,
+    /// Node selectors, node affinity and node taints.
+    Nodes,
+    /// Free capacity.
+    Capacity,
 }
 
 impl Filter {

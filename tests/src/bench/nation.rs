@@ -3,7 +3,6 @@
 
 mod land;
 mod member;
-mod random;
 mod request;
 mod tenant;
 
@@ -12,8 +11,8 @@ use std::collections::BTreeMap;
 use heyun_scheduler::quota::QuotaTree;
 use heyun_scheduler::{Request, Snapshot};
 
+use super::random::Random;
 use land::Land;
-use random::Random;
 
 /// The moment of the snapshot: 2026-11-23T00:00:00Z.
 const NOW: i64 = 1_795_392_000;

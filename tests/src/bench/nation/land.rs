@@ -6,7 +6,7 @@ use heyun_scheduler::Member;
 use heyun_scheduler::snapshot::Level;
 
 use super::member::nodes;
-use super::random::{Random, deal};
+use crate::bench::random::{Random, deal};
 
 /// The index of the country itself.
 pub(super) const ROOT: usize = 0;

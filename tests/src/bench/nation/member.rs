@@ -9,8 +9,8 @@ use heyun_scheduler::snapshot::{Flavor, Mlps, Readiness, Shape, Sketch, Taint, T
 use heyun_scheduler::{Member, Resources};
 
 use super::land::{Land, Tier};
-use super::random::Random;
 use super::{GIB, NOW};
+use crate::bench::random::Random;
 
 /// The flavor that every member has.
 pub(super) const GENERAL: &str = "general-amd64";

@@ -11,9 +11,9 @@ use heyun_scheduler::{Component, Member, Request, Resources, WorkloadKey};
 
 use super::land::{Land, ROOT, Tier};
 use super::member::{DEVICE, GENERAL, GPU, XINCHUANG};
-use super::random::Random;
 use super::tenant::Agency;
 use super::{GIB, NOW};
+use crate::bench::random::Random;
 
 /// Standard sizes in millicores and MiB; small ones are common.
 const MILLICORES: [i64; 16] = [

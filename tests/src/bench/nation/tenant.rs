@@ -9,8 +9,8 @@ use heyun_scheduler::snapshot::{Guardrails, Tenant, TenantKind};
 
 use super::land::{Land, ROOT, Tier};
 use super::member::{COMMON, is_sound};
-use super::random::Random;
 use super::{GIB, NOW};
+use crate::bench::random::Random;
 
 /// An agency of a division.
 pub(super) struct Agency {

@@ -1,4 +1,5 @@
-use super::deal::Die;
+use crate::bench::random::Random;
+
 use super::federation::Bound;
 use super::node::Seat;
 use super::trace::{Gpu, Machine};
@@ -33,12 +34,12 @@ fn generated(seed: u64) -> Trace {
         machine(96_000, 8, "G2"),
     ];
     let machines = (0..36).map(|place| kinds[place % kinds.len()].clone());
-    let mut die = Die::new(seed);
+    let mut random = Random::new(seed);
     let mut pods = Vec::new();
     for number in 0..100 {
         let name = format!("pod-{number}");
-        let share = i64::try_from(die.below(9)).unwrap() * 100 + 100;
-        pods.push(match die.below(10) {
+        let share = i64::try_from(random.index(9)).unwrap() * 100 + 100;
+        pods.push(match random.index(10) {
             0..3 => pod(&name, 4000, Gpu::None),
             3..8 => pod(&name, 4000, Gpu::Share(share)),
             8 => pod(&name, 8000, Gpu::Devices(1)),

@@ -1,7 +1,9 @@
 //! Numbers that look random and are the same for the same seed, on every machine.
 
-/// The generator splitmix64: a counter that grows by a fixed odd number, and is mixed by shifts
-/// and products for each answer. Good enough to make test data, not for secrets.
+/// The generator splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators,
+/// 2014): a counter that grows by a fixed odd number, and is mixed by shifts and products for each
+/// answer. A few lines give the same for a seed for all time, which no library promises. Good enough
+/// to make test data, not for secrets.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
