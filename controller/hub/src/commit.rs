@@ -394,6 +394,10 @@ async fn take_away(
     if work.metadata.uid.as_deref() != Some(existing.uid.as_str()) {
         return Ok(None);
     }
+    if is_going(&work, abandon) {
+        carry::forget(writer, &existing.namespace, &existing.name).await?;
+        return Ok(None);
+    }
     if abandon {
         // Nobody reads them any more, and the Work may be gone with the next write.
         carry::forget(writer, &existing.namespace, &existing.name).await?;
@@ -406,6 +410,13 @@ async fn take_away(
         carry::forget(writer, &existing.namespace, &existing.name).await?;
     }
     delete(&api, &existing.name, &work.metadata).await
+}
+
+/// Whether a Work goes already, by a write that the watch has not shown yet or by a leader before us:
+/// its executor does the rest. Where its member has left there is none, and our finalizer is to
+/// come off.
+fn is_going(work: &Work, abandon: bool) -> bool {
+    work.metadata.deletion_timestamp.is_some() && !abandon
 }
 
 /// A Work as it is retired. Where its member has left there is no executor: what runs there is

@@ -18,6 +18,18 @@ fn a_work_of_a_member_that_left_goes_and_what_runs_there_stays() {
     assert_eq!(left.metadata.finalizers, Some(kept));
 }
 
+#[test]
+fn a_work_that_goes_is_not_deleted_twice() {
+    let mut work = Work::new("web", WorkSpec::default());
+    assert!(!is_going(&work, false));
+    let now = k8s_openapi::jiff::Timestamp::UNIX_EPOCH;
+    work.metadata.deletion_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+    assert!(is_going(&work, false));
+    // Without an executor its finalizer is still ours to take off.
+    assert!(!is_going(&work, true));
+}
+
 fn decided(id: &str) -> WorkloadStatus {
     WorkloadStatus {
         decision: Some(Decision {
