@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::fleet::Site;
 use crate::labels::tolerated;
-use crate::rules::{Rules, selects};
+use crate::rules::Rules;
 use crate::snapshot::{Readiness, TaintEffect};
 use crate::verdict::{Authority, Code, Codes, Reason, Refusal};
 
@@ -34,18 +34,9 @@ impl Sink for Vec<Refusal> {
     }
 }
 
-/// Every rule that refuses a member, in the order of the filters. What needs a component's nodes
-/// comes after them.
-pub(crate) fn refuse<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
-    refuse_ground(site, rules, sink);
-    apis(site, rules, sink);
-    classes(site, rules, sink);
-    affinity(site, rules, sink);
-}
-
-/// Those of them that do not depend on which members a placement wishes for, without what the
-/// members offer ([`apis`], [`classes`]).
-pub(crate) fn refuse_ground<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+/// The rules that do not depend on which members a placement wishes for, without what the members
+/// offer ([`apis`], [`classes`]).
+pub(crate) fn ground<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     readiness(site, rules, sink);
     schedulable(site, sink);
     taints(site, rules, sink);
@@ -114,8 +105,8 @@ pub(crate) fn affinity<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S
     if placement.exclude.contains(site.name) {
         sink.refuse(Code::Excluded, || (Reason::Excluded, None));
     }
-    let terms = &placement.affinity;
-    if !terms.is_empty() && !terms.iter().any(|term| selects(term, site)) {
+    let terms = &rules.terms;
+    if !terms.is_empty() && !terms.iter().any(|term| term.selects(site)) {
         sink.refuse(Code::NotSelected, || (Reason::NotSelected, None));
     }
 }

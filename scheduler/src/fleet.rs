@@ -32,7 +32,8 @@ pub(crate) struct Fleet<'a> {
     /// What was ever in flight, by size: each has a number.
     pub(crate) sizes: Sizes,
     resources: BTreeMap<&'a str, usize>,
-    tenants: Vec<&'a str>,
+    /// Numbers of the regions in which members stand.
+    regions: BTreeMap<&'a str, u32>,
 }
 
 /// Sizes of replicas, numbered as they come.
@@ -67,7 +68,7 @@ pub(crate) struct Site<'a> {
     pub(crate) member: &'a Member,
     /// The region on whose ground it stands, and every region above.
     pub(crate) regions: Vec<&'a str>,
-    /// The same as numbers, by the order of their names among tenants.
+    /// The same as numbers: see [`Fleet::region_id`].
     pub(crate) region_ids: Vec<u32>,
     /// Their levels of government.
     pub(crate) levels: Vec<Option<Level>>,
@@ -118,7 +119,7 @@ impl<'a> Fleet<'a> {
             profiles: Vec::new(),
             sizes: Sizes::default(),
             resources: resource_ids(snapshot),
-            tenants: snapshot.tenants.keys().map(String::as_str).collect(),
+            regions: BTreeMap::new(),
         };
         let mut profiles = BTreeMap::new();
         let mut offer_sets = BTreeMap::new();
@@ -184,8 +185,8 @@ impl<'a> Fleet<'a> {
         let regions = ancestors(self.snapshot, &member.region);
         let level = |region: &&str| self.snapshot.tenants.get(*region)?.level;
         let levels = regions.iter().map(level).collect();
-        let known = regions.iter().filter_map(|region| self.tenant_id(region));
-        let region_ids = known.collect();
+        let region_ids = regions.iter().map(|region| self.number_region(region));
+        let region_ids = region_ids.collect();
         self.sites.push(Site {
             name,
             member,
@@ -218,10 +219,14 @@ impl<'a> Fleet<'a> {
         self.flavors.binary_search(&name).ok()
     }
 
-    /// The number of a tenant.
-    pub(crate) fn tenant_id(&self, name: &str) -> Option<u32> {
-        let at = self.tenants.binary_search(&name).ok()?;
-        u32::try_from(at).ok()
+    fn number_region(&mut self, name: &'a str) -> u32 {
+        let next = u32::try_from(self.regions.len()).unwrap_or(u32::MAX);
+        *self.regions.entry(name).or_insert(next)
+    }
+
+    /// The number of a region; `None` when no member stands in it.
+    pub(crate) fn region_id(&self, name: &str) -> Option<u32> {
+        self.regions.get(name).copied()
     }
 
     /// The index of a member.

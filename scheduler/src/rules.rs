@@ -26,7 +26,7 @@ impl<T> Rule<'_, T> {
     }
 }
 
-/// Regions on whose ground the work must stand.
+/// Regions on whose ground a member must stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Regions<'a> {
     /// Their names.
@@ -36,7 +36,7 @@ pub(crate) struct Regions<'a> {
 
 impl<'a> Regions<'a> {
     fn new(fleet: &Fleet<'_>, names: &'a BTreeSet<String>) -> Self {
-        let ids = names.iter().filter_map(|name| fleet.tenant_id(name));
+        let ids = names.iter().filter_map(|name| fleet.region_id(name));
         Self {
             names,
             ids: ids.collect(),
@@ -51,6 +51,28 @@ impl<'a> Regions<'a> {
     }
 }
 
+/// An affinity term.
+pub(crate) struct Term<'a> {
+    term: &'a AffinityTerm,
+    regions: Regions<'a>,
+}
+
+impl Term<'_> {
+    /// Whether it selects a member.
+    pub(crate) fn selects(&self, site: &Site<'_>) -> bool {
+        let one_of =
+            |allowed: &BTreeSet<String>, value: &str| allowed.is_empty() || allowed.contains(value);
+        let (term, member) = (self.term, site.member);
+        one_of(&term.members, site.name)
+            && one_of(&term.owners, &member.owner)
+            && one_of(&term.providers, &member.provider)
+            && one_of(&term.operators, &member.operator)
+            && one_of(&term.zones, &member.zone)
+            && (term.regions.is_empty() || self.regions.hold(site))
+            && pass_all(&member.labels, &term.labels)
+    }
+}
+
 /// All rules of one request.
 pub(crate) struct Rules<'a> {
     /// The request.
@@ -59,6 +81,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) now: i64,
     /// Seconds for which a member that is not ready is tolerated.
     pub(crate) tolerated_not_ready: i64,
+    /// The affinity terms of the placement, in their order.
+    pub(crate) terms: Vec<Term<'a>>,
     /// Regions.
     pub(crate) residency: Vec<Rule<'a, Regions<'a>>>,
     /// Network zones; the placement's one zone apart.
@@ -77,10 +101,15 @@ impl<'a> Rules<'a> {
     /// The rules of a request.
     pub(crate) fn new(fleet: &Fleet<'a>, request: &'a Request, tolerated_not_ready: i64) -> Self {
         let snapshot = fleet.snapshot;
+        let terms = request.placement.affinity.iter().map(|term| Term {
+            term,
+            regions: Regions::new(fleet, &term.regions),
+        });
         let mut rules = Self {
             request,
             now: snapshot.now,
             tolerated_not_ready,
+            terms: terms.collect(),
             residency: Vec::new(),
             zones: Vec::new(),
             providers: Vec::new(),
@@ -157,25 +186,6 @@ fn preferred_flavors(fleet: &Fleet<'_>, request: &Request) -> Vec<usize> {
         std::cmp::Reverse(flavor.map_or(0, |flavor| flavor.precedence))
     });
     all
-}
-
-/// Whether an affinity term selects a member.
-pub(crate) fn selects(term: &AffinityTerm, site: &Site<'_>) -> bool {
-    let one_of =
-        |allowed: &BTreeSet<String>, value: &str| allowed.is_empty() || allowed.contains(value);
-    let member = site.member;
-    one_of(&term.members, site.name)
-        && one_of(&term.owners, &member.owner)
-        && one_of(&term.providers, &member.provider)
-        && one_of(&term.operators, &member.operator)
-        && one_of(&term.zones, &member.zone)
-        && (term.regions.is_empty() || stands_in(site, &term.regions))
-        && pass_all(&member.labels, &term.labels)
-}
-
-/// Whether a member stands in one of the regions or below: containment in the tree.
-pub(crate) fn stands_in(site: &Site<'_>, regions: &BTreeSet<String>) -> bool {
-    site.regions.iter().any(|region| regions.contains(*region))
 }
 
 /// The value of a topology key on a member; `None` when it has none.

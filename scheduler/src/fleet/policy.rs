@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::{Fleet, Site};
-use crate::filter::{self, Sink, refuse, refuse_ground};
+use crate::filter::{self, Sink};
 use crate::request::{
     Division, DivisionKind, PlacementSpec, Request, Requirements, Toleration, WhenUnsatisfiable,
 };
-use crate::rules::{Rules, selects, topology};
+use crate::rules::{Rules, topology};
 use crate::verdict::{Code, Codes, Reason};
 
 /// The most members that are remembered over all policies; beyond it all are forgotten.
@@ -127,7 +127,7 @@ impl Policy {
             .collect();
         let sites = fleet.sites.iter().enumerate().map(|(index, site)| {
             let mut codes = offers.get(site.offer_set).copied().unwrap_or_default();
-            refuse_ground(site, rules, &mut codes);
+            filter::ground(site, rules, &mut codes);
             sketch(site, rules, &mut codes);
             Open {
                 site: index,
@@ -183,19 +183,22 @@ impl Policy {
 
 /// The affinity terms that a member belongs to, one bit each.
 pub(crate) fn tiers(site: &Site<'_>, rules: &Rules<'_>) -> u64 {
-    let terms = &rules.request.placement.affinity;
+    let terms = &rules.terms;
     let mut tiers = u64::from(terms.is_empty());
     for (index, term) in terms.iter().enumerate().take(64) {
-        if selects(term, site) {
+        if term.selects(site) {
             tiers |= 1_u64 << index;
         }
     }
     tiers
 }
 
-/// Everything that refuses a member but its nodes.
+/// Everything that refuses a member but its nodes, in the order of the filters.
 pub(crate) fn judge<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
-    refuse(site, rules, sink);
+    filter::ground(site, rules, sink);
+    filter::apis(site, rules, sink);
+    filter::classes(site, rules, sink);
+    filter::affinity(site, rules, sink);
     division(site, rules, sink);
     sketch(site, rules, sink);
 }

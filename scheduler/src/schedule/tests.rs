@@ -630,3 +630,15 @@ fn levels_of_the_region_tree_are_topologies() {
     let verdict = decide(&snapshot, &app);
     assert!(verdict.outcome.placed().is_some(), "{:?}", verdict.outcome);
 }
+
+#[test]
+fn a_region_without_a_tenant_is_known_by_its_name() {
+    let mut one = member("one", "arm", 1, 8);
+    one.region = "new-district".to_owned();
+    let mut snapshot = with(world(), [one, member("two", "arm", 1, 8)]);
+    let agency = snapshot.tenants.get_mut("civil-affairs").unwrap();
+    agency.guardrails.residency = Some(names(&["new-district"]));
+    let app = request("app", vec![component("web", 2, 1000)]);
+    let verdict = decide(&snapshot, &app);
+    assert_eq!(shown(&verdict), ["web@one/arm=2"]);
+}
