@@ -67,7 +67,7 @@ impl Verdict {
             return BTreeSet::new();
         };
         if let WorkloadReason::NoMemberFits { refused } = reason {
-            let codes = Code::all().filter(|code| refused.contains_key(code.as_str()));
+            let codes = refused.keys().filter_map(|name| Code::named(name));
             let named = codes.flat_map(|code| code.unblocked_by().iter().copied());
             // A member that joins can always help.
             return named.chain([EventKind::MemberChanged]).collect();

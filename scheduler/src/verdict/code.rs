@@ -161,9 +161,9 @@ impl Code {
         }
     }
 
-    /// Every code.
-    pub fn all() -> impl Iterator<Item = Self> {
-        ALL.into_iter()
+    /// A code of that name. Where two have one name, all but what becomes of what is there is equal.
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|code| code.as_str() == name)
     }
 
     /// The name in PascalCase, for conditions, Events, metric labels and log fields.
@@ -257,6 +257,16 @@ mod tests {
             assert_eq!(code as usize, index, "{code:?}");
         }
         assert_eq!(ALL.len(), Code::BelowMinimum as usize + 1);
+    }
+
+    #[test]
+    fn a_name_says_which_filter_refuses_and_what_unblocks() {
+        for code in ALL {
+            let named = Code::named(code.as_str()).unwrap();
+            assert_eq!(named.filter(), code.filter(), "{code:?}");
+            assert_eq!(named.unblocked_by(), code.unblocked_by(), "{code:?}");
+        }
+        assert_eq!(Code::named("Moon"), None);
     }
 
     #[test]

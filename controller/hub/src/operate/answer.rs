@@ -61,20 +61,20 @@ impl Operator {
             decision: &id,
             unchecked: &[],
         };
-        let kept = self.verdicts.get(key, &id).cloned();
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.tells_of_all()) {
+        let kept = self.verdicts.get(key, &id);
+        if let Some(kept) = kept.filter(|kept| kept.tells_of_all()) {
             return Ok(heyun_plan::explain::why(kept, &about));
         }
         let judged = self.judge_alone(key);
-        if let Some(mut kept) = kept {
-            if let Ok(judged) = judged {
-                kept.complete(judged);
+        match (self.verdicts.get(key, &id).cloned(), judged) {
+            (Some(mut kept), judged) => {
+                if let Ok(judged) = judged {
+                    kept.complete(judged);
+                }
+                Ok(heyun_plan::explain::why(&kept, &about))
             }
-            return Ok(heyun_plan::explain::why(&kept, &about));
-        }
-        match judged {
-            Ok(verdict) => Ok(heyun_plan::explain::why(&verdict, &about)),
-            Err(refusal) => Ok(super::look::refused(
+            (None, Ok(verdict)) => Ok(heyun_plan::explain::why(&verdict, &about)),
+            (None, Err(refusal)) => Ok(super::look::refused(
                 self.world.workloads.get(key),
                 &refusal,
             )),

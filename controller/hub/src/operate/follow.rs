@@ -1,7 +1,5 @@
 //! What happens when a chain has ended, and what others are told of it.
 
-use std::collections::BTreeSet;
-
 use heyun_crds::Workload;
 use heyun_crds::workload::Decision;
 use heyun_member::error::{Class, Classify};
@@ -229,13 +227,11 @@ impl Operator {
         };
         let reason = verdict.outcome.reason().map_or("Placed", |r| r.code());
         self.around.metrics.decision(outcome, reason, seconds);
-        let mut told = BTreeSet::new();
-        for code in Code::all() {
-            let name = code.as_str();
-            if let Some(members) = verdict.refused.get(name).filter(|_| told.insert(name)) {
-                let filter = code.filter().as_str();
-                let members = u64::from(*members);
-                self.around.metrics.rejections(filter, name, members);
+        for (name, members) in &verdict.refused {
+            if let Some(code) = Code::named(name) {
+                let (filter, code) = (code.filter().as_str(), code.as_str());
+                let metrics = &self.around.metrics;
+                metrics.rejections(filter, code, u64::from(*members));
             }
         }
     }
