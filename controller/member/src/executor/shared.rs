@@ -5,6 +5,7 @@
 //! one, while manifests of one name are two objects.
 
 use heyun_crds::conditions::Reason;
+use heyun_crds::labels;
 use heyun_crds::work::Work;
 use kube::api::ListParams;
 
@@ -63,7 +64,8 @@ impl Executor {
         work: &str,
         key: &ObjectKey,
     ) -> Result<bool, Error> {
-        let mut page = ListParams::default().limit(PAGE);
+        let same = format!("{}={}", labels::WORKLOAD_NAMESPACE, key.namespace);
+        let mut page = ListParams::default().labels(&same).limit(PAGE);
         loop {
             let doing = format!("look who else uses {key}");
             let works = within(CALL_LIMIT, doing, self.works.list(&page)).await?;
