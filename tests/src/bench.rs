@@ -119,10 +119,9 @@ async fn all(json: bool) -> Result<()> {
     if !json {
         told(&change, false)?;
     }
-    let usual = pure::Args::default();
-    let decide = pure::decide(&usual)?;
-    let spread = pure::spread(&usual)?;
-    let national = pure::national(&pure::CountryArgs::default())?;
+    let decide = pure::decide(&pure::Args::parse_from(["decide"]))?;
+    let spread = pure::spread(&pure::Args::parse_from(["spread"]))?;
+    let national = pure::national(&pure::CountryArgs::parse_from(["national"]))?;
     if !json {
         told(&decide, false)?;
         told(&spread, false)?;

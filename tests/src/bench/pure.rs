@@ -8,14 +8,14 @@ use heyun_scheduler::config::Config;
 use heyun_scheduler::request::{PlacementSpec, SpreadConstraint, WhenUnsatisfiable};
 use heyun_scheduler::snapshot::Guardrails;
 use heyun_scheduler::verdict::Outcome;
-use heyun_scheduler::{Batch, Request, check};
+use heyun_scheduler::{Batch, check, schedule};
 use serde::Serialize;
 
 use super::nation::{self, Nation};
 use super::{Result, usage};
 
 /// What the benchmarks of the scheduler are told.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Parser)]
 pub struct Args {
     /// Seed of what is generated.
     #[arg(long, default_value_t = 1)]
@@ -23,25 +23,6 @@ pub struct Args {
     /// One JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
-}
-
-impl Default for Args {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            json: false,
-        }
-    }
-}
-
-impl Default for CountryArgs {
-    fn default() -> Self {
-        Self {
-            workloads: 100_000,
-            seed: 1,
-            json: false,
-        }
-    }
 }
 
 /// One line of a table: what was measured, the figure, what it should be.
@@ -138,7 +119,7 @@ pub fn decide(args: &Args) -> Result<Decide> {
 }
 
 /// What `bench national` is told.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Parser)]
 pub struct CountryArgs {
     /// How many workloads are decided.
     #[arg(long, default_value_t = 100_000)]
@@ -205,14 +186,11 @@ pub fn national(args: &CountryArgs) -> Result<National> {
     let Nation { snapshot, requests } = nation::country(args.workloads, args.seed);
     let config = Config::default();
     let started = Instant::now();
-    let mut batch = Batch::new(&snapshot, &config);
+    drop(Batch::new(&snapshot, &config));
     let prepared = started.elapsed();
-    let verdicts: Vec<_> = ordered(&requests)
-        .into_iter()
-        .map(|request| batch.decide(request))
-        .collect();
+    let started = Instant::now();
+    let verdicts = schedule(&snapshot, &requests, &config);
     let seconds = started.elapsed().as_secs_f64();
-    drop(batch);
     let rss_mb = usage::peak_rss_mb(std::process::id())?;
     let placed = verdicts.iter();
     let placed = placed.filter(|v| matches!(v.outcome, Outcome::Placed(_)));
@@ -233,18 +211,6 @@ pub fn national(args: &CountryArgs) -> Result<National> {
         prepared_ms: ms(prepared),
         rss_mb,
     })
-}
-
-/// As the scheduler takes them.
-fn ordered(requests: &[Request]) -> Vec<&Request> {
-    let mut order: Vec<&Request> = requests.iter().collect();
-    order.sort_by(|left, right| {
-        let priority = right.priority.cmp(&left.priority);
-        priority
-            .then(left.created.cmp(&right.created))
-            .then(left.key.cmp(&right.key))
-    });
-    order
 }
 
 /// Spread over many groups.
