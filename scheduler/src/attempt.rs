@@ -232,13 +232,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
             ));
         }
         if let Some(purse) = &mut self.purse {
-            let flavor = self
-                .case
-                .fleet
-                .flavors
-                .get(choice.flavor)
-                .copied()
-                .unwrap_or("");
+            let flavor = self.case.fleet.flavor_name(choice.flavor);
             purse.spend(choice.flavor, part.increase(site, flavor, replicas));
         }
         let pick = Pick {
@@ -255,13 +249,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         let Some(purse) = &self.purse else {
             return true;
         };
-        let flavor = self
-            .case
-            .fleet
-            .flavors
-            .get(choice.flavor)
-            .copied()
-            .unwrap_or("");
+        let flavor = self.case.fleet.flavor_name(choice.flavor);
         purse.covers(choice.flavor, part.increase(site, flavor, replicas))
     }
 
@@ -366,7 +354,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
     fn flavor_without_replicas(&self, part: &Part<'a>, site: usize) -> Option<usize> {
         let fleet = self.case.fleet;
         let allowed = &self.case.rules.flavors;
-        let name = fleet.sites.get(site).map_or("", |site| site.name);
+        let name = fleet.sites.get(site).map_or("", |site| &*site.name);
         let mut previous = self.case.request.previous.iter();
         let before = previous
             .find(|before| before.component == part.component.name && before.member == name);
@@ -400,7 +388,7 @@ pub(crate) fn increase(case: &Case<'_, '_>, plan: &Plan) -> Amounts {
         };
         for (resource, amount) in part.increase(*site, flavor, pick.replicas) {
             if amount > 0 {
-                let sum = grown.entry(Key::new(*flavor, resource)).or_default();
+                let sum = grown.entry(Key::new(flavor, resource)).or_default();
                 *sum = sum.saturating_add(amount);
             }
         }

@@ -3,7 +3,7 @@
 mod seat;
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::capacity::{Each, amount_of};
 use crate::config::{Config, ScoreWeights};
@@ -45,37 +45,30 @@ impl Seat {
 }
 
 /// Every member where the rules do not forbid the work, by name.
-#[derive(Default)]
 pub(crate) struct Seats {
     all: Vec<Seat>,
-    of_site: Vec<u32>,
+    policy: Arc<Policy>,
 }
 
 impl Seats {
-    fn new(sites: usize, policy: &Policy) -> Self {
-        let mut seats = Self {
-            all: Vec::with_capacity(policy.open.len()),
-            of_site: vec![u32::MAX; sites],
-        };
-        for (open, number) in policy.open.iter().zip(0_u32..) {
-            if let Some(seat) = seats.of_site.get_mut(open.site) {
-                *seat = number;
-            }
-            seats.all.push(Seat {
-                site: open.site,
-                codes: open.codes,
-                tiers: open.tiers,
-                has_any: false,
-                scores: Scores::default(),
-            });
+    fn new(policy: Arc<Policy>) -> Self {
+        let open = policy.open.iter();
+        let all = open.map(|open| Seat {
+            site: open.site,
+            codes: open.codes,
+            tiers: open.tiers,
+            has_any: false,
+            scores: Scores::default(),
+        });
+        Self {
+            all: all.collect(),
+            policy,
         }
-        seats
     }
 
     /// The number of a site's seat.
     pub(crate) fn number(&self, site: usize) -> Option<usize> {
-        let seat = self.of_site.get(site).copied()?;
-        usize::try_from(seat).ok().filter(|_| seat != u32::MAX)
+        self.policy.seat_of(site)
     }
 
     /// All of them.
@@ -181,9 +174,9 @@ impl<'a> Part<'a> {
 /// One request against the fleet.
 pub(crate) struct Case<'c, 'a> {
     /// The fleet.
-    pub(crate) fleet: &'c Fleet<'a>,
+    pub(crate) fleet: &'a Fleet,
     /// The classes of its components.
-    pub(crate) classes: &'c Classes<'a>,
+    pub(crate) classes: &'c Classes,
     /// The request.
     pub(crate) request: &'a Request,
     /// Its rules.
@@ -191,7 +184,7 @@ pub(crate) struct Case<'c, 'a> {
     /// The weights of its scores.
     pub(crate) weights: ScoreWeights,
     /// What the rules say of every member.
-    pub(crate) policy: Rc<Policy>,
+    pub(crate) policy: Arc<Policy>,
     /// Every member where the rules do not forbid the work, by name.
     pub(crate) seats: Seats,
     /// Every component.
@@ -202,18 +195,18 @@ pub(crate) struct Case<'c, 'a> {
 
 /// What is remembered between the decisions of a batch.
 #[derive(Default)]
-pub(crate) struct Memory<'a> {
+pub(crate) struct Memory {
     /// What was judged of components.
-    pub(crate) classes: Classes<'a>,
+    pub(crate) classes: Classes,
     /// What was judged by rules.
-    pub(crate) policies: Policies<'a>,
+    pub(crate) policies: Policies,
 }
 
 impl<'c, 'a> Case<'c, 'a> {
     /// Judges every member for a request.
     pub(crate) fn new(
-        fleet: &'c Fleet<'a>,
-        memory: &'c mut Memory<'a>,
+        fleet: &'a Fleet,
+        memory: &'c mut Memory,
         request: &'a Request,
         config: &Config,
     ) -> Self {
@@ -227,7 +220,7 @@ impl<'c, 'a> Case<'c, 'a> {
             .zip(ids)
             .map(|(component, class)| part(fleet, classes, request, component, class))
             .collect();
-        let mut seats = Seats::new(fleet.sites.len(), &policy);
+        let mut seats = Seats::new(Arc::clone(&policy));
         let carried = request.previous_carried.iter();
         for site in carried.filter_map(|name| fleet.site(name)) {
             seats.mark(site);
@@ -301,8 +294,7 @@ impl<'c, 'a> Case<'c, 'a> {
 
     /// The bounds of a component on a site: the fewest if any, and the most.
     pub(crate) fn bounds(&self, part: &Part<'a>, site: usize) -> (i64, i64) {
-        let name = self.fleet.sites.get(site).map_or("", |site| site.name);
-        bounds(self.request, part.component, name)
+        bounds(self.request, part.component, || self.fleet.name(site))
     }
 
     /// A component's class.
@@ -326,7 +318,7 @@ impl<'c, 'a> Case<'c, 'a> {
 
     /// Whether the committed decision carries the objects to a site.
     pub(crate) fn carried(&self, site: usize) -> bool {
-        let name = self.fleet.sites.get(site).map_or("", |site| site.name);
+        let name = self.fleet.name(site);
         self.request
             .previous_carried
             .iter()
@@ -335,9 +327,14 @@ impl<'c, 'a> Case<'c, 'a> {
 }
 
 /// The bounds of a component on a member: the fewest if any, and the most.
-pub(crate) fn bounds(request: &Request, component: &Component, member: &str) -> (i64, i64) {
+pub(crate) fn bounds<'n>(
+    request: &Request,
+    component: &Component,
+    member: impl FnOnce() -> &'n str,
+) -> (i64, i64) {
     let division = &request.placement.division;
-    let own = component.bounds.get(member);
+    let bounded = !component.bounds.is_empty();
+    let own = bounded.then(|| component.bounds.get(member())).flatten();
     let general = component.division == Division::Divided;
     let min = own.map_or(division.min_per_member.filter(|_| general), |own| own.min);
     let max = own.map_or(division.max_per_member.filter(|_| general), |own| own.max);
@@ -347,8 +344,8 @@ pub(crate) fn bounds(request: &Request, component: &Component, member: &str) -> 
 }
 
 fn part<'a>(
-    fleet: &Fleet<'a>,
-    classes: &Classes<'a>,
+    fleet: &'a Fleet,
+    classes: &Classes,
     request: &'a Request,
     component: &'a Component,
     class: usize,

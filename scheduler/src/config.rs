@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The weight of each score, 0 to 100; only their proportions count. All 0 means all equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScoreWeights {
     /// Free capacity: a member with more room for this workload scores higher.

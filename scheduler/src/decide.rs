@@ -55,13 +55,13 @@ struct Bound {
 }
 
 /// Decides on one request.
-pub(crate) fn decide<'a>(
-    fleet: &Fleet<'a>,
-    memory: &mut Memory<'a>,
-    quotas: &QuotaTree,
-    request: &'a Request,
+pub(crate) fn decide(
+    fleet: &Fleet,
+    memory: &mut Memory,
+    request: &Request,
     config: &Config,
 ) -> Decided {
+    let quotas = &fleet.snapshot.quotas;
     if let Some(problem) = invalid::problem(request, config) {
         let reason = WorkloadReason::Invalid { problem };
         return answer::unjudged(fleet, request, config, reason);

@@ -36,7 +36,7 @@ impl Sink for Vec<Refusal> {
 
 /// The rules that do not depend on which members a placement wishes for, without what the members
 /// offer ([`apis`], [`classes`]).
-pub(crate) fn ground<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+pub(crate) fn ground<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     readiness(site, rules, sink);
     schedulable(site, sink);
     taints(site, rules, sink);
@@ -46,12 +46,12 @@ pub(crate) fn ground<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) 
     provider(site, rules, sink);
 }
 
-fn operator(site: &Site<'_>) -> Authority {
+fn operator(site: &Site) -> Authority {
     let operator = site.member.operator.clone();
     Authority::MemberOperator { operator }
 }
 
-fn readiness<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn readiness<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let seconds = |since: i64| rules.now.saturating_sub(since).max(0);
     match site.member.readiness {
         Readiness::Ready => {}
@@ -72,14 +72,14 @@ fn readiness<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn schedulable<S: Sink>(site: &Site<'_>, sink: &mut S) {
+fn schedulable<S: Sink>(site: &Site, sink: &mut S) {
     if site.member.unschedulable {
         let decided_by = Some(Authority::PlatformAdministrators);
         sink.refuse(Code::Unschedulable, || (Reason::Unschedulable, decided_by));
     }
 }
 
-fn taints<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn taints<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let tolerations = &rules.request.placement.tolerations;
     for taint in &site.member.taints {
         let code = match taint.effect {
@@ -100,9 +100,9 @@ fn taints<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-pub(crate) fn affinity<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+pub(crate) fn affinity<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let placement = &rules.request.placement;
-    if placement.exclude.contains(site.name) {
+    if placement.exclude.contains(&site.name) {
         sink.refuse(Code::Excluded, || (Reason::Excluded, None));
     }
     let terms = &rules.terms;
@@ -111,9 +111,15 @@ pub(crate) fn affinity<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S
     }
 }
 
-pub(crate) fn apis<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+/// Judges what a member serves, run by `operator`.
+pub(crate) fn apis<S: Sink>(
+    served: Option<&BTreeSet<String>>,
+    operator: &str,
+    rules: &Rules<'_>,
+    sink: &mut S,
+) {
     let required = &rules.request.required_apis;
-    let Some(served) = &site.member.apis else {
+    let Some(served) = served else {
         if !required.is_empty() {
             sink.refuse(Code::ApisUnknown, || (Reason::ApisUnknown, None));
         }
@@ -121,15 +127,14 @@ pub(crate) fn apis<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     };
     for api in required.iter().filter(|api| !served.contains(*api)) {
         sink.refuse(Code::ApiMissing, || {
-            (
-                Reason::ApiMissing { api: api.clone() },
-                Some(operator(site)),
-            )
+            let operator = operator.to_owned();
+            let decided_by = Authority::MemberOperator { operator };
+            (Reason::ApiMissing { api: api.clone() }, Some(decided_by))
         });
     }
 }
 
-fn zone<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn zone<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let zone = &site.member.zone;
     if let Some(required) = &rules.request.placement.requirements.zone
         && required != zone
@@ -153,7 +158,7 @@ fn zone<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn mlps<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn mlps<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let Some(strictest) = rules.levels.iter().max_by_key(|rule| rule.value) else {
         return;
     };
@@ -180,7 +185,7 @@ fn mlps<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn residency<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn residency<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let broken = rules.residency.iter();
     for rule in broken.filter(|rule| !rule.value.hold(site)) {
         sink.refuse(Code::Residency, || {
@@ -193,7 +198,7 @@ fn residency<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn provider<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn provider<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let provider = &site.member.provider;
     let broken = rules.providers.iter();
     for rule in broken.filter(|rule| !rule.value.contains(provider)) {
@@ -207,8 +212,8 @@ fn provider<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-pub(crate) fn classes<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
-    let has = &site.member.classes;
+/// Judges the classes that a member maps.
+pub(crate) fn classes<S: Sink>(has: &BTreeSet<String>, rules: &Rules<'_>, sink: &mut S) {
     let required = rules.request.required_classes.iter();
     for class in required.filter(|class| !has.contains(*class)) {
         sink.refuse(Code::ClassMissing, || {

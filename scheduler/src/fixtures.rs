@@ -127,7 +127,7 @@ pub(crate) fn member(name: &str, flavor: &str, nodes: i64, cores: i64) -> Member
 /// Adds members to a snapshot.
 pub(crate) fn with(mut snapshot: Snapshot, members: impl IntoIterator<Item = Member>) -> Snapshot {
     for member in members {
-        snapshot.members.insert(member.name.clone(), member);
+        snapshot.members.insert(member.name.clone(), member.into());
     }
     snapshot
 }
@@ -231,7 +231,7 @@ pub(crate) fn commit(snapshot: &mut Snapshot, request: &mut Request, verdict: &V
             Some(at) => entries[at] = fresh,
             None => entries.push(fresh),
         }
-        if let Some(member) = snapshot.members.get_mut(&assignment.member) {
+        if let Some(member) = snapshot.member_mut(&assignment.member) {
             member.in_flight.push(crate::snapshot::InFlight {
                 flavor: assignment.flavor.clone(),
                 per_replica: assignment.requests.clone(),

@@ -1,227 +1,356 @@
 //! The snapshot made ready for many decisions: names as numbers, shapes as rows, and the capacity
 //! that earlier decisions of the batch have taken.
+//!
+//! It lives as long as flavors, tenants and the list of members stay the same: what one member says
+//! of itself is taken in at a cost that depends on that member alone.
 
 pub(crate) mod class;
+mod lot;
 pub(crate) mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::capacity::{Each, Flying, Nodes, PLENTY};
+use crate::capacity::{Each, PLENTY};
 use crate::resources::{PODS, Resources};
-use crate::snapshot::{Level, Member, Snapshot, Taint};
+use crate::snapshot::{Level, Member, Readiness, Snapshot, Taint, TaintEffect};
+
+pub(crate) use lot::Lot;
 
 /// The longest path from a tenant to its root that is followed; a longer one is a cycle.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// The fleet at one moment of the batch.
-pub(crate) struct Fleet<'a> {
+/// The fleet at one moment.
+pub(crate) struct Fleet {
     /// What it was made from.
-    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// Members by name.
-    pub(crate) sites: Vec<Site<'a>>,
-    /// Nodes of one flavor on one member.
+    pub(crate) sites: Vec<Site>,
+    /// Nodes of one flavor on one member: all flavors of the first member, then of the next.
     pub(crate) lots: Vec<Lot>,
+    /// What every decision looks at of every member: close together, since it is read so often.
+    briefs: Vec<Brief>,
+    /// The same of every lot.
+    marks: Vec<Mark>,
+    /// The last stamp that was given.
+    pub(crate) stamped: u32,
     /// Flavors by name.
-    pub(crate) flavors: Vec<&'a str>,
-    /// Of each set of APIs and classes, one member that offers it.
-    pub(crate) offer_sets: Vec<usize>,
+    pub(crate) flavors: Vec<String>,
+    /// Distinct sets of APIs and classes that members offer.
+    pub(crate) offers: Numbered<Offer>,
     /// Distinct sets of node labels that sketches tell apart.
-    pub(crate) key_sets: Vec<&'a BTreeSet<String>>,
+    pub(crate) key_sets: Numbered<BTreeSet<String>>,
     /// Distinct kinds of nodes.
-    pub(crate) profiles: Vec<Profile<'a>>,
+    pub(crate) profiles: Numbered<Profile>,
+    /// Distinct lists of prices of one flavor.
+    pub(crate) prices: Numbered<BTreeMap<String, i64>>,
     /// What was ever in flight, by size: each has a number.
-    pub(crate) sizes: Sizes,
-    resources: BTreeMap<&'a str, usize>,
+    pub(crate) sizes: Numbered<Each>,
+    /// Members of which the rules may say something else now, one after the other.
+    pub(crate) changed: Vec<usize>,
+    /// When the rules say something else of a member though nothing changed but the time.
+    turns: BTreeSet<(i64, usize)>,
+    /// Seconds for which a member that is not ready is tolerated.
+    tolerated: i64,
+    resources: BTreeMap<String, usize>,
+    /// How many members name each resource on their nodes.
+    named: BTreeMap<String, usize>,
     /// Numbers of the regions in which members stand.
-    regions: BTreeMap<&'a str, u32>,
+    regions: BTreeMap<String, u32>,
+    /// Lots in which something was assumed since the last [`Fleet::forget`].
+    assumed: Vec<usize>,
 }
 
-/// Sizes of replicas, numbered as they come.
-#[derive(Default)]
-pub(crate) struct Sizes {
-    numbers: BTreeMap<Each, usize>,
-    by_number: Vec<Each>,
+/// What every decision looks at of a member.
+#[derive(Clone, Copy, Default)]
+struct Brief {
+    /// The set of node labels that its sketch tells apart; `None` without a sketch.
+    key_set: Option<u32>,
+    /// It has a taint that is not liked.
+    soft: bool,
 }
 
-impl Sizes {
-    fn number(&mut self, each: &Each) -> usize {
-        if let Some(known) = self.numbers.get(each) {
+/// What every decision looks at of a lot.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    /// Another one whenever the lot is; 0: it has no nodes.
+    stamp: u32,
+    /// The number of its list of prices.
+    prices: Option<u32>,
+}
+
+/// Values, each with a number, in the order in which they came.
+pub(crate) struct Numbered<T> {
+    numbers: BTreeMap<T, usize>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self {
+            numbers: BTreeMap::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T: Ord + Clone> Numbered<T> {
+    fn number(&mut self, value: &T) -> usize {
+        if let Some(known) = self.numbers.get(value) {
             return *known;
         }
-        let next = self.by_number.len();
-        self.numbers.insert(each.clone(), next);
-        self.by_number.push(each.clone());
+        let next = self.values.len();
+        self.numbers.insert(value.clone(), next);
+        self.values.push(value.clone());
         next
     }
 
-    /// The size of a number.
-    pub(crate) fn get(&self, number: usize) -> Option<&Each> {
-        self.by_number.get(number)
+    /// The value of a number.
+    pub(crate) fn get(&self, number: usize) -> Option<&T> {
+        self.values.get(number)
+    }
+
+    /// All of them by number.
+    pub(crate) fn all(&self) -> &[T] {
+        &self.values
     }
 }
 
+/// What a member offers to manifests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Offer {
+    /// The APIs it serves; `None` while they are not known.
+    pub(crate) apis: Option<BTreeSet<String>>,
+    /// The platform's classes that it maps.
+    pub(crate) classes: BTreeSet<String>,
+}
+
 /// One member.
-pub(crate) struct Site<'a> {
+pub(crate) struct Site {
     /// Its name.
-    pub(crate) name: &'a str,
+    pub(crate) name: String,
     /// What the snapshot says of it.
-    pub(crate) member: &'a Member,
+    pub(crate) member: Arc<Member>,
     /// The region on whose ground it stands, and every region above.
-    pub(crate) regions: Vec<&'a str>,
+    pub(crate) regions: Vec<String>,
     /// The same as numbers: see [`Fleet::region_id`].
     pub(crate) region_ids: Vec<u32>,
     /// Their levels of government.
     pub(crate) levels: Vec<Option<Level>>,
-    /// What it offers to manifests: members of one set serve the same APIs and map the same classes.
-    pub(crate) offer_set: usize,
-    /// The set of node labels that its sketch tells apart; `None` without a sketch.
-    pub(crate) key_set: Option<usize>,
-    /// Its lots, as indices into [`Fleet::lots`].
-    pub(crate) lots: std::ops::Range<usize>,
+    /// The number of what it offers.
+    pub(crate) offer: usize,
+    /// The number of the set of node labels that its sketch tells apart; `None` without a sketch.
+    key_set: Option<usize>,
 }
 
-/// Nodes of one flavor on one member.
-pub(crate) struct Lot {
-    /// The flavor, as an index into [`Fleet::flavors`].
-    pub(crate) flavor: usize,
-    /// Nodes with their profiles.
-    pub(crate) nodes: Vec<(usize, Nodes)>,
-    /// What is in flight, one group per size.
-    pub(crate) flying: Vec<Flying>,
-    /// The sum of what is in flight, per resource id.
-    pub(crate) flown: Vec<i64>,
-    /// What came into flight, one after the other: the number of its size, and replicas.
-    pub(crate) log: Vec<(usize, i64)>,
+impl Brief {
+    fn of(site: &Site) -> Self {
+        let mut taints = site.member.taints.iter();
+        Self {
+            key_set: site.key_set.and_then(|set| u32::try_from(set).ok()),
+            soft: taints.any(|taint| taint.effect == TaintEffect::PreferNoSchedule),
+        }
+    }
 }
 
 /// What tells nodes apart besides their free amounts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Profile<'a> {
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Profile {
     /// The flavor, as an index into [`Fleet::flavors`].
     pub(crate) flavor: usize,
     /// Labels.
-    pub(crate) labels: &'a BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Taints.
-    pub(crate) taints: &'a [Taint],
+    pub(crate) taints: Vec<Taint>,
 }
 
-impl<'a> Fleet<'a> {
-    /// The fleet of a snapshot before any decision.
-    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
-        let flavors: Vec<&str> = snapshot.flavors.keys().map(String::as_str).collect();
+/// A member that the fleet does not know, or that names other resources than all others: the fleet
+/// is to be made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unlike;
+
+impl Fleet {
+    /// The fleet of a snapshot before any decision; a member that is not ready is tolerated for so
+    /// many seconds.
+    pub(crate) fn new(snapshot: Snapshot, tolerated: i64) -> Self {
+        let flavors: Vec<String> = snapshot.flavors.keys().cloned().collect();
+        let members: Vec<Arc<Member>> = snapshot.members.values().map(Arc::clone).collect();
+        let mut named: BTreeMap<String, usize> = BTreeMap::new();
+        for member in &members {
+            for name in resource_names(member) {
+                *named.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        let names = named.keys().filter(|name| *name != PODS);
+        let ids = names.zip(1..).map(|(name, id)| (name.clone(), id));
+        let resources = ids.chain([(PODS.to_owned(), 0)]).collect();
+        let names: Vec<String> = snapshot.members.keys().cloned().collect();
         let mut fleet = Self {
             snapshot,
-            sites: Vec::with_capacity(snapshot.members.len()),
+            sites: Vec::with_capacity(members.len()),
             lots: Vec::new(),
+            briefs: Vec::with_capacity(members.len()),
+            marks: vec![Mark::default(); members.len() * flavors.len()],
+            stamped: 0,
             flavors,
-            offer_sets: Vec::new(),
-            key_sets: Vec::new(),
-            profiles: Vec::new(),
-            sizes: Sizes::default(),
-            resources: resource_ids(snapshot),
+            offers: Numbered::default(),
+            key_sets: Numbered::default(),
+            profiles: Numbered::default(),
+            prices: Numbered::default(),
+            sizes: Numbered::default(),
+            changed: Vec::new(),
+            turns: BTreeSet::new(),
+            tolerated,
+            resources,
+            named,
             regions: BTreeMap::new(),
+            assumed: Vec::new(),
         };
-        let mut profiles = BTreeMap::new();
-        let mut offer_sets = BTreeMap::new();
-        for (name, member) in &snapshot.members {
-            let next = offer_sets.len();
-            let offer_set = *offer_sets
-                .entry((&member.apis, &member.classes))
-                .or_insert(next);
-            if offer_set == next {
-                fleet.offer_sets.push(fleet.sites.len());
-            }
-            fleet.add(name, member, offer_set, &mut profiles);
+        for (index, (name, member)) in names.into_iter().zip(members).enumerate() {
+            let flavors = 0..fleet.flavors.len();
+            fleet.lots.extend(flavors.map(Lot::new));
+            let site = fleet.site_of(name, member);
+            fleet.turns.extend(fleet.turn(&site.member, index));
+            fleet.briefs.push(Brief::of(&site));
+            fleet.sites.push(site);
+            fleet.fill(index);
         }
-        fleet.number_key_sets();
         fleet
     }
 
-    fn add(
-        &mut self,
-        name: &'a str,
-        member: &'a Member,
-        offer_set: usize,
-        profiles: &mut BTreeMap<Profile<'a>, usize>,
-    ) {
-        let first = self.lots.len();
-        let mut by_flavor: BTreeMap<usize, Lot> = BTreeMap::new();
-        for shape in member.sketch.iter().flat_map(|sketch| &sketch.shapes) {
-            let Some(flavor) = shape.flavor.as_deref().and_then(|name| self.flavor(name)) else {
-                continue;
-            };
-            let profile = Profile {
-                flavor,
-                labels: &shape.labels,
-                taints: &shape.taints,
-            };
-            let known = profiles.len();
-            let id = *profiles.entry(profile).or_insert(known);
-            if id == known {
-                self.profiles.push(profile);
-            }
-            let nodes = Nodes {
-                count: shape.count.max(0),
-                free: self.row(&shape.free),
-            };
-            let lot = by_flavor.entry(flavor).or_insert_with(|| Lot {
-                flavor,
-                nodes: Vec::new(),
-                flying: Vec::new(),
-                flown: Vec::new(),
-                log: Vec::new(),
-            });
-            lot.nodes.push((id, nodes));
-        }
-        for flight in &member.in_flight {
-            let flavor = self.flavor(&flight.flavor);
-            if let Some(lot) = flavor.and_then(|flavor| by_flavor.get_mut(&flavor)) {
-                let each = self.each(&flight.per_replica);
-                let size = self.sizes.number(&each);
-                lot.fly(each, size, flight.replicas);
-            }
-        }
-        self.lots.extend(by_flavor.into_values());
-        let regions = ancestors(self.snapshot, &member.region);
-        let level = |region: &&str| self.snapshot.tenants.get(*region)?.level;
+    fn site_of(&mut self, name: String, member: Arc<Member>) -> Site {
+        let regions: Vec<String> = ancestors(&self.snapshot, &member.region)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let level = |region: &String| self.snapshot.tenants.get(region)?.level;
         let levels = regions.iter().map(level).collect();
         let region_ids = regions.iter().map(|region| self.number_region(region));
         let region_ids = region_ids.collect();
-        self.sites.push(Site {
+        let offer = self.offers.number(&Offer {
+            apis: member.apis.clone(),
+            classes: member.classes.clone(),
+        });
+        let sketch = member.sketch.as_ref();
+        Site {
             name,
-            member,
             regions,
             region_ids,
             levels,
-            offer_set,
-            key_set: None,
-            lots: first..self.lots.len(),
-        });
+            offer,
+            key_set: sketch.map(|sketch| self.key_sets.number(&sketch.keys)),
+            member,
+        }
     }
 
-    fn number_key_sets(&mut self) {
-        let mut known: BTreeMap<&BTreeSet<String>, usize> = BTreeMap::new();
-        for site in &mut self.sites {
-            let Some(sketch) = &site.member.sketch else {
-                continue;
-            };
-            let next = known.len();
-            let number = *known.entry(&sketch.keys).or_insert(next);
-            if number == next {
-                self.key_sets.push(&sketch.keys);
-            }
-            site.key_set = Some(number);
+    /// When the rules turn for a member: the first second in which it is not tolerated any more, and
+    /// the first in which its filing is not valid.
+    fn turn(&self, member: &Member, site: usize) -> impl Iterator<Item = (i64, usize)> + use<> {
+        let expired = member.mlps.and_then(|filing| filing.valid_until);
+        let unready = match member.readiness {
+            Readiness::NotReady { since } => Some(since.saturating_add(self.tolerated)),
+            _ => None,
+        };
+        let turns = expired.into_iter().chain(unready);
+        turns.map(move |last| (last.saturating_add(1), site))
+    }
+
+    /// Sets the moment of the decisions.
+    pub(crate) fn set_now(&mut self, now: i64) {
+        let (from, to) = (self.snapshot.now.min(now), self.snapshot.now.max(now));
+        self.snapshot.now = now;
+        let turned = self.turns.range((from.saturating_add(1), 0)..);
+        let turned = turned.take_while(|(at, _)| *at <= to);
+        self.changed.extend(turned.map(|(_, site)| *site));
+    }
+
+    /// Takes in what a member is now; costs what that member has.
+    ///
+    /// # Errors
+    /// Where the fleet has to be made anew; the snapshot has the member all the same.
+    pub(crate) fn set_member(&mut self, name: &str, member: Arc<Member>) -> Result<(), Unlike> {
+        let before = self.snapshot.members.get(name).map(Arc::clone);
+        let known = before.as_ref().is_some_and(|before| **before == *member);
+        if known {
+            return Ok(());
         }
+        self.snapshot
+            .members
+            .insert(name.to_owned(), Arc::clone(&member));
+        let (Some(before), Some(index)) = (before, self.site(name)) else {
+            return Err(Unlike);
+        };
+        self.count_names(&before, &member)?;
+        if speaks_to_rules(&before, &member) {
+            let old: Vec<_> = self.turn(&before, index).collect();
+            for turn in old {
+                self.turns.remove(&turn);
+            }
+            self.turns.extend(self.turn(&member, index));
+            let site = self.site_of(name.to_owned(), member);
+            if let Some(brief) = self.briefs.get_mut(index) {
+                *brief = Brief::of(&site);
+            }
+            if let Some(place) = self.sites.get_mut(index) {
+                *place = site;
+            }
+            self.changed.push(index);
+        } else if let Some(site) = self.sites.get_mut(index) {
+            site.member = member;
+        }
+        self.fill(index);
+        Ok(())
+    }
+
+    /// Counts which resources nodes name.
+    fn count_names(&mut self, before: &Member, after: &Member) -> Result<(), Unlike> {
+        let (old, new) = (resource_names(before), resource_names(after));
+        let mut unlike = false;
+        for name in old.difference(&new) {
+            if let Some(count) = self.named.get_mut(*name) {
+                *count = count.saturating_sub(1);
+                unlike |= *count == 0;
+            }
+        }
+        for name in new.difference(&old) {
+            match self.named.get_mut(*name) {
+                Some(count) => *count = count.saturating_add(1),
+                None => unlike = true,
+            }
+        }
+        if unlike { Err(Unlike) } else { Ok(()) }
+    }
+
+    /// The number of the set of node labels that a member's sketch tells apart; `None` without a
+    /// sketch.
+    pub(crate) fn key_set(&self, site: usize) -> Option<usize> {
+        let set = self.briefs.get(site)?.key_set?;
+        usize::try_from(set).ok()
+    }
+
+    /// Whether a member has a taint that is not liked.
+    pub(crate) fn is_disliked(&self, site: usize) -> bool {
+        self.briefs.get(site).is_some_and(|brief| brief.soft)
     }
 
     /// The index of a flavor.
     pub(crate) fn flavor(&self, name: &str) -> Option<usize> {
-        self.flavors.binary_search(&name).ok()
+        let found = self.flavors.binary_search_by(|flavor| (**flavor).cmp(name));
+        found.ok()
     }
 
-    fn number_region(&mut self, name: &'a str) -> u32 {
+    /// The name of a flavor.
+    pub(crate) fn flavor_name(&self, flavor: usize) -> &str {
+        self.flavors.get(flavor).map_or("", String::as_str)
+    }
+
+    fn number_region(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.regions.get(name) {
+            return *known;
+        }
         let next = u32::try_from(self.regions.len()).unwrap_or(u32::MAX);
-        *self.regions.entry(name).or_insert(next)
+        self.regions.insert(name.to_owned(), next);
+        next
     }
 
     /// The number of a region; `None` when no member stands in it.
@@ -229,9 +358,15 @@ impl<'a> Fleet<'a> {
         self.regions.get(name).copied()
     }
 
+    /// The name of a member.
+    pub(crate) fn name(&self, site: usize) -> &str {
+        self.sites.get(site).map_or("", |site| &*site.name)
+    }
+
     /// The index of a member.
     pub(crate) fn site(&self, name: &str) -> Option<usize> {
-        self.sites.binary_search_by(|site| site.name.cmp(name)).ok()
+        let found = self.sites.binary_search_by(|site| (*site.name).cmp(name));
+        found.ok()
     }
 
     /// A request per resource id, with one of `pods`; a resource that no node has gets an id
@@ -252,7 +387,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// The name of a resource id; empty for one that no node has.
-    pub(crate) fn resource_name(&self, id: usize) -> &'a str {
+    pub(crate) fn resource_name(&self, id: usize) -> &str {
         self.resources
             .iter()
             .find(|(_, known)| **known == id)
@@ -273,57 +408,27 @@ impl<'a> Fleet<'a> {
         }
         row
     }
-
-    /// Counts replicas as in flight on a lot.
-    pub(crate) fn assume(&mut self, lot: usize, each: Each, replicas: i64) {
-        let size = self.sizes.number(&each);
-        if let Some(lot) = self.lots.get_mut(lot) {
-            lot.fly(each, size, replicas);
-        }
-    }
-
-    /// The lot of a flavor on a site.
-    pub(crate) fn lot_of(&self, site: usize, flavor: usize) -> Option<usize> {
-        let mut lots = self.sites.get(site)?.lots.clone();
-        lots.find(|lot| self.lots.get(*lot).is_some_and(|lot| lot.flavor == flavor))
-    }
 }
 
-impl Lot {
-    fn fly(&mut self, each: Each, size: usize, replicas: i64) {
-        if replicas <= 0 {
-            return;
-        }
-        self.log.push((size, replicas));
-        for (resource, amount) in &each {
-            if self.flown.len() <= *resource {
-                self.flown.resize(*resource + 1, 0);
-            }
-            if let Some(sum) = self.flown.get_mut(*resource) {
-                *sum = sum.saturating_add(amount.saturating_mul(replicas));
-            }
-        }
-        match self.flying.iter_mut().find(|group| group.each == each) {
-            Some(group) => group.replicas = group.replicas.saturating_add(replicas),
-            None => self.flying.push(Flying { each, replicas }),
-        }
+/// Whether the rules look at anything that differs.
+fn speaks_to_rules(before: &Member, after: &Member) -> bool {
+    fn facts(member: &Member) -> impl PartialEq + '_ {
+        let keys = member.sketch.as_ref().map(|sketch| &sketch.keys);
+        (
+            (&member.labels, member.readiness, member.unschedulable),
+            (&member.taints, &member.provider, &member.operator),
+            (&member.zone, member.mlps, &member.region, &member.owner),
+            (&member.apis, &member.classes, keys),
+        )
     }
+    facts(before) != facts(after)
 }
 
-fn resource_ids(snapshot: &Snapshot) -> BTreeMap<&str, usize> {
-    let mut ids: BTreeMap<&str, usize> = BTreeMap::from([(PODS, 0)]);
-    let sketches = snapshot
-        .members
-        .values()
-        .filter_map(|member| member.sketch.as_ref());
-    for (name, _) in sketches
-        .flat_map(|sketch| &sketch.shapes)
-        .flat_map(|shape| shape.free.iter())
-    {
-        let next = ids.len();
-        ids.entry(name).or_insert(next);
-    }
-    ids
+/// The resources that a member's nodes name.
+fn resource_names(member: &Member) -> BTreeSet<&str> {
+    let shapes = member.sketch.iter().flat_map(|sketch| &sketch.shapes);
+    let free = shapes.flat_map(|shape| shape.free.iter());
+    free.map(|(name, _)| name).collect()
 }
 
 /// A tenant and all above it, nearest first; at most [`MAX_DEPTH`].

@@ -7,40 +7,92 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::quota::{Key, QuotaTree};
+use crate::quota::Key;
 use crate::request::Request;
 use crate::resources::PODS;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Member, Snapshot};
 use crate::verdict::{Outcome, Verdict};
 
-/// The inputs of a batch: a running hash that begins with the snapshot and takes in each placement.
+/// What all decisions on a snapshot depend on, besides their own request.
 pub(crate) struct Inputs {
-    state: Sha256,
+    /// Flavors, tenants and the configuration.
+    rules: [u8; 32],
+    /// The sum of the hashes of all members, as four numbers: one member is exchanged for another at
+    /// the cost of these two.
+    members: [u64; 4],
 }
 
 impl Inputs {
-    /// The inputs that all requests of a batch share.
+    /// The inputs of a snapshot.
     pub(crate) fn new(snapshot: &Snapshot, config: &Config) -> Self {
         let mut state = Sha256::new();
-        absorb(&mut state, &snapshot.now);
-        absorb(&mut state, &snapshot.members);
         absorb(&mut state, &snapshot.flavors);
         absorb(&mut state, &snapshot.tenants);
         absorb(&mut state, config);
-        Self { state }
+        let mut inputs = Self {
+            rules: state.finalize().into(),
+            members: [0; 4],
+        };
+        for (name, member) in &snapshot.members {
+            inputs.exchange(name, None, Some(member));
+        }
+        inputs
     }
 
+    /// Takes one member out and another in.
+    pub(crate) fn exchange(&mut self, name: &str, out: Option<&Member>, into: Option<&Member>) {
+        for (lane, number) in self.members.iter_mut().zip(numbers(name, out)) {
+            *lane = lane.wrapping_sub(number);
+        }
+        for (lane, number) in self.members.iter_mut().zip(numbers(name, into)) {
+            *lane = lane.wrapping_add(number);
+        }
+    }
+
+    /// The inputs of a batch at one moment.
+    pub(crate) fn at(&self, now: i64) -> Running {
+        let mut state = Sha256::new();
+        state.update(self.rules);
+        for lane in self.members {
+            state.update(lane.to_le_bytes());
+        }
+        state.update(now.to_le_bytes());
+        Running { state }
+    }
+}
+
+/// A member's hash as numbers; nothing for none.
+fn numbers(name: &str, member: Option<&Member>) -> [u64; 4] {
+    let mut numbers = [0; 4];
+    let Some(member) = member else {
+        return numbers;
+    };
+    let mut state = Sha256::new();
+    absorb(&mut state, &name);
+    absorb(&mut state, member);
+    let hash = state.finalize();
+    for (number, bytes) in numbers.iter_mut().zip(hash.chunks_exact(8)) {
+        *number = bytes
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    }
+    numbers
+}
+
+/// The inputs of a batch: a running hash that begins with the snapshot and takes in each placement.
+pub(crate) struct Running {
+    state: Sha256,
+}
+
+impl Running {
     /// The hash of the inputs of one request: what is shared, what the workload holds, and what
     /// its tenant's quota leaves of all that it asks for.
-    pub(crate) fn hash(
-        &self,
-        snapshot: &Snapshot,
-        quotas: &QuotaTree,
-        request: &Request,
-    ) -> String {
+    pub(crate) fn hash(&self, snapshot: &Snapshot, request: &Request) -> String {
         let mut state = self.state.clone();
         absorb(&mut state, request);
         absorb(&mut state, &snapshot.held.get(&request.key));
+        let quotas = &snapshot.quotas;
         if let Some(node) = quotas.node(&request.tenant) {
             let names = request
                 .components

@@ -28,6 +28,7 @@ pub mod check;
 pub mod config;
 mod decide;
 mod divide;
+pub mod engine;
 pub mod explain;
 mod filter;
 #[cfg(test)]
@@ -48,8 +49,9 @@ pub mod text;
 pub mod verdict;
 
 pub use config::Config;
+pub use engine::Engine;
 pub use request::{Component, Request, WorkloadKey};
 pub use resources::Resources;
-pub use schedule::{Batch, schedule};
+pub use schedule::schedule;
 pub use snapshot::{Member, Snapshot};
 pub use verdict::{Outcome, Verdict};

@@ -200,7 +200,7 @@ pub enum Division {
 }
 
 /// A condition on labels, as Kubernetes' `matchExpressions`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelRequirement {
     /// The label key.
@@ -213,7 +213,7 @@ pub struct LabelRequirement {
 }
 
 /// The operators of label conditions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LabelOp {
     /// The label's value is one of the values.
     In,
@@ -230,7 +230,7 @@ pub enum LabelOp {
 }
 
 /// What tolerates a taint, as in Kubernetes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Toleration {
     /// The taint's key; `None` with [`TolerationOp::Exists`] tolerates every key.
@@ -244,7 +244,9 @@ pub struct Toleration {
 }
 
 /// How a toleration compares the taint's value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum TolerationOp {
     /// The values are equal.
     #[default]
@@ -254,7 +256,7 @@ pub enum TolerationOp {
 }
 
 /// Where a workload may go and how it may be divided.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlacementSpec {
     /// Affinity terms in order: the first that holds the whole workload wins. Empty: every member.
@@ -277,7 +279,7 @@ pub struct PlacementSpec {
 }
 
 /// One tier of members: a member belongs to it when it passes every condition that is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AffinityTerm {
     /// The term's name, shown as the tier.
@@ -299,7 +301,7 @@ pub struct AffinityTerm {
 }
 
 /// Hard requirements of a placement on members. They narrow the tenant's guardrails.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Requirements {
     /// Architectures of the nodes; empty: any.
@@ -313,7 +315,7 @@ pub struct Requirements {
 }
 
 /// How replicas are divided over members.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DivisionSpec {
     /// The rule.
@@ -328,7 +330,9 @@ pub struct DivisionSpec {
 }
 
 /// The rules of division.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum DivisionKind {
     /// As few members as hold it; components prefer the same members.
     #[default]
@@ -343,7 +347,7 @@ pub enum DivisionKind {
 
 /// How replicas are spread over groups of members that share a value of one key. It is judged for
 /// each component that divides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SpreadConstraint {
     /// `provider`, `operator`, `zone`, `mlps`, `region`, `owner`, `member`, a level of the tree of
@@ -366,7 +370,9 @@ pub struct SpreadConstraint {
 }
 
 /// What happens when a spread constraint cannot be kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum WhenUnsatisfiable {
     /// The workload waits.
     #[default]

@@ -19,7 +19,7 @@ pub const MEMORY: &str = "memory";
 /// The unit of `cpu` is the millicore; of every other resource the whole unit, rounded up
 /// (bytes, devices, pods). A resource that is absent is 0. Amounts are not negative, except as the
 /// result of a subtraction that says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Resources(BTreeMap<String, i64>);
 

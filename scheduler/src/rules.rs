@@ -35,7 +35,7 @@ pub(crate) struct Regions<'a> {
 }
 
 impl<'a> Regions<'a> {
-    fn new(fleet: &Fleet<'_>, names: &'a BTreeSet<String>) -> Self {
+    fn new(fleet: &Fleet, names: &'a BTreeSet<String>) -> Self {
         let ids = names.iter().filter_map(|name| fleet.region_id(name));
         Self {
             names,
@@ -44,7 +44,7 @@ impl<'a> Regions<'a> {
     }
 
     /// Whether a member stands in one of them or below: containment in the tree.
-    pub(crate) fn hold(&self, site: &Site<'_>) -> bool {
+    pub(crate) fn hold(&self, site: &Site) -> bool {
         site.region_ids
             .iter()
             .any(|region| self.ids.contains(region))
@@ -59,11 +59,11 @@ pub(crate) struct Term<'a> {
 
 impl Term<'_> {
     /// Whether it selects a member.
-    pub(crate) fn selects(&self, site: &Site<'_>) -> bool {
+    pub(crate) fn selects(&self, site: &Site) -> bool {
         let one_of =
             |allowed: &BTreeSet<String>, value: &str| allowed.is_empty() || allowed.contains(value);
-        let (term, member) = (self.term, site.member);
-        one_of(&term.members, site.name)
+        let (term, member) = (self.term, &site.member);
+        one_of(&term.members, &site.name)
             && one_of(&term.owners, &member.owner)
             && one_of(&term.providers, &member.provider)
             && one_of(&term.operators, &member.operator)
@@ -99,8 +99,8 @@ pub(crate) struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// The rules of a request.
-    pub(crate) fn new(fleet: &Fleet<'a>, request: &'a Request, tolerated_not_ready: i64) -> Self {
-        let snapshot = fleet.snapshot;
+    pub(crate) fn new(fleet: &'a Fleet, request: &'a Request, tolerated_not_ready: i64) -> Self {
+        let snapshot = &fleet.snapshot;
         let terms = request.placement.affinity.iter().map(|term| Term {
             term,
             regions: Regions::new(fleet, &term.regions),
@@ -136,7 +136,7 @@ impl<'a> Rules<'a> {
         rules
     }
 
-    fn add(&mut self, fleet: &Fleet<'a>, tenant: &'a str) {
+    fn add(&mut self, fleet: &'a Fleet, tenant: &'a str) {
         let Some(of) = fleet.snapshot.tenants.get(tenant) else {
             return;
         };
@@ -159,7 +159,7 @@ impl<'a> Rules<'a> {
                 fleet
                     .flavors
                     .get(*flavor)
-                    .is_some_and(|name| allowed.contains(*name))
+                    .is_some_and(|name| allowed.contains(name))
             });
             if self.flavors.len() < before {
                 self.flavor_authority = Rule { value: (), tenant }.authority();
@@ -168,7 +168,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-fn preferred_flavors(fleet: &Fleet<'_>, request: &Request) -> Vec<usize> {
+fn preferred_flavors(fleet: &Fleet, request: &Request) -> Vec<usize> {
     let named = &request.placement.flavors;
     if !named.is_empty() {
         let mut flavors: Vec<usize> = Vec::new();
@@ -181,18 +181,17 @@ fn preferred_flavors(fleet: &Fleet<'_>, request: &Request) -> Vec<usize> {
     }
     let mut all: Vec<usize> = (0..fleet.flavors.len()).collect();
     all.sort_by_key(|flavor| {
-        let name = fleet.flavors.get(*flavor);
-        let flavor = name.and_then(|name| fleet.snapshot.flavors.get(*name));
+        let flavor = fleet.snapshot.flavors.get(fleet.flavor_name(*flavor));
         std::cmp::Reverse(flavor.map_or(0, |flavor| flavor.precedence))
     });
     all
 }
 
 /// The value of a topology key on a member; `None` when it has none.
-pub(crate) fn topology<'a>(site: &Site<'a>, key: &str) -> Option<&'a str> {
-    let member = site.member;
+pub(crate) fn topology<'s>(site: &'s Site, key: &str) -> Option<&'s str> {
+    let member = &site.member;
     let value: &str = match key {
-        "member" => site.name,
+        "member" => &site.name,
         "provider" => &member.provider,
         "operator" => &member.operator,
         "zone" => &member.zone,
@@ -211,12 +210,12 @@ pub(crate) fn topology<'a>(site: &Site<'a>, key: &str) -> Option<&'a str> {
 }
 
 /// The region of a level in which a member stands, else the highest below that level, else its own.
-fn region_at<'a>(site: &Site<'a>, level: Level) -> Option<&'a str> {
+fn region_at(site: &Site, level: Level) -> Option<&str> {
     // From the member's own region upwards: the last that is not above the level.
     let path = site.regions.iter().zip(&site.levels);
     let below = path.take_while(|(_, of)| of.is_none_or(|of| of >= level));
-    let highest = below.last().map(|(region, _)| *region);
-    highest.or_else(|| site.regions.first().copied())
+    let highest = below.last().map(|(region, _)| region);
+    highest.or(site.regions.first()).map(String::as_str)
 }
 
 /// The names of MLPS levels.

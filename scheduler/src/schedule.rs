@@ -1,11 +1,7 @@
 //! The one function that decides.
 
-use crate::case::Memory;
 use crate::config::Config;
-use crate::decide::decide;
-use crate::fleet::Fleet;
-use crate::hash::Inputs;
-use crate::quota::QuotaTree;
+use crate::engine::Engine;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use crate::verdict::Verdict;
@@ -18,62 +14,15 @@ use crate::verdict::Verdict;
 /// The verdicts are promises only together: commit them in this order, and decide again on what
 /// follows one that could not be committed.
 pub fn schedule(snapshot: &Snapshot, requests: &[Request], config: &Config) -> Vec<Verdict> {
-    let mut batch = Batch::new(snapshot, config);
-    let order = in_order(requests);
-    order
-        .into_iter()
-        .map(|request| batch.decide(request))
-        .collect()
+    let mut engine = Engine::new(snapshot.clone(), config.clone());
+    decide_all(&mut engine, requests)
 }
 
-/// A batch under way: what its decisions have taken, and what was judged for them once.
-///
-/// [`schedule`] is this with the requests in their order; who decides one by one keeps to that
-/// order, or others are placed first.
-pub struct Batch<'a> {
-    snapshot: &'a Snapshot,
-    config: &'a Config,
-    fleet: Fleet<'a>,
-    memory: Memory<'a>,
-    quotas: QuotaTree,
-    inputs: Inputs,
-}
-
-impl<'a> Batch<'a> {
-    /// A batch in which nothing is decided yet.
-    pub fn new(snapshot: &'a Snapshot, config: &'a Config) -> Self {
-        Self {
-            snapshot,
-            config,
-            fleet: Fleet::new(snapshot),
-            memory: Memory::default(),
-            quotas: snapshot.quotas.clone(),
-            inputs: Inputs::new(snapshot, config),
-        }
-    }
-
-    /// Decides on one request; what the verdict takes is taken for those after it.
-    pub fn decide(&mut self, request: &'a Request) -> Verdict {
-        let mut decided = decide(
-            &self.fleet,
-            &mut self.memory,
-            &self.quotas,
-            request,
-            self.config,
-        );
-        decided.verdict.inputs_hash = self.inputs.hash(self.snapshot, &self.quotas, request);
-        self.inputs.follow(&decided.verdict);
-        for (lot, each, replicas) in decided.taken {
-            self.fleet.assume(lot, each, replicas);
-        }
-        if let Some(node) = self.quotas.node(&request.tenant)
-            && !decided.increase.is_empty()
-        {
-            // An overflow cannot be: the increase was within what is left.
-            let _ = self.quotas.charge(node, &decided.increase);
-        }
-        decided.verdict
-    }
+/// The same on a snapshot that lives across batches.
+pub fn decide_all(engine: &mut Engine, requests: &[Request]) -> Vec<Verdict> {
+    let mut batch = engine.batch();
+    let order = in_order(requests).into_iter();
+    order.map(|request| batch.decide(request)).collect()
 }
 
 /// The requests in the order in which they are decided.
@@ -107,4 +56,4 @@ fn in_order(requests: &[Request]) -> Vec<&Request> {
 mod tests;
 
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;

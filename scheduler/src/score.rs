@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::case::{Choice, Part, Seat};
 use crate::config::ScoreWeights;
+use crate::fleet::Fleet;
 use crate::fleet::class::Classes;
-use crate::fleet::{Fleet, Site};
 use crate::labels::tolerated;
 use crate::resources::{CPU, Resources};
 use crate::rules::Rules;
@@ -17,8 +17,8 @@ const GIB: i128 = 1 << 30;
 
 /// Rates every member that is not expelled.
 pub(crate) fn rate(
-    fleet: &Fleet<'_>,
-    classes: &Classes<'_>,
+    fleet: &Fleet,
+    classes: &Classes,
     rules: &Rules<'_>,
     parts: &[Part<'_>],
     weights: ScoreWeights,
@@ -33,7 +33,7 @@ pub(crate) fn rate(
     let prices: Vec<Option<i128>> = seats
         .iter()
         .enumerate()
-        .map(|(index, seat)| price(fleet, classes, main, index, fleet.sites.get(seat.site)?))
+        .map(|(index, seat)| price(fleet, classes, main, index, seat.site))
         .collect();
     let known = || prices.iter().flatten().copied();
     let dearest = known().max();
@@ -42,9 +42,9 @@ pub(crate) fn rate(
         .iter()
         .fold(0, |sum, part| sum.saturating_add(part.wanted));
     for (index, seat) in seats.iter_mut().enumerate() {
-        let Some(site) = fleet.sites.get(seat.site).filter(|_| !seat.expelled()) else {
+        if seat.expelled() {
             continue;
-        };
+        }
         let there = if seat.has_any {
             parts
                 .iter()
@@ -61,7 +61,7 @@ pub(crate) fn rate(
                 (None, Some(_)) => 50,
                 (_, None) => 100,
             },
-            preference: preference(rules, main, index, site),
+            preference: preference(fleet, rules, main, index, seat.site),
             total: 0,
         };
         seat.scores.total = mean(seat.scores, weights);
@@ -70,13 +70,29 @@ pub(crate) fn rate(
 
 /// Sites that are not expelled, the best first, by name among equals.
 pub(crate) fn order(seats: &[Seat]) -> Vec<usize> {
-    let mut order: Vec<(std::cmp::Reverse<u8>, usize)> = seats
-        .iter()
-        .filter(|seat| !seat.expelled())
-        .map(|seat| (std::cmp::Reverse(seat.scores.total), seat.site))
-        .collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, site)| site).collect()
+    // By counting: there are 101 scores, and seats stand by name already.
+    let slot = |seat: &Seat| usize::from(100_u8.saturating_sub(seat.scores.total));
+    let mut starts = [0_usize; 102];
+    for seat in seats.iter().filter(|seat| !seat.expelled()) {
+        if let Some(next) = starts.get_mut(slot(seat).saturating_add(1)) {
+            *next = next.saturating_add(1);
+        }
+    }
+    let mut sum = 0_usize;
+    for start in &mut starts {
+        sum = sum.saturating_add(*start);
+        *start = sum;
+    }
+    let mut order = vec![0; sum];
+    for seat in seats.iter().filter(|seat| !seat.expelled()) {
+        if let Some(start) = starts.get_mut(slot(seat)) {
+            if let Some(place) = order.get_mut(*start) {
+                *place = seat.site;
+            }
+            *start = start.saturating_add(1);
+        }
+    }
+    order
 }
 
 fn room(main: Option<&Part<'_>>, seat: usize) -> i64 {
@@ -91,21 +107,28 @@ fn room(main: Option<&Part<'_>>, seat: usize) -> i64 {
 
 /// The price of one replica of the main component for an hour, in the flavor it would take.
 fn price(
-    fleet: &Fleet<'_>,
-    classes: &Classes<'_>,
+    fleet: &Fleet,
+    classes: &Classes,
     main: Option<&Part<'_>>,
     seat: usize,
-    site: &Site<'_>,
+    site: usize,
 ) -> Option<i128> {
-    if site.member.prices.is_empty() {
-        return None;
-    }
     let part = main?;
     let choice = part.on_seat(seat).first()?;
-    let prices = site.member.prices.get(*fleet.flavors.get(choice.flavor)?)?;
-    let price = || price_of(&part.component.per_replica, prices);
-    let class = classes.get(part.class).zip(choice.lot);
-    Some(class.map_or_else(price, |(class, lot)| class.price(lot, price)))
+    let price = |prices| price_of(&part.component.per_replica, prices);
+    match choice.lot {
+        Some(lot) => {
+            let number = fleet.prices_of(lot)?;
+            let prices = fleet.prices.get(number)?;
+            let class = classes.get(part.class)?;
+            Some(class.price(number, || price(prices)))
+        }
+        None => {
+            let member = &fleet.sites.get(site)?.member;
+            let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
+            Some(price(prices))
+        }
+    }
 }
 
 fn price_of(amounts: &Resources, prices: &BTreeMap<String, i64>) -> i128 {
@@ -133,7 +156,13 @@ fn unit(resource: &str) -> i128 {
 
 /// The place of the flavor it would take in the order of preference; half of it where a soft taint
 /// is not tolerated.
-fn preference(rules: &Rules<'_>, main: Option<&Part<'_>>, index: usize, site: &Site<'_>) -> u8 {
+fn preference(
+    fleet: &Fleet,
+    rules: &Rules<'_>,
+    main: Option<&Part<'_>>,
+    index: usize,
+    site: usize,
+) -> u8 {
     let flavors = rules.flavors.len();
     let taken = main
         .and_then(|part| part.on_seat(index).first())
@@ -145,10 +174,21 @@ fn preference(rules: &Rules<'_>, main: Option<&Part<'_>>, index: usize, site: &S
         None => 0,
     };
     let tolerations = &rules.request.placement.tolerations;
-    let soft = site.member.taints.iter().any(|taint| {
-        taint.effect == TaintEffect::PreferNoSchedule && !tolerated(taint, tolerations)
-    });
-    if soft { score / 2 } else { score }
+    let disliked = || {
+        let mut taints = fleet
+            .sites
+            .get(site)
+            .into_iter()
+            .flat_map(|of| &of.member.taints);
+        taints.any(|taint| {
+            taint.effect == TaintEffect::PreferNoSchedule && !tolerated(taint, tolerations)
+        })
+    };
+    if fleet.is_disliked(site) && disliked() {
+        score / 2
+    } else {
+        score
+    }
 }
 
 fn percent(part: i128, whole: i128, of_nothing: u8) -> u8 {

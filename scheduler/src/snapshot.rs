@@ -1,6 +1,7 @@
 //! What the hub knows at one moment: members, flavors, tenants, quota, and what is held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +15,9 @@ use crate::resources::Resources;
 pub struct Snapshot {
     /// The moment of the decision, in seconds since 1970-01-01T00:00:00Z.
     pub now: i64,
-    /// Members by name.
-    pub members: BTreeMap<String, Member>,
+    /// Members by name; a copy of a snapshot shares them.
+    #[serde(with = "shared")]
+    pub members: BTreeMap<String, Arc<Member>>,
     /// Flavors by name.
     pub flavors: BTreeMap<String, Flavor>,
     /// Tenants by name: regions, agencies and systems in one tree.
@@ -24,6 +26,40 @@ pub struct Snapshot {
     pub quotas: QuotaTree,
     /// What each workload holds: decided, or released and not yet confirmed as gone.
     pub held: BTreeMap<WorkloadKey, Held>,
+}
+
+impl Snapshot {
+    /// A member that may be changed; copies of this snapshot keep what they have.
+    pub fn member_mut(&mut self, name: &str) -> Option<&mut Member> {
+        self.members.get_mut(name).map(Arc::make_mut)
+    }
+}
+
+/// Members are written and read as if they were not shared.
+mod shared {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Member;
+
+    pub(super) fn serialize<S: Serializer>(
+        members: &BTreeMap<String, Arc<Member>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(members.iter().map(|(name, member)| (name, &**member)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Arc<Member>>, D::Error> {
+        let members = BTreeMap::<String, Member>::deserialize(deserializer)?;
+        let shared = members.into_iter();
+        Ok(shared
+            .map(|(name, member)| (name, Arc::new(member)))
+            .collect())
+    }
 }
 
 /// A member cluster.
@@ -111,7 +147,7 @@ pub struct Taint {
 }
 
 /// What a taint does to work that does not tolerate it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TaintEffect {
     /// A lower score, nothing more.
     PreferNoSchedule,

@@ -73,7 +73,7 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
     let members = inputs.members.iter().map(|(object, sketch)| {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let here = charged.get(name).map_or(&[][..], Vec::as_slice);
-        (name.to_owned(), member(object, *sketch, here))
+        (name.to_owned(), member(object, *sketch, here).into())
     });
     let snapshot = Snapshot {
         now: inputs.now,

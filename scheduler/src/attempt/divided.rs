@@ -127,13 +127,7 @@ impl Attempt<'_, '_, '_> {
         for site in order {
             let (lo, hi) = self.case.bounds(part, *site);
             for choice in self.case.choices(part, *site) {
-                let flavor = self
-                    .case
-                    .fleet
-                    .flavors
-                    .get(choice.flavor)
-                    .copied()
-                    .unwrap_or("");
+                let flavor = self.case.fleet.flavor_name(choice.flavor);
                 let covered =
                     |most: i64| purse.covers(choice.flavor, part.increase(*site, flavor, most));
                 let most = self.most_now(part, choice).min(hi).min(part.wanted);
@@ -157,13 +151,7 @@ impl Attempt<'_, '_, '_> {
             return true;
         };
         offers.iter().zip(shares).all(|(offer, share)| {
-            let flavor = self
-                .case
-                .fleet
-                .flavors
-                .get(offer.choice.flavor)
-                .copied()
-                .unwrap_or("");
+            let flavor = self.case.fleet.flavor_name(offer.choice.flavor);
             let grown = || part.increase(offer.site, flavor, *share);
             let covered = purse.covers(offer.choice.flavor, grown());
             purse.spend(offer.choice.flavor, grown());
@@ -219,7 +207,7 @@ impl Attempt<'_, '_, '_> {
             .fleet
             .sites
             .get(offer.site)
-            .map_or("", |site| site.name);
+            .map_or("", |site| &*site.name);
         let given = division
             .weights
             .get(name)

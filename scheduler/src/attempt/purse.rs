@@ -25,7 +25,7 @@ impl<'a> Purse<'a> {
                 {
                     continue;
                 }
-                let key = Key::new(*name, *resource);
+                let key = Key::new(name, *resource);
                 let avail = quotas.avail(tenant, &key, case.request.purpose).max(0);
                 left.push((*flavor, resource, avail));
             }

@@ -58,7 +58,7 @@ impl Attempt<'_, '_, '_> {
                 .fleet
                 .sites
                 .get(*away)
-                .map_or("", |site| site.name)
+                .map_or("", |site| &*site.name)
                 .to_owned();
             return Err(Failure::Pinned {
                 component: part.component.name.clone(),

@@ -13,8 +13,8 @@ use crate::verdict::{Authority, Code, Reason};
 
 /// A member whose nodes are judged.
 pub(super) struct View<'v, 'a> {
-    pub(super) fleet: &'v Fleet<'a>,
-    pub(super) classes: &'v Classes<'a>,
+    pub(super) fleet: &'v Fleet,
+    pub(super) classes: &'v Classes,
     pub(super) rules: &'v Rules<'a>,
     pub(super) parts: &'v [Part<'a>],
     /// The member.
@@ -27,27 +27,25 @@ pub(super) struct View<'v, 'a> {
 
 /// Finds what a component may use on each seat: the flavor it has there first, then by preference.
 pub(super) fn choose(
-    fleet: &Fleet<'_>,
-    classes: &Classes<'_>,
+    fleet: &Fleet,
+    classes: &Classes,
     rules: &Rules<'_>,
     seats: &[Seat],
     part: &mut Part<'_>,
 ) {
     let mut choices = Vec::with_capacity(seats.len());
     let mut ends = Vec::with_capacity(seats.len());
+    let class = classes.get(part.class);
     for seat in seats {
         let first = choices.len();
-        let known = fleet.sites.get(seat.site).is_some_and(|site| {
-            let class = classes.get(part.class);
-            class.is_some_and(|class| class.is_reported(site))
-        });
+        let known = class.is_some_and(|class| class.is_reported(fleet, seat.site));
         let prev = part.prev(seat.site);
         for flavor in &rules.flavors {
             let lot = fleet.lot_of(seat.site, *flavor);
             let credit = credit(fleet, classes, part, seat.site, *flavor, lot);
             let room = match lot {
                 Some(lot) if known && (!seat.barred() || prev > 0) => {
-                    classes.room(fleet, part.class, lot)
+                    class.map_or(0, |class| class.room(fleet, lot))
                 }
                 _ => 0,
             };
@@ -66,7 +64,7 @@ pub(super) fn choose(
                 });
             }
         }
-        if let Some(here) = choices.get_mut(first..) {
+        if let Some(here) = choices.get_mut(first..).filter(|_| !part.held.is_empty()) {
             here.sort_by_key(|choice| choice.credit == 0);
         }
         ends.push(choices.len());
@@ -78,8 +76,8 @@ pub(super) fn choose(
 /// Replicas that are held in a flavor and may stay: they are no smaller than what is wanted now,
 /// and the nodes that are seen do not contradict it.
 fn credit(
-    fleet: &Fleet<'_>,
-    classes: &Classes<'_>,
+    fleet: &Fleet,
+    classes: &Classes,
     part: &Part<'_>,
     site: usize,
     flavor: usize,
@@ -88,7 +86,7 @@ fn credit(
     if part.held.is_empty() {
         return 0;
     }
-    let name = fleet.flavors.get(flavor).copied().unwrap_or("");
+    let name = fleet.flavor_name(flavor);
     let Some(entry) = part.held_in(site, name) else {
         return 0;
     };
@@ -110,10 +108,8 @@ fn credit(
 
 /// Refuses a member on which no component finds nodes, with the reason for each component.
 pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
-    let Some(site) = view.fleet.sites.get(view.site) else {
-        return;
-    };
-    if site.member.sketch.is_none() {
+    if view.fleet.key_set(view.site).is_none() {
+        // Without a sketch nothing is known of its nodes.
         return;
     }
     let needing = || {
@@ -121,7 +117,9 @@ pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
         parts.filter(|part| part.wanted > 0 || part.on_every_node())
     };
     let finds = |part: &Part<'_>| {
-        let (lo, hi) = bounds(view.rules.request, part.component, site.name);
+        let (lo, hi) = bounds(view.rules.request, part.component, || {
+            view.fleet.name(view.site)
+        });
         let enough = if part.on_every_node() {
             1
         } else {
@@ -132,9 +130,12 @@ pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
     if needing().any(finds) {
         return;
     }
+    let Some(site) = view.fleet.sites.get(view.site) else {
+        return;
+    };
     let mut told = BTreeSet::new();
     for part in needing() {
-        let code = view.code(site, part);
+        let code = view.code(part);
         let once = matches!(code, Code::FlavorMissing | Code::SketchLabel);
         if !once || told.insert(code) {
             sink.refuse(code, || view.reason(site, part, code));
@@ -159,11 +160,8 @@ impl View<'_, '_> {
         if !self.barred && !part.on_every_node() {
             return held;
         }
-        let known = match (self.fleet.sites.get(self.site), self.class(part)) {
-            (Some(site), Some(class)) => class.is_reported(site),
-            _ => false,
-        };
-        if !known {
+        let class = self.class(part);
+        if !class.is_some_and(|class| class.is_reported(self.fleet, self.site)) {
             return held;
         }
         let rooms = self
@@ -190,11 +188,11 @@ impl View<'_, '_> {
     }
 
     /// What it is that keeps a component from finding nodes.
-    fn code(&self, site: &Site<'_>, part: &Part<'_>) -> Code {
+    fn code(&self, part: &Part<'_>) -> Code {
         let Some(class) = self.class(part) else {
             return Code::NoNodeMatches;
         };
-        if !class.is_reported(site) {
+        if !class.is_reported(self.fleet, self.site) {
             return Code::SketchLabel;
         }
         if self.lots().next().is_none() {
@@ -218,7 +216,7 @@ impl View<'_, '_> {
     }
 
     /// The same with its numbers, and who may decide.
-    fn reason(&self, site: &Site<'_>, part: &Part<'_>, code: Code) -> (Reason, Option<Authority>) {
+    fn reason(&self, site: &Site, part: &Part<'_>, code: Code) -> (Reason, Option<Authority>) {
         let component = part.component.name.clone();
         let class = self.class(part);
         let reason = match (code, class) {
@@ -229,14 +227,14 @@ impl View<'_, '_> {
                 let key = missing.cloned().unwrap_or_default();
                 Reason::SketchLabel { component, key }
             }
-            (Code::FlavorMissing, _) => return self.flavor_missing(site),
+            (Code::FlavorMissing, _) => return self.flavor_missing(),
             (Code::Architecture, Some(class)) => Reason::Architecture {
                 component,
                 needs: class.architectures.clone().unwrap_or_default(),
                 has: self.architectures(),
             },
             (Code::BelowMinimum, _) => {
-                let (min, hi) = bounds(self.rules.request, part.component, site.name);
+                let (min, hi) = bounds(self.rules.request, part.component, || &*site.name);
                 let fits = self.fits(part).min(hi);
                 Reason::BelowMinimum {
                     component,
@@ -250,12 +248,13 @@ impl View<'_, '_> {
         (reason, None)
     }
 
-    fn flavor_missing(&self, site: &Site<'_>) -> (Reason, Option<Authority>) {
+    fn flavor_missing(&self) -> (Reason, Option<Authority>) {
         let fleet = self.fleet;
-        let name = |flavor: &usize| fleet.flavors.get(*flavor).map(|name| (*name).to_owned());
-        let lots = site.lots.clone().filter_map(|lot| fleet.lots.get(lot));
-        let has: BTreeSet<String> = lots.filter_map(|lot| name(&lot.flavor)).collect();
-        let allowed = self.rules.flavors.iter().filter_map(name).collect();
+        let name = |flavor: usize| fleet.flavor_name(flavor).to_owned();
+        let lots = fleet.lots_of(self.site);
+        let has: BTreeSet<String> = lots.map(|lot| name(lot.flavor)).collect();
+        let allowed = self.rules.flavors.iter();
+        let allowed = allowed.map(|flavor| name(*flavor)).collect();
         let reason = Reason::FlavorMissing { allowed, has };
         (reason, self.rules.flavor_authority.clone())
     }
@@ -270,8 +269,8 @@ impl View<'_, '_> {
     }
 
     /// The shortage, told by the node that comes nearest to holding a replica.
-    fn no_room(&self, site: &Site<'_>, part: &Part<'_>, class: &Class) -> Reason {
-        let (lo, _) = bounds(self.rules.request, part.component, site.name);
+    fn no_room(&self, site: &Site, part: &Part<'_>, class: &Class) -> Reason {
+        let (lo, _) = bounds(self.rules.request, part.component, || &*site.name);
         let short = |lot: usize| {
             class.nodes(self.fleet, lot).map(|nodes| {
                 let shares = class.each.iter().map(|(resource, needed)| {
@@ -296,7 +295,7 @@ impl View<'_, '_> {
 }
 
 /// The name of a resource; one that no node has is told by the component's own names.
-fn resource_name(fleet: &Fleet<'_>, part: &Part<'_>, id: usize) -> String {
+fn resource_name(fleet: &Fleet, part: &Part<'_>, id: usize) -> String {
     let name = fleet.resource_name(id);
     if !name.is_empty() {
         return name.to_owned();

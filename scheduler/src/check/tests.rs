@@ -96,10 +96,10 @@ fn broken_rules_are_found() {
     let there = |placed: &mut Placed| placed.assignments[0].member = "b".to_owned();
     says(&tampered(&two(), &requests, there), "rule exclude");
     let mut down = two();
-    down.members.get_mut("b").unwrap().readiness = Readiness::Unknown { since: 0 };
+    down.member_mut("b").unwrap().readiness = Readiness::Unknown { since: 0 };
     says(&tampered(&down, &web(8), there), "rule ready");
     let mut elsewhere = two();
-    elsewhere.members.get_mut("b").unwrap().region = "shenzhen".to_owned();
+    elsewhere.member_mut("b").unwrap().region = "shenzhen".to_owned();
     let city = elsewhere.tenants.get_mut("guangzhou").unwrap();
     city.guardrails.residency = Some(["guangzhou".to_owned()].into());
     says(

@@ -36,7 +36,7 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
             .collect::<Resources>();
         let charge = charge.saturating_mul(pods);
         for (resource, amount) in charge.iter().filter(|(_, amount)| *amount > 0) {
-            let sum = reserved.entry(Key::new(*flavor, resource)).or_default();
+            let sum = reserved.entry(Key::new(flavor, resource)).or_default();
             *sum = sum.saturating_add(amount);
         }
         if let (Some(lot), true) = (pick.lot, pick.new > 0) {
@@ -44,15 +44,15 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
         }
         assignments.push(PlacedAssignment {
             component: part.component.name.clone(),
-            member: of.name.to_owned(),
-            flavor: (*flavor).to_owned(),
+            member: of.name.clone(),
+            flavor: flavor.clone(),
             replicas: pick.replicas,
             requests: part.component.per_replica.clone(),
             charge,
         });
     }
     assignments.sort();
-    let name = |site: &usize| case.fleet.sites.get(*site).map(|site| site.name.to_owned());
+    let name = |site: &usize| case.fleet.sites.get(*site).map(|site| site.name.clone());
     let increase = increase(case, plan);
     let placed = Placed {
         assignments,
@@ -131,7 +131,7 @@ pub(super) fn failed(
 
 /// The verdict on a request that was refused before any member was judged.
 pub(super) fn unjudged(
-    fleet: &Fleet<'_>,
+    fleet: &Fleet,
     request: &Request,
     config: &Config,
     reason: WorkloadReason,
@@ -150,7 +150,7 @@ pub(super) fn unjudged(
     let verdict = Verdict {
         evaluated: count,
         feasible: count,
-        members: sites.map(|site| member(site.name)).collect(),
+        members: sites.map(|site| member(&site.name)).collect(),
         ..blank(
             request,
             request.placement.weights.unwrap_or(config.weights),

@@ -114,7 +114,13 @@ fn member(
     site: usize,
     chosen: Option<BTreeMap<String, i64>>,
 ) -> MemberVerdict {
-    let refusals = case.refusals(site);
+    let open = case.seat(site).is_some_and(|seat| !seat.barred());
+    // What has no code has no reason.
+    let refusals = if open {
+        Vec::new()
+    } else {
+        case.refusals(site)
+    };
     let state = match (&chosen, refusals.is_empty()) {
         (Some(_), _) => MemberState::Chosen,
         (None, true) => MemberState::Feasible,
@@ -126,7 +132,7 @@ fn member(
     let first = usize::try_from(tiers.trailing_zeros()).unwrap_or(usize::MAX);
     let term = case.request.placement.affinity.get(first);
     MemberVerdict {
-        member: of.map_or("", |of| of.name).to_owned(),
+        member: of.map_or("", |of| &*of.name).to_owned(),
         state,
         replicas: chosen.unwrap_or_default(),
         refusals,

@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::{Fleet, Profile, Site};
+use super::{Fleet, Profile};
 use crate::capacity::{Each, Nodes, Taken, Takes, slots};
 use crate::labels::{pass_all, tolerated, untolerated};
 use crate::request::{Component, LabelRequirement, Request, Toleration};
@@ -13,16 +14,50 @@ use crate::resources::Resources;
 pub(crate) const ARCH: &str = "kubernetes.io/arch";
 
 /// The most remembered answers; beyond it all are forgotten.
-const REMEMBERED: usize = 4_000_000;
+const REMEMBERED: usize = 8_000_000;
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Likeness<'a> {
-    per_replica: &'a Resources,
-    node_selector: &'a BTreeMap<String, String>,
-    node_affinity: &'a [Vec<LabelRequirement>],
-    tolerations: &'a [Toleration],
-    architectures: &'a BTreeSet<String>,
-    required: &'a BTreeSet<String>,
+/// What capacity depends on.
+struct Likeness {
+    per_replica: Resources,
+    node_selector: BTreeMap<String, String>,
+    node_affinity: Vec<Vec<LabelRequirement>>,
+    tolerations: Vec<Toleration>,
+    architectures: BTreeSet<String>,
+    required: BTreeSet<String>,
+}
+
+impl Likeness {
+    fn of(component: &Component, required: &BTreeSet<String>) -> Self {
+        Self {
+            per_replica: component.per_replica.clone(),
+            node_selector: component.node_selector.clone(),
+            node_affinity: component.node_affinity.clone(),
+            tolerations: component.tolerations.clone(),
+            architectures: component.architectures.clone(),
+            required: required.clone(),
+        }
+    }
+
+    fn is_of(&self, component: &Component, required: &BTreeSet<String>) -> bool {
+        self.per_replica == component.per_replica
+            && self.node_selector == component.node_selector
+            && self.node_affinity == component.node_affinity
+            && self.tolerations == component.tolerations
+            && self.architectures == component.architectures
+            && self.required == *required
+    }
+
+    /// Equal for those that are alike. Others may share it, which costs a comparison and no more.
+    fn fingerprint(component: &Component, required: &BTreeSet<String>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        component.per_replica.hash(&mut hasher);
+        component.node_selector.hash(&mut hasher);
+        component.node_affinity.hash(&mut hasher);
+        component.tolerations.hash(&mut hasher);
+        component.architectures.hash(&mut hasher);
+        required.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// Why a kind of node takes no replica.
@@ -38,6 +73,7 @@ pub(crate) enum Judgement {
 
 /// What components that are alike have in common.
 pub(crate) struct Class {
+    likeness: Likeness,
     /// What one replica requests.
     pub(crate) each: Each,
     /// Node label keys that the component names.
@@ -48,56 +84,72 @@ pub(crate) struct Class {
     /// Whether a set of labels that sketches tell apart has all that the component names.
     reported: Vec<bool>,
     rooms: Vec<Cell<Room>>,
+    counts: RefCell<Vec<Count>>,
     takes: RefCell<Vec<Option<Takes>>>,
-    prices: Vec<Cell<Option<i128>>>,
+    /// By the number of a list of prices.
+    prices: RefCell<Vec<Option<i128>>>,
 }
 
 /// What is remembered of a lot.
 #[derive(Clone, Copy, Default)]
 struct Room {
-    /// Slots with nothing in flight, which do not change during a batch; `None`: not looked at yet.
-    total: Option<i64>,
+    /// The lot's stamp then; 0: not looked at yet.
+    stamp: u32,
+    /// Its place among the counts.
+    count: Option<std::num::NonZeroU32>,
+    /// How many slots are left.
+    left: i64,
+}
+
+/// How it came about.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    /// The version of the lot.
+    version: u32,
+    /// Slots with nothing in flight, which do not change within a version.
+    total: i64,
     /// What is in flight, as far as the lot's log was read.
     taken: Taken,
     /// How far that is.
     read: usize,
-    /// How many slots are left then.
-    left: i64,
 }
 
-/// All classes of a batch.
+/// All classes.
 #[derive(Default)]
-pub(crate) struct Classes<'a> {
-    ids: BTreeMap<Likeness<'a>, usize>,
+pub(crate) struct Classes {
+    ids: BTreeMap<u64, Vec<usize>>,
     classes: Vec<Class>,
 }
 
-impl<'a> Classes<'a> {
+impl Classes {
     /// The classes of a request's components, in their order.
-    pub(crate) fn of(&mut self, fleet: &Fleet<'a>, request: &'a Request) -> Vec<usize> {
+    pub(crate) fn of(&mut self, fleet: &Fleet, request: &Request) -> Vec<usize> {
         if self.classes.len().saturating_mul(fleet.lots.len()) > REMEMBERED {
-            self.ids.clear();
-            self.classes.clear();
+            *self = Self::default();
         }
         let required = &request.placement.requirements.arch;
-        request
-            .components
-            .iter()
-            .map(|component| {
-                let likeness = Likeness {
-                    per_replica: &component.per_replica,
-                    node_selector: &component.node_selector,
-                    node_affinity: &component.node_affinity,
-                    tolerations: &component.tolerations,
-                    architectures: &component.architectures,
-                    required,
-                };
-                *self.ids.entry(likeness).or_insert_with(|| {
-                    self.classes.push(Class::new(fleet, component, required));
-                    self.classes.len() - 1
-                })
-            })
+        let components = request.components.iter();
+        components
+            .map(|component| self.one(fleet, component, required))
             .collect()
+    }
+
+    fn one(&mut self, fleet: &Fleet, component: &Component, required: &BTreeSet<String>) -> usize {
+        let fingerprint = Likeness::fingerprint(component, required);
+        let known = self.ids.entry(fingerprint).or_default();
+        let alike = known.iter().copied().find(|id| {
+            let class = self.classes.get(*id);
+            class.is_some_and(|class| class.likeness.is_of(component, required))
+        });
+        let id = alike.unwrap_or_else(|| {
+            self.classes.push(Class::new(fleet, component, required));
+            known.push(self.classes.len() - 1);
+            self.classes.len() - 1
+        });
+        if let Some(class) = self.classes.get_mut(id) {
+            class.catch_up(fleet);
+        }
+        id
     }
 
     /// One class.
@@ -106,41 +158,13 @@ impl<'a> Classes<'a> {
     }
 
     /// How many replicas of a class fit on a lot now.
-    pub(crate) fn room(&self, fleet: &Fleet<'_>, id: usize, lot: usize) -> i64 {
-        let (Some(class), Some(of)) = (self.classes.get(id), fleet.lots.get(lot)) else {
-            return 0;
-        };
-        let Some(cell) = class.rooms.get(lot) else {
-            return 0;
-        };
-        let mut known = cell.get();
-        if known.total.is_some() && known.read == of.log.len() {
-            return known.left;
-        }
-        let nodes = class.nodes(fleet, lot);
-        let total = known
-            .total
-            .unwrap_or_else(|| slots(nodes.clone(), &class.each));
-        for (size, replicas) in of.log.get(known.read..).unwrap_or_default() {
-            if let Some(flown) = fleet.sizes.get(*size) {
-                let takes = class.takes(*size, flown);
-                known.taken.add(flown, *replicas, takes, &class.each);
-            }
-        }
-        let sum = |resource: usize| of.flown.get(resource).copied().unwrap_or(0);
-        let left = known.taken.left(total, nodes, &class.each, sum);
-        cell.set(Room {
-            total: Some(total),
-            read: of.log.len(),
-            left,
-            ..known
-        });
-        left
+    pub(crate) fn room(&self, fleet: &Fleet, id: usize, lot: usize) -> i64 {
+        self.get(id).map_or(0, |class| class.room(fleet, lot))
     }
 }
 
 impl Class {
-    fn new(fleet: &Fleet<'_>, component: &Component, required: &BTreeSet<String>) -> Self {
+    fn new(fleet: &Fleet, component: &Component, required: &BTreeSet<String>) -> Self {
         let architectures = allowed(&component.architectures, required);
         let mut keys: BTreeSet<String> = component.node_selector.keys().cloned().collect();
         let affinity = component.node_affinity.iter().flatten();
@@ -148,40 +172,110 @@ impl Class {
         if architectures.is_some() {
             keys.insert(ARCH.to_owned());
         }
-        let judge =
-            |profile: &Profile<'_>| judge(fleet, profile, component, architectures.as_ref());
         Self {
+            likeness: Likeness::of(component, required),
             each: fleet.each(&component.per_replica),
-            reported: fleet
-                .key_sets
-                .iter()
-                .map(|set| keys.iter().all(|key| set.contains(key)))
-                .collect(),
-            judged: fleet.profiles.iter().map(judge).collect(),
+            reported: Vec::new(),
+            judged: Vec::new(),
             rooms: vec![Cell::default(); fleet.lots.len()],
+            counts: RefCell::new(vec![Count::default()]),
             takes: RefCell::default(),
-            prices: vec![Cell::new(None); fleet.lots.len()],
+            prices: RefCell::default(),
             keys,
             architectures,
         }
     }
 
-    /// The price of one replica on a lot, found out once.
-    pub(crate) fn price(&self, lot: usize, find: impl FnOnce() -> i128) -> i128 {
-        let cell = self.prices.get(lot);
-        if let Some(known) = cell.and_then(Cell::get) {
-            return known;
+    /// Judges what has come up since.
+    fn catch_up(&mut self, fleet: &Fleet) {
+        let profiles = fleet.profiles.all();
+        for profile in profiles.get(self.judged.len()..).unwrap_or_default() {
+            let judged = judge(fleet, profile, &self.likeness, self.architectures.as_ref());
+            self.judged.push(judged);
         }
-        let price = find();
-        if let Some(cell) = cell {
-            cell.set(Some(price));
+        let sets = fleet.key_sets.all();
+        for set in sets.get(self.reported.len()..).unwrap_or_default() {
+            let all = self.keys.iter().all(|key| set.contains(key));
+            self.reported.push(all);
         }
-        price
+    }
+
+    /// How many replicas fit on a lot now.
+    pub(crate) fn room(&self, fleet: &Fleet, lot: usize) -> i64 {
+        let Some(cell) = self.rooms.get(lot) else {
+            return 0;
+        };
+        let known = cell.get();
+        let stamp = fleet.stamp(lot);
+        if known.stamp == stamp {
+            return known.left;
+        }
+        self.look(fleet, lot, stamp, cell)
+    }
+
+    #[cold]
+    fn look(&self, fleet: &Fleet, lot: usize, stamp: u32, cell: &Cell<Room>) -> i64 {
+        let known = cell.get();
+        let mut counts = self.counts.borrow_mut();
+        let place = known.count.or_else(|| {
+            // The first place is taken from the start, so none is 0.
+            let next = u32::try_from(counts.len()).ok();
+            counts.push(Count::default());
+            std::num::NonZeroU32::new(next?)
+        });
+        let count = place.and_then(|place| counts.get_mut(usize::try_from(place.get()).ok()?));
+        let Some(count) = count else {
+            return 0;
+        };
+        let left = self.count(fleet, lot, count);
+        cell.set(Room {
+            stamp,
+            left,
+            count: place,
+        });
+        left
+    }
+
+    /// Brings a count up to what is in flight now; returns how many slots are left.
+    fn count(&self, fleet: &Fleet, lot: usize, count: &mut Count) -> i64 {
+        let Some(of) = fleet.lots.get(lot) else {
+            return 0;
+        };
+        let nodes = self.nodes(fleet, lot);
+        if count.version != of.version {
+            *count = Count {
+                version: of.version,
+                total: slots(nodes.clone(), &self.each),
+                ..Count::default()
+            };
+        }
+        for (size, replicas) in of.log.get(count.read..).unwrap_or_default() {
+            if let Some(flown) = fleet.sizes.get(*size) {
+                let takes = self.takes(*size, flown);
+                count.taken.add(flown, *replicas, takes, &self.each);
+            }
+        }
+        count.read = of.log.len();
+        let sum = |resource: usize| of.flown.get(resource).copied().unwrap_or(0);
+        count.taken.left(count.total, nodes, &self.each, sum)
+    }
+
+    /// The price of one replica by a list of prices, found out once.
+    pub(crate) fn price(&self, prices: usize, find: impl FnOnce() -> i128) -> i128 {
+        let mut known = self.prices.borrow_mut();
+        if known.len() <= prices {
+            known.resize(prices + 1, None);
+        }
+        match known.get_mut(prices) {
+            Some(known) => *known.get_or_insert_with(find),
+            None => find(),
+        }
     }
 
     /// Whether the member's sketch tells nodes apart by every label that the component names.
-    pub(crate) fn is_reported(&self, site: &Site<'_>) -> bool {
-        site.key_set
+    pub(crate) fn is_reported(&self, fleet: &Fleet, site: usize) -> bool {
+        fleet
+            .key_set(site)
             .and_then(|set| self.reported.get(set))
             .is_some_and(|reported| *reported)
     }
@@ -209,7 +303,7 @@ impl Class {
     /// The nodes of a lot that take replicas.
     pub(crate) fn nodes<'f>(
         &'f self,
-        fleet: &'f Fleet<'_>,
+        fleet: &'f Fleet,
         lot: usize,
     ) -> impl Iterator<Item = &'f Nodes> + Clone {
         let nodes = fleet
@@ -234,9 +328,9 @@ fn allowed(images: &BTreeSet<String>, required: &BTreeSet<String>) -> Option<BTr
 }
 
 fn judge(
-    fleet: &Fleet<'_>,
-    profile: &Profile<'_>,
-    component: &Component,
+    fleet: &Fleet,
+    profile: &Profile,
+    component: &Likeness,
     architectures: Option<&BTreeSet<String>>,
 ) -> Judgement {
     let runs = architectures.is_none_or(|allowed| {
@@ -257,14 +351,12 @@ fn judge(
     let affine = terms.is_empty()
         || terms
             .iter()
-            .any(|term| !term.is_empty() && pass_all(profile.labels, term));
-    let flavor = fleet
-        .flavors
-        .get(profile.flavor)
-        .and_then(|name| fleet.snapshot.flavors.get(*name));
+            .any(|term| !term.is_empty() && pass_all(&profile.labels, term));
+    let flavor = fleet.flavor_name(profile.flavor);
+    let flavor = fleet.snapshot.flavors.get(flavor);
     let carried = flavor.map_or(&[][..], |flavor| flavor.tolerations.as_slice());
     let all = |taint: &_| tolerated(taint, component.tolerations.iter().chain(carried));
-    let matches = selected && affine && untolerated(profile.taints, &all).is_none();
+    let matches = selected && affine && untolerated(&profile.taints, &all).is_none();
     if matches {
         Judgement::Takes
     } else {
@@ -305,11 +397,12 @@ mod tests {
                     request("app", vec![one])
                 })
                 .collect();
-            let mut fleet = Fleet::new(&snapshot);
+            let mut fleet = Fleet::new(snapshot, 30);
             let mut classes = Classes::default();
             let ids: Vec<usize> =
                 requests.iter().map(|request| classes.of(&fleet, request)[0]).collect();
             for (lot, cpu, memory, replicas) in flights {
+                let lot = fleet.lot_of(lot, fleet.flavor("arm").unwrap()).unwrap();
                 let flown = Resources::new().with("cpu", cpu * 500).with("memory", memory << 29);
                 let each = fleet.each(&flown);
                 fleet.assume(lot, each, replicas);

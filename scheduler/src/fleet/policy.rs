@@ -1,12 +1,14 @@
-//! Requests that are alike to the rules: every member is judged once for all of them.
+//! Requests that are alike to the rules: every member is judged once for all of them, and again when
+//! it has changed.
 //!
-//! The rules depend on the tenant, the placement and the names in the manifests, and on what stays
-//! the same during a batch. What depends on nodes is `class.rs`.
+//! The rules depend on the tenant, the placement and the names in the manifests, and on what is said
+//! of a member besides its nodes. What depends on nodes is `class.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
-use super::{Fleet, Site};
+use super::{Fleet, Offer, Site};
 use crate::filter::{self, Sink};
 use crate::request::{
     Division, DivisionKind, PlacementSpec, Request, Requirements, Toleration, WhenUnsatisfiable,
@@ -18,27 +20,86 @@ use crate::verdict::{Code, Codes, Reason};
 const REMEMBERED: usize = 8_000_000;
 /// The most members that a policy remembers of those where its rules forbid the work.
 const NEAREST: usize = 16;
+/// No seat.
+const NONE: u32 = u32::MAX;
 
 /// What the rules depend on but for the placement's wishes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Ground<'a> {
-    tenant: &'a str,
-    apis: &'a BTreeSet<String>,
-    classes: &'a BTreeSet<String>,
+struct Ground {
+    tenant: String,
+    apis: BTreeSet<String>,
+    classes: BTreeSet<String>,
     runs_pods: bool,
-    requirements: &'a Requirements,
-    tolerations: &'a [Toleration],
+    requirements: Requirements,
+    tolerations: Vec<Toleration>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Likeness<'a> {
-    ground: Ground<'a>,
+impl Ground {
+    fn of(request: &Request) -> Self {
+        Self {
+            tenant: request.tenant.clone(),
+            apis: request.required_apis.clone(),
+            classes: request.required_classes.clone(),
+            runs_pods: !request.components.is_empty(),
+            requirements: request.placement.requirements.clone(),
+            tolerations: request.placement.tolerations.clone(),
+        }
+    }
+
+    fn is_of(&self, request: &Request) -> bool {
+        self.tenant == request.tenant
+            && self.apis == request.required_apis
+            && self.classes == request.required_classes
+            && self.runs_pods != request.components.is_empty()
+            && self.requirements == request.placement.requirements
+            && self.tolerations == request.placement.tolerations
+    }
+
+    fn fingerprint(request: &Request) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        request.tenant.hash(&mut hasher);
+        request.required_apis.hash(&mut hasher);
+        request.required_classes.hash(&mut hasher);
+        request.components.is_empty().hash(&mut hasher);
+        request.placement.requirements.hash(&mut hasher);
+        request.placement.tolerations.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// What all rules depend on.
+struct Likeness {
+    /// The number of its ground.
+    ground: usize,
     divides: bool,
-    placement: &'a PlacementSpec,
+    placement: PlacementSpec,
+}
+
+impl Likeness {
+    fn of(ground: usize, request: &Request) -> Self {
+        Self {
+            ground,
+            divides: divides(request),
+            placement: request.placement.clone(),
+        }
+    }
+
+    fn is_of(&self, ground: usize, request: &Request) -> bool {
+        self.ground == ground
+            && self.divides == divides(request)
+            && self.placement == request.placement
+    }
+
+    fn fingerprint(ground: usize, request: &Request) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        ground.hash(&mut hasher);
+        divides(request).hash(&mut hasher);
+        request.placement.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// A member where the rules do not forbid the work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
     /// The member, as an index into [`Fleet::sites`].
     pub(crate) site: usize,
@@ -49,140 +110,262 @@ pub(crate) struct Open {
 }
 
 /// What the rules say of every member.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// Members where the rules do not forbid the work, by name.
     pub(crate) open: Vec<Open>,
-    /// Of the others, how many each code refuses.
+    /// Of each member the number of its entry there.
+    seat_of: Vec<u32>,
+    /// What the rules say of each member.
+    codes: Vec<Codes>,
+    /// Of those that are not open, how many each code refuses.
     pub(crate) closed: BTreeMap<Code, u32>,
-    /// Of the others, those that come nearest: the placement's wishes alone stand against them, or
-    /// the fewest rules.
+    /// Of those, the ones that come nearest: the placement's wishes alone stand against them, or the
+    /// fewest rules.
     pub(crate) nearest_closed: Vec<usize>,
+    /// How far the fleet's list of changes was read.
+    read: usize,
 }
 
-/// All policies of a batch.
+/// All policies.
 #[derive(Default)]
-pub(crate) struct Policies<'a> {
-    grounds: BTreeMap<Ground<'a>, Rc<Policy>>,
-    known: BTreeMap<Likeness<'a>, Rc<Policy>>,
+pub(crate) struct Policies {
+    ground_ids: BTreeMap<u64, Vec<usize>>,
+    grounds: Vec<(Ground, Policy)>,
+    ids: BTreeMap<u64, Vec<usize>>,
+    known: Vec<(Likeness, Arc<Policy>)>,
     remembered: usize,
 }
 
-impl<'a> Policies<'a> {
+impl Policies {
     /// The policy of a request.
     pub(crate) fn of(
         &mut self,
-        fleet: &Fleet<'a>,
-        request: &'a Request,
-        rules: &Rules<'a>,
-    ) -> Rc<Policy> {
-        let ground = Ground {
-            tenant: &request.tenant,
-            apis: &request.required_apis,
-            classes: &request.required_classes,
-            runs_pods: !request.components.is_empty(),
-            requirements: &request.placement.requirements,
-            tolerations: &request.placement.tolerations,
-        };
-        let likeness = Likeness {
-            ground,
-            divides: divides(request),
-            placement: &request.placement,
-        };
-        if let Some(known) = self.known.get(&likeness) {
-            return Rc::clone(known);
-        }
+        fleet: &Fleet,
+        request: &Request,
+        rules: &Rules<'_>,
+    ) -> Arc<Policy> {
         if self.remembered > REMEMBERED {
             *self = Self::default();
         }
-        let ground = if let Some(known) = self.grounds.get(&ground) {
-            Rc::clone(known)
-        } else {
-            let made = Rc::new(Policy::ground(fleet, rules));
-            self.remembered += made.open.len();
-            self.grounds.insert(ground, Rc::clone(&made));
-            made
-        };
-        let policy = Rc::new(ground.wished(fleet, rules));
-        self.remembered += policy.open.len();
-        self.known.insert(likeness, Rc::clone(&policy));
+        let ground = self.ground(fleet, request, rules);
+        let fingerprint = Likeness::fingerprint(ground, request);
+        let ids = self.ids.entry(fingerprint).or_default();
+        let alike = ids.iter().copied().find(|id| {
+            let known = self.known.get(*id);
+            known.is_some_and(|(likeness, _)| likeness.is_of(ground, request))
+        });
+        if let Some((_, policy)) = alike.and_then(|id| self.known.get_mut(id)) {
+            if policy.read < fleet.changed.len() {
+                Arc::make_mut(policy).catch_up(fleet, |site| wished(site, fleet, rules));
+            }
+            return Arc::clone(policy);
+        }
+        let ground_policy = self.grounds.get_mut(ground).map(|(_, policy)| {
+            policy.catch_up(fleet, |site| grounded(site, fleet, rules));
+            &*policy
+        });
+        let policy = ground_policy.map(|policy| Arc::new(policy.wished(fleet, rules)));
+        let policy = policy.unwrap_or_default();
+        self.remembered = self.remembered.saturating_add(policy.size());
+        ids.push(self.known.len());
+        let likeness = Likeness::of(ground, request);
+        self.known.push((likeness, Arc::clone(&policy)));
         policy
+    }
+
+    /// The number of the ground of a request.
+    fn ground(&mut self, fleet: &Fleet, request: &Request, rules: &Rules<'_>) -> usize {
+        let ids = self
+            .ground_ids
+            .entry(Ground::fingerprint(request))
+            .or_default();
+        let alike = ids.iter().copied().find(|id| {
+            let known = self.grounds.get(*id);
+            known.is_some_and(|(ground, _)| ground.is_of(request))
+        });
+        alike.unwrap_or_else(|| {
+            let policy = Policy::ground(fleet, rules);
+            self.remembered = self.remembered.saturating_add(policy.size());
+            ids.push(self.grounds.len());
+            self.grounds.push((Ground::of(request), policy));
+            self.grounds.len() - 1
+        })
     }
 }
 
 impl Policy {
     /// What is said whatever the placement wishes.
-    fn ground(fleet: &Fleet<'_>, rules: &Rules<'_>) -> Self {
+    fn ground(fleet: &Fleet, rules: &Rules<'_>) -> Self {
         let offers: Vec<Codes> = fleet
-            .offer_sets
+            .offers
+            .all()
             .iter()
-            .map(|site| {
-                let mut codes = Codes::default();
-                if let Some(site) = fleet.sites.get(*site) {
-                    filter::apis(site, rules, &mut codes);
-                    filter::classes(site, rules, &mut codes);
-                }
-                codes
-            })
+            .map(|offer| offered(offer, rules))
             .collect();
-        let sites = fleet.sites.iter().enumerate().map(|(index, site)| {
-            let mut codes = offers.get(site.offer_set).copied().unwrap_or_default();
+        let sites = fleet.sites.iter().map(|site| {
+            let mut codes = offers.get(site.offer).copied().unwrap_or_default();
             filter::ground(site, rules, &mut codes);
             sketch(site, rules, &mut codes);
-            Open {
-                site: index,
-                codes,
-                tiers: 0,
-            }
+            (codes, 0)
         });
-        Self::sorted(sites, Self::default())
+        Self::of(fleet, sites)
     }
 
     /// The same with what the placement wishes. A member that is closed already is not looked at.
-    fn wished(&self, fleet: &Fleet<'_>, rules: &Rules<'_>) -> Self {
-        let sites = self.open.iter().filter_map(|open| {
-            let site = fleet.sites.get(open.site)?;
-            let mut codes = open.codes;
-            filter::affinity(site, rules, &mut codes);
-            division(site, rules, &mut codes);
-            let tiers = if codes.keep() { tiers(site, rules) } else { 0 };
-            Some(Open {
-                codes,
-                tiers,
-                ..*open
-            })
-        });
-        let closed = Self {
-            closed: self.closed.clone(),
-            nearest_closed: self.nearest_closed.clone(),
-            open: Vec::new(),
-        };
-        Self::sorted(sites, closed)
+    fn wished(&self, fleet: &Fleet, rules: &Rules<'_>) -> Self {
+        let sites = fleet.sites.iter().zip(&self.codes);
+        Self::of(
+            fleet,
+            sites.map(|(site, codes)| wishes(site, rules, *codes)),
+        )
     }
 
-    /// Puts members where the rules forbid the work to those that are closed.
-    fn sorted(sites: impl Iterator<Item = Open>, mut policy: Self) -> Self {
-        let mut closed: Vec<(u32, usize)> = Vec::new();
-        for open in sites {
-            if open.codes.keep() {
-                policy.open.push(open);
-                continue;
-            }
-            closed.push((open.codes.len(), open.site));
-            for code in open.codes.iter() {
-                *policy.closed.entry(code).or_default() += 1;
+    fn of(fleet: &Fleet, judged: impl Iterator<Item = (Codes, u64)>) -> Self {
+        let mut policy = Self {
+            seat_of: vec![NONE; fleet.sites.len()],
+            codes: Vec::with_capacity(fleet.sites.len()),
+            read: fleet.changed.len(),
+            ..Self::default()
+        };
+        for (site, (codes, tiers)) in judged.enumerate() {
+            policy.codes.push(codes);
+            if codes.keep() {
+                if let Some(seat) = policy.seat_of.get_mut(site) {
+                    *seat = u32::try_from(policy.open.len()).unwrap_or(NONE);
+                }
+                policy.open.push(Open { site, codes, tiers });
+            } else {
+                policy.count(codes);
             }
         }
-        closed.sort_unstable();
-        let nearest = closed.into_iter().map(|(_, site)| site);
-        let nearest = nearest.chain(std::mem::take(&mut policy.nearest_closed));
-        policy.nearest_closed = nearest.take(NEAREST).collect();
+        policy.find_nearest();
         policy
+    }
+
+    fn count(&mut self, closed: Codes) {
+        for code in closed.iter() {
+            *self.closed.entry(code).or_default() += 1;
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.codes.len().saturating_add(self.open.len())
+    }
+
+    /// The number of a member's entry among those that are open.
+    pub(crate) fn seat_of(&self, site: usize) -> Option<usize> {
+        let seat = self.seat_of.get(site).copied()?;
+        usize::try_from(seat).ok().filter(|_| seat != NONE)
+    }
+
+    /// Judges again what has changed since.
+    fn catch_up(&mut self, fleet: &Fleet, judge: impl Fn(&Site) -> (Codes, u64)) {
+        let news = fleet.changed.get(self.read..).unwrap_or_default();
+        self.read = fleet.changed.len();
+        let mut moved = false;
+        let mut news = news.to_vec();
+        news.sort_unstable();
+        news.dedup();
+        for site in news {
+            let (Some(of), Some(before)) = (fleet.sites.get(site), self.codes.get(site).copied())
+            else {
+                continue;
+            };
+            let (codes, tiers) = judge(of);
+            if let Some(place) = self.codes.get_mut(site) {
+                *place = codes;
+            }
+            if !before.keep() {
+                for code in before.iter() {
+                    if let Some(count) = self.closed.get_mut(&code) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
+            }
+            if !codes.keep() {
+                self.count(codes);
+            }
+            moved |= !before.keep() || !codes.keep();
+            match (
+                self.open.binary_search_by_key(&site, |open| open.site),
+                codes.keep(),
+            ) {
+                (Ok(seat), true) => {
+                    if let Some(open) = self.open.get_mut(seat) {
+                        *open = Open { site, codes, tiers };
+                    }
+                }
+                (Ok(seat), false) => drop(self.open.remove(seat)),
+                (Err(seat), true) => self.open.insert(seat, Open { site, codes, tiers }),
+                (Err(_), false) => {}
+            }
+        }
+        if moved {
+            self.closed.retain(|_, count| *count > 0);
+            self.seat_of.fill(NONE);
+            for (open, seat) in self.open.iter().zip(0..) {
+                if let Some(place) = self.seat_of.get_mut(open.site) {
+                    *place = seat;
+                }
+            }
+            self.find_nearest();
+        }
+    }
+
+    /// Of the closed, those that the placement's wishes alone keep away come first, then those with
+    /// the fewest rules against them.
+    fn find_nearest(&mut self) {
+        let sites = self.codes.iter().enumerate();
+        let closed = sites.filter(|(_, codes)| !codes.keep());
+        let mut closed: Vec<_> = closed
+            .map(|(site, codes)| (!codes.speak_of_wishes(), codes.len(), site))
+            .collect();
+        if closed.len() > NEAREST {
+            closed.select_nth_unstable(NEAREST);
+            closed.truncate(NEAREST);
+        }
+        closed.sort_unstable();
+        self.nearest_closed = closed.into_iter().map(|(.., site)| site).collect();
     }
 }
 
+/// What a set of offers lacks.
+fn offered(offer: &Offer, rules: &Rules<'_>) -> Codes {
+    let mut codes = Codes::default();
+    filter::apis(offer.apis.as_ref(), "", rules, &mut codes);
+    filter::classes(&offer.classes, rules, &mut codes);
+    codes
+}
+
+/// What is said of a member whatever the placement wishes.
+fn grounded(site: &Site, fleet: &Fleet, rules: &Rules<'_>) -> (Codes, u64) {
+    let offer = fleet.offers.get(site.offer);
+    let mut codes = offer.map(|offer| offered(offer, rules)).unwrap_or_default();
+    filter::ground(site, rules, &mut codes);
+    sketch(site, rules, &mut codes);
+    (codes, 0)
+}
+
+/// The same with what the placement wishes.
+fn wished(site: &Site, fleet: &Fleet, rules: &Rules<'_>) -> (Codes, u64) {
+    let (codes, _) = grounded(site, fleet, rules);
+    wishes(site, rules, codes)
+}
+
+/// Adds to a member that the ground leaves open what the placement wishes.
+fn wishes(site: &Site, rules: &Rules<'_>, mut codes: Codes) -> (Codes, u64) {
+    if !codes.keep() {
+        return (codes, 0);
+    }
+    filter::affinity(site, rules, &mut codes);
+    division(site, rules, &mut codes);
+    let tiers = if codes.keep() { tiers(site, rules) } else { 0 };
+    (codes, tiers)
+}
+
 /// The affinity terms that a member belongs to, one bit each.
-pub(crate) fn tiers(site: &Site<'_>, rules: &Rules<'_>) -> u64 {
+pub(crate) fn tiers(site: &Site, rules: &Rules<'_>) -> u64 {
     let terms = &rules.terms;
     let mut tiers = u64::from(terms.is_empty());
     for (index, term) in terms.iter().enumerate().take(64) {
@@ -194,26 +377,27 @@ pub(crate) fn tiers(site: &Site<'_>, rules: &Rules<'_>) -> u64 {
 }
 
 /// Everything that refuses a member but its nodes, in the order of the filters.
-pub(crate) fn judge<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+pub(crate) fn judge<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
+    let member = &site.member;
     filter::ground(site, rules, sink);
-    filter::apis(site, rules, sink);
-    filter::classes(site, rules, sink);
+    filter::apis(member.apis.as_ref(), &member.operator, rules, sink);
+    filter::classes(&member.classes, rules, sink);
     filter::affinity(site, rules, sink);
     division(site, rules, sink);
     sketch(site, rules, sink);
 }
 
-fn sketch<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn sketch<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     if site.member.sketch.is_none() && !rules.request.components.is_empty() {
         sink.refuse(Code::NoSketch, || (Reason::NoSketch, None));
     }
 }
 
-fn division<S: Sink>(site: &Site<'_>, rules: &Rules<'_>, sink: &mut S) {
+fn division<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let placement = &rules.request.placement;
     let weights = &placement.division.weights;
     let weighted = placement.division.kind == DivisionKind::Weighted && !weights.is_empty();
-    if weighted && weights.get(site.name).is_none_or(|weight| *weight == 0) {
+    if weighted && weights.get(&site.name).is_none_or(|weight| *weight == 0) {
         sink.refuse(Code::NoWeight, || (Reason::NoWeight, None));
     }
     if !divides(rules.request) {

@@ -1,5 +1,7 @@
 //! What holds for every fleet and every batch.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::check::check;
@@ -11,7 +13,7 @@ use crate::schedule::schedule;
 use crate::snapshot::*;
 use crate::verdict::{MemberState, Outcome, Verdict};
 
-fn members() -> impl Strategy<Value = Vec<Member>> {
+pub(crate) fn members() -> impl Strategy<Value = Vec<Member>> {
     let one = (
         (1_i64..4, 1_i64..9, 0_u8..12, any::<bool>()),
         (0_usize..3, 0_usize..3, 0_usize..4),
@@ -140,7 +142,7 @@ fn placements() -> impl Strategy<Value = PlacementSpec> {
         )
 }
 
-fn requests() -> impl Strategy<Value = Vec<Request>> {
+pub(crate) fn requests() -> impl Strategy<Value = Vec<Request>> {
     let part = (0_i64..7, 1_i64..3000, 0_usize..8, 0_i64..60);
     let one = (
         prop::collection::vec(part, 0..4),
@@ -176,7 +178,7 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
     })
 }
 
-fn fleets() -> impl Strategy<Value = Snapshot> {
+pub(crate) fn fleets() -> impl Strategy<Value = Snapshot> {
     (members(), prop::option::of(0_i64..12_000)).prop_map(|(members, arm)| {
         let mut snapshot = with(world(), members);
         if let Some(arm) = arm {
@@ -272,7 +274,7 @@ proptest! {
         let mut wild = wild.into_iter().cycle();
         let mut next = || wild.next().unwrap();
         snapshot.now = next();
-        for of in snapshot.members.values_mut() {
+        for of in snapshot.members.values_mut().map(Arc::make_mut) {
             of.readiness = Readiness::NotReady { since: next() };
             for flight in &mut of.in_flight {
                 flight.replicas = next();

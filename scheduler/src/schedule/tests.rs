@@ -167,7 +167,7 @@ fn an_unreachable_member_keeps_its_replicas_and_gets_none() {
     let mut app = request("app", vec![component("web", 4, 1000)]);
     let first = decide(&snapshot, &app);
     commit(&mut snapshot, &mut app, &first);
-    snapshot.members.get_mut("a").unwrap().readiness = Readiness::Unknown { since: NOW - 47 };
+    snapshot.member_mut("a").unwrap().readiness = Readiness::Unknown { since: NOW - 47 };
     app.components[0].replicas = 7;
     let verdict = decide(&snapshot, &app);
     assert_eq!(shown(&verdict), ["web@a/arm=4", "web@b/arm=3"]);
@@ -421,7 +421,7 @@ fn one_member_kinds_do_not_divide_and_data_stays() {
     commit(&mut snapshot, &mut app, &first);
     app.components[0].replicas = 6;
     assert_eq!(shown(&decide(&snapshot, &app)), ["NoCapacity"]);
-    snapshot.members.get_mut("a").unwrap().zone = "internet".to_owned();
+    snapshot.member_mut("a").unwrap().zone = "internet".to_owned();
     app.placement.requirements.zone = Some("cegn-common".to_owned());
     let verdict = decide(&snapshot, &app);
     assert_eq!(shown(&verdict), ["DataPinned"]);
@@ -603,7 +603,7 @@ fn levels_of_the_region_tree_are_topologies() {
         one
     });
     let snapshot = with(snapshot, members);
-    let fleet = crate::fleet::Fleet::new(&snapshot);
+    let fleet = crate::fleet::Fleet::new(snapshot.clone(), 30);
     let keys = ["region/provincial", "region/prefectural", "region/county"];
     for (site, (name, _, expected)) in fleet.sites.iter().zip(standing) {
         let found = keys.map(|key| crate::rules::topology(site, key).unwrap_or(""));

@@ -221,11 +221,22 @@ impl Codes {
         self.0 & FORBIDDEN == 0
     }
 
+    /// Whether one of them is what the placement wishes.
+    pub(crate) fn speak_of_wishes(self) -> bool {
+        self.0 & WISHES != 0
+    }
+
     /// Whether all of them can end by themselves.
     pub(crate) fn are_passing(self) -> bool {
         self.0 & !PASSING == 0
     }
 }
+
+/// What a placement wishes, in codes.
+const WISHES: u32 = 1 << Code::NotSelected as u32
+    | 1 << Code::Excluded as u32
+    | 1 << Code::NoTopology as u32
+    | 1 << Code::NoWeight as u32;
 
 const FORBIDDEN: u32 = those(Lasts::Forbidden);
 const PASSING: u32 = those(Lasts::Passing);

@@ -54,7 +54,8 @@ fn build(mut land: Land, workloads: usize, random: &mut Random) -> Nation {
     let nodes = tenant::quotas(&land, &agencies, &member::capacity(&members));
     let (quotas, problems) = QuotaTree::build(&nodes);
     debug_assert_eq!(problems, Vec::new());
-    let named = members.into_iter().map(|of| (of.name.clone(), of));
+    let named = members.into_iter();
+    let named = named.map(|of| (of.name.clone(), of.into()));
     let snapshot = Snapshot {
         now: NOW,
         members: named.collect(),

@@ -153,7 +153,7 @@ impl Federation {
             sketch: Some(sketch(&self.cluster, home)),
             ..Member::default()
         };
-        self.snapshot.members.insert(name.clone(), reported);
+        self.snapshot.members.insert(name.clone(), reported.into());
     }
 }
 

@@ -1,0 +1,299 @@
+//! What lives across batches: the fleet made ready, and all that was judged of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::case::Memory;
+use crate::config::Config;
+use crate::decide::decide;
+use crate::fleet::Fleet;
+use crate::hash::Inputs;
+use crate::quota::{Mark, QuotaTree};
+use crate::request::{Request, WorkloadKey};
+use crate::snapshot::{Flavor, Held, Member, Snapshot, Tenant};
+use crate::verdict::Verdict;
+
+/// The most sizes of what was ever in flight; with more, all that is remembered is made anew.
+const SIZES: usize = 100_000;
+/// The last stamp of a lot that a batch may begin with; after it, the same.
+const STAMPS: u32 = u32::MAX / 2;
+/// The most changes of members that policies read later; with more, the same.
+const CHANGES: usize = 1_000_000;
+
+/// A snapshot that is decided on again and again.
+///
+/// It says what a fresh one says of the same snapshot. What it remembers of rules and nodes stays
+/// while they do: one member's change costs what that member has, not what all have.
+pub struct Engine {
+    config: Config,
+    fleet: Fleet,
+    memory: Memory,
+    inputs: Inputs,
+}
+
+impl Engine {
+    /// An engine of a snapshot.
+    pub fn new(snapshot: Snapshot, config: Config) -> Self {
+        let inputs = Inputs::new(&snapshot, &config);
+        Self {
+            fleet: Fleet::new(snapshot, config.tolerated_not_ready_seconds),
+            config,
+            memory: Memory::default(),
+            inputs,
+        }
+    }
+
+    /// What is decided on.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.fleet.snapshot
+    }
+
+    /// How it decides.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The moment of the decisions, in seconds since 1970-01-01T00:00:00Z.
+    pub fn set_now(&mut self, now: i64) {
+        self.fleet.set_now(now);
+    }
+
+    /// What a member is now. One that joins costs as much as a new engine.
+    pub fn set_member(&mut self, member: Arc<Member>) {
+        let name = member.name.clone();
+        let before = self.fleet.snapshot.members.get(&name).map(Arc::clone);
+        if before
+            .as_ref()
+            .is_some_and(|before| Arc::ptr_eq(before, &member))
+        {
+            return;
+        }
+        self.inputs
+            .exchange(&name, before.as_deref(), Some(&member));
+        if self.fleet.set_member(&name, member).is_err() {
+            self.make_anew();
+        }
+    }
+
+    /// A member that has left. It costs as much as a new engine.
+    pub fn remove_member(&mut self, name: &str) {
+        if let Some(before) = self.fleet.snapshot.members.remove(name) {
+            self.inputs.exchange(name, Some(&before), None);
+            self.make_anew();
+        }
+    }
+
+    /// Flavors and tenants. Others than before cost as much as a new engine.
+    pub fn set_rules(
+        &mut self,
+        flavors: BTreeMap<String, Flavor>,
+        tenants: BTreeMap<String, Tenant>,
+    ) {
+        let snapshot = &mut self.fleet.snapshot;
+        if snapshot.flavors == flavors && snapshot.tenants == tenants {
+            return;
+        }
+        (snapshot.flavors, snapshot.tenants) = (flavors, tenants);
+        self.make_anew();
+    }
+
+    /// The effective quota of every tenant, with what is charged to it.
+    pub fn set_quotas(&mut self, quotas: QuotaTree) {
+        self.fleet.snapshot.quotas = quotas;
+    }
+
+    /// What workloads hold. Those that are asked for are enough.
+    pub fn set_held(&mut self, held: BTreeMap<WorkloadKey, Held>) {
+        self.fleet.snapshot.held = held;
+    }
+
+    fn make_anew(&mut self) {
+        let snapshot = self.fleet.snapshot.clone();
+        *self = Self::new(snapshot, self.config.clone());
+    }
+
+    /// A batch in which nothing is decided yet.
+    pub fn batch(&mut self) -> Batch<'_> {
+        let fleet = &self.fleet;
+        let many = fleet.sizes.all().len() > SIZES || fleet.changed.len() > CHANGES;
+        if many || fleet.stamped > STAMPS {
+            self.make_anew();
+        }
+        let inputs = self.inputs.at(self.fleet.snapshot.now);
+        let mark = self.fleet.snapshot.quotas.begin();
+        Batch {
+            engine: self,
+            inputs,
+            mark: Some(mark),
+        }
+    }
+}
+
+/// A batch under way. What its decisions have taken is taken for those after them, and forgotten
+/// when it ends: whoever commits a decision tells the engine what the members and quotas are then.
+///
+/// [`crate::schedule()`] is this with the requests in their order; who decides one by one keeps to
+/// that order, or others are placed first.
+pub struct Batch<'e> {
+    engine: &'e mut Engine,
+    inputs: crate::hash::Running,
+    mark: Option<Mark>,
+}
+
+impl Batch<'_> {
+    /// Decides on one request; what the verdict takes is taken for those after it.
+    pub fn decide(&mut self, request: &Request) -> Verdict {
+        let Engine {
+            config,
+            fleet,
+            memory,
+            ..
+        } = &mut *self.engine;
+        let mut decided = decide(fleet, memory, request, config);
+        decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request);
+        self.inputs.follow(&decided.verdict);
+        for (lot, each, replicas) in decided.taken {
+            fleet.assume(lot, each, replicas);
+        }
+        let quotas = &mut fleet.snapshot.quotas;
+        if let Some(node) = quotas.node(&request.tenant)
+            && !decided.increase.is_empty()
+        {
+            // An overflow cannot be: the increase was within what is left.
+            let _ = quotas.charge(node, &decided.increase);
+        }
+        decided.verdict
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.engine.fleet.forget();
+        if let Some(mark) = self.mark.take() {
+            self.engine.fleet.snapshot.quotas.rollback(mark);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::Engine;
+    use crate::config::Config;
+    use crate::fixtures::{NOW, commit, component, member, request, with, world};
+    use crate::schedule::properties::{fleets, members, requests};
+    use crate::schedule::{decide_all, schedule};
+    use crate::snapshot::Readiness;
+
+    /// What happens to an engine between two batches.
+    #[derive(Clone, Debug)]
+    enum Event {
+        /// A member becomes what another one is.
+        Becomes(usize, crate::Member),
+        /// One that it did not know, with a resource that none had.
+        Joins(crate::Member),
+        Leaves(usize),
+        /// The time is so many seconds later or earlier.
+        Passes(i64),
+        /// What was decided last is committed.
+        Commits,
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let one = (0_u8..12, 0_usize..6, members(), -1500_i64..1500);
+        let one = one.prop_map(|(kind, which, mut members, seconds)| {
+            let mut one = members.remove(0);
+            match kind {
+                0..=5 => {
+                    if kind == 0 {
+                        one.readiness = Readiness::NotReady {
+                            since: NOW + seconds,
+                        };
+                    }
+                    Event::Becomes(which, one)
+                }
+                6 => {
+                    one.name = format!("n{which}");
+                    for shape in one.sketch.iter_mut().flat_map(|of| &mut of.shapes) {
+                        shape.free.set(format!("example.com/device-{which}"), 2);
+                    }
+                    Event::Joins(one)
+                }
+                7 => Event::Leaves(which),
+                8 => Event::Passes(seconds),
+                _ => Event::Commits,
+            }
+        });
+        prop::collection::vec(one, 1..8)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// An engine that has seen everything happen says what a fresh one says, to the byte.
+        #[test]
+        fn it_says_what_a_fresh_one_says(
+            snapshot in fleets(),
+            mut asked in requests(),
+            events in events(),
+        ) {
+            let config = Config::default();
+            let mut engine = Engine::new(snapshot, config.clone());
+            for event in std::iter::once(Event::Passes(0)).chain(events) {
+                let names: Vec<String> = engine.snapshot().members.keys().cloned().collect();
+                match event {
+                    Event::Becomes(which, mut other) => {
+                        let Some(name) = names.get(which % names.len().max(1)) else { continue };
+                        other.name.clone_from(name);
+                        engine.set_member(Arc::new(other));
+                    }
+                    Event::Joins(other) => engine.set_member(Arc::new(other)),
+                    Event::Leaves(which) => {
+                        let Some(name) = names.get(which % names.len().max(1)) else { continue };
+                        engine.remove_member(name);
+                    }
+                    Event::Passes(seconds) => engine.set_now(engine.snapshot().now + seconds),
+                    Event::Commits => {
+                        let mut after = engine.snapshot().clone();
+                        for verdict in schedule(&after.clone(), &asked, &config) {
+                            let of = asked.iter_mut().find(|of| of.key == verdict.key).unwrap();
+                            commit(&mut after, of, &verdict);
+                        }
+                        for member in after.members.values() {
+                            engine.set_member(Arc::clone(member));
+                        }
+                        engine.set_quotas(after.quotas.clone());
+                        engine.set_held(after.held.clone());
+                    }
+                }
+                let before = serde_json::to_value(engine.snapshot()).unwrap();
+                let verdicts = decide_all(&mut engine, &asked);
+                prop_assert_eq!(&verdicts, &schedule(engine.snapshot(), &asked, &config));
+                // What a batch took is forgotten with it.
+                prop_assert_eq!(&before, &serde_json::to_value(engine.snapshot()).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn rules_of_others_make_it_anew() {
+        let snapshot = with(
+            world(),
+            [member("a", "arm", 2, 8), member("b", "arm", 2, 8)],
+        );
+        let mut engine = Engine::new(snapshot, Config::default());
+        let asked = [request("app", vec![component("web", 3, 1000)])];
+        let first = decide_all(&mut engine, &asked);
+        assert!(first[0].outcome.placed().is_some());
+        let mut tenants = engine.snapshot().tenants.clone();
+        let rails = &mut tenants.get_mut(&asked[0].tenant).unwrap().guardrails;
+        rails.zones = Some(["internet".to_owned()].into());
+        engine.set_rules(engine.snapshot().flavors.clone(), tenants);
+        let second = decide_all(&mut engine, &asked);
+        assert!(second[0].outcome.placed().is_none());
+        assert_eq!(second, schedule(engine.snapshot(), &asked, engine.config()));
+    }
+}
