@@ -110,25 +110,35 @@ impl Taken {
     pub(crate) fn left<'a>(
         &self,
         total: i64,
-        nodes: impl Iterator<Item = &'a Nodes> + Clone,
+        nodes: impl Iterator<Item = &'a Nodes>,
         each: &Each,
         sum: impl Fn(usize) -> i64,
     ) -> i64 {
-        let mut taken = self.by_slots;
-        if total == 0 || taken == 0 {
+        let by_slots = self.by_slots;
+        if total == 0 || by_slots == 0 {
             return total;
         }
-        let sums = each.iter().map(|of| (of, sum(of.0)));
-        if self.wholes < taken {
-            let wholes = self.whole_amounts.iter().chain(std::iter::repeat(&0));
-            let mixed = sums
-                .clone()
-                .zip(wholes)
-                .map(|((of, sum), whole)| (of, sum.saturating_sub(*whole)));
-            let mixed = amounts_taken(nodes.clone(), mixed, each, PLENTY);
-            taken = taken.min(self.wholes.saturating_add(mixed));
+        let mut market = Market::new(nodes, each, PLENTY);
+        let (mut all, mut mixed) = (0_i64, self.wholes);
+        let wholes = self.whole_amounts.iter().chain(std::iter::repeat(&0));
+        for (of, whole) in each.iter().zip(wholes) {
+            let sum = sum(of.0);
+            if sum <= 0 {
+                continue;
+            }
+            market.open(*of);
+            all = all.saturating_add(market.bought(sum));
+            let rest = sum.saturating_sub(*whole);
+            if rest > 0 && self.wholes < by_slots {
+                mixed = mixed.saturating_add(market.bought(rest));
+            }
         }
-        taken = taken.min(amounts_taken(nodes, sums, each, PLENTY));
+        let taken = by_slots.min(all);
+        let taken = if self.wholes < by_slots {
+            taken.min(mixed)
+        } else {
+            taken
+        };
         total.saturating_sub(taken).max(0)
     }
 }
@@ -215,59 +225,74 @@ fn amount_flown<'a>(flying: impl Iterator<Item = &'a Flying>, resource: usize) -
 
 /// The same of sums, one for each resource of `each`.
 fn amounts_taken<'a, 'e>(
-    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    nodes: impl Iterator<Item = &'a Nodes>,
     sums: impl Iterator<Item = (&'e (usize, i64), i64)>,
     each: &Each,
     most: i64,
 ) -> i64 {
+    let mut market = Market::new(nodes, each, most);
     sums.filter(|(_, sum)| *sum > 0)
         .fold(0_i64, |taken, (of, sum)| {
-            taken.saturating_add(cheapest(nodes.clone(), each, most, *of, sum))
+            market.open(*of);
+            taken.saturating_add(market.bought(sum))
         })
 }
 
-/// How many slots `budget` of one resource can take. On a node the first slot costs what is left
-/// over beside all slots and one more, each further one `amount`.
-fn cheapest<'a>(
-    nodes: impl Iterator<Item = &'a Nodes>,
-    each: &Each,
-    most: i64,
-    (resource, amount): (usize, i64),
-    budget: i64,
-) -> i64 {
-    let mut prices: Vec<(i64, i64)> = Vec::new();
-    for nodes in nodes {
-        let fit = nodes.fit(each).min(most);
-        if fit <= 0 || nodes.count <= 0 {
-            continue;
-        }
-        let spare = nodes
-            .free_of(resource)
-            .saturating_sub(amount.saturating_mul(fit));
-        let first = spare.saturating_add(1).max(1);
-        let further = fit.saturating_sub(1);
-        if first <= amount {
-            prices.push((first, nodes.count));
-            prices.push((amount, further.saturating_mul(nodes.count)));
-        } else {
-            // The first slot is the dearest: the mean price, which no choice of slots undercuts.
-            let all = first.saturating_add(amount.saturating_mul(further));
-            let mean = all.checked_div(fit).unwrap_or(amount).max(1);
-            prices.push((mean, fit.saturating_mul(nodes.count)));
-        }
+/// The slots of some nodes, by what taking each costs of one resource.
+struct Market<'n> {
+    /// Nodes with the slots that count on one of them.
+    nodes: Vec<(&'n Nodes, i64)>,
+    /// Prices, the lowest first, and how many slots are to be had at each.
+    prices: Vec<(i64, i64)>,
+}
+
+impl<'n> Market<'n> {
+    /// Of a node at most `most` slots count.
+    fn new(nodes: impl Iterator<Item = &'n Nodes>, each: &Each, most: i64) -> Self {
+        let fits = nodes.map(|nodes| (nodes, nodes.fit(each).min(most)));
+        let nodes: Vec<_> = fits.filter(|(of, fit)| *fit > 0 && of.count > 0).collect();
+        let prices = Vec::with_capacity(nodes.len().saturating_mul(2));
+        Self { nodes, prices }
     }
-    prices.sort_unstable();
-    let mut left = budget;
-    let mut taken = 0_i64;
-    for (price, slots) in prices {
-        let bought = left.checked_div(price).unwrap_or(0).min(slots);
-        taken = taken.saturating_add(bought);
-        left = left.saturating_sub(bought.saturating_mul(price));
-        if bought < slots {
-            break;
+
+    /// The prices in one resource. On a node the first slot costs what is left over beside all slots
+    /// and one more, each further one `amount`.
+    fn open(&mut self, (resource, amount): (usize, i64)) {
+        self.prices.clear();
+        for (nodes, fit) in &self.nodes {
+            let spare = nodes
+                .free_of(resource)
+                .saturating_sub(amount.saturating_mul(*fit));
+            let first = spare.saturating_add(1).max(1);
+            let further = fit.saturating_sub(1);
+            if first <= amount {
+                self.prices.push((first, nodes.count));
+                self.prices
+                    .push((amount, further.saturating_mul(nodes.count)));
+            } else {
+                // The first slot is the dearest: the mean price, which no choice of slots undercuts.
+                let all = first.saturating_add(amount.saturating_mul(further));
+                let mean = all.checked_div(*fit).unwrap_or(amount).max(1);
+                self.prices.push((mean, fit.saturating_mul(nodes.count)));
+            }
         }
+        self.prices.sort_unstable();
     }
-    taken
+
+    /// How many slots `budget` of the resource can take.
+    fn bought(&self, budget: i64) -> i64 {
+        let mut left = budget;
+        let mut taken = 0_i64;
+        for (price, slots) in &self.prices {
+            let bought = left.checked_div(*price).unwrap_or(0).min(*slots);
+            taken = taken.saturating_add(bought);
+            left = left.saturating_sub(bought.saturating_mul(*price));
+            if bought < *slots {
+                break;
+            }
+        }
+        taken
+    }
 }
 
 /// The amount of one resource; 0 when it is not requested.

@@ -13,8 +13,9 @@ use crate::request::{Request, WorkloadKey};
 use crate::snapshot::{Flavor, Held, Member, Snapshot, Tenant};
 use crate::verdict::Verdict;
 
-/// The most sizes of what was ever in flight; with more, all that is remembered is made anew.
-const SIZES: usize = 100_000;
+/// The most numbers that were ever given besides those of a fresh fleet: with more, all that is
+/// remembered is made anew.
+const NUMBERS: usize = 100_000;
 /// The last stamp of a lot that a batch may begin with; after it, the same.
 const STAMPS: u32 = u32::MAX / 2;
 /// The most changes of members that policies read later; with more, the same.
@@ -60,27 +61,48 @@ impl Engine {
 
     /// What a member is now. One that joins costs as much as a new engine.
     pub fn set_member(&mut self, member: Arc<Member>) {
+        if self.set_one(member) {
+            self.make_anew();
+        }
+    }
+
+    /// Returns whether all is to be made anew.
+    fn set_one(&mut self, member: Arc<Member>) -> bool {
         let name = member.name.clone();
         let before = self.fleet.snapshot.members.get(&name).map(Arc::clone);
-        if before
-            .as_ref()
-            .is_some_and(|before| Arc::ptr_eq(before, &member))
-        {
-            return;
+        if before.as_ref().is_some_and(|before| **before == *member) {
+            return false;
         }
         self.inputs
             .exchange(&name, before.as_deref(), Some(&member));
-        if self.fleet.set_member(&name, member).is_err() {
+        self.fleet.set_member(&name, member).is_err()
+    }
+
+    /// What several members are now, and the names of those that have left: all who join or leave
+    /// together cost as much as one new engine.
+    pub fn set_members(
+        &mut self,
+        members: impl IntoIterator<Item = Member>,
+        left: impl IntoIterator<Item = String>,
+    ) {
+        let mut anew = false;
+        for name in left {
+            if let Some(before) = self.fleet.snapshot.members.remove(&name) {
+                self.inputs.exchange(&name, Some(&before), None);
+                anew = true;
+            }
+        }
+        for member in members {
+            anew |= self.set_one(Arc::new(member));
+        }
+        if anew {
             self.make_anew();
         }
     }
 
     /// A member that has left. It costs as much as a new engine.
     pub fn remove_member(&mut self, name: &str) {
-        if let Some(before) = self.fleet.snapshot.members.remove(name) {
-            self.inputs.exchange(name, Some(&before), None);
-            self.make_anew();
-        }
+        self.set_members([], [name.to_owned()]);
     }
 
     /// Flavors and tenants. Others than before cost as much as a new engine.
@@ -102,6 +124,11 @@ impl Engine {
         self.fleet.snapshot.quotas = quotas;
     }
 
+    /// The same, to be charged and released.
+    pub fn quotas_mut(&mut self) -> &mut QuotaTree {
+        &mut self.fleet.snapshot.quotas
+    }
+
     /// What workloads hold. Those that are asked for are enough.
     pub fn set_held(&mut self, held: BTreeMap<WorkloadKey, Held>) {
         self.fleet.snapshot.held = held;
@@ -115,7 +142,7 @@ impl Engine {
     /// A batch in which nothing is decided yet.
     pub fn batch(&mut self) -> Batch<'_> {
         let fleet = &self.fleet;
-        let many = fleet.sizes.all().len() > SIZES || fleet.changed.len() > CHANGES;
+        let many = fleet.numbers() > NUMBERS || fleet.changed.len() > CHANGES;
         if many || fleet.stamped > STAMPS {
             self.make_anew();
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::fleet::Site;
 use crate::labels::tolerated;
 use crate::rules::Rules;
-use crate::snapshot::{Readiness, TaintEffect};
+use crate::snapshot::{Member, Readiness, TaintEffect};
 use crate::verdict::{Authority, Code, Codes, Reason, Refusal};
 
 /// Where refusals go: their codes alone, which costs next to nothing, or all that is told of them.
@@ -37,23 +37,28 @@ impl Sink for Vec<Refusal> {
 /// The rules that do not depend on which members a placement wishes for, without what the members
 /// offer ([`apis`], [`classes`]).
 pub(crate) fn ground<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
-    readiness(site, rules, sink);
-    schedulable(site, sink);
-    taints(site, rules, sink);
-    zone(site, rules, sink);
-    mlps(site, rules, sink);
+    kind(&site.member, rules, sink);
     residency(site, rules, sink);
-    provider(site, rules, sink);
 }
 
-fn operator(site: &Site) -> Authority {
-    let operator = site.member.operator.clone();
+/// Those of them that do not ask where a member stands.
+pub(crate) fn kind<S: Sink>(member: &Member, rules: &Rules<'_>, sink: &mut S) {
+    readiness(member, rules, sink);
+    schedulable(member, sink);
+    taints(member, rules, sink);
+    zone(member, rules, sink);
+    mlps(member, rules, sink);
+    provider(member, rules, sink);
+}
+
+fn operator(member: &Member) -> Authority {
+    let operator = member.operator.clone();
     Authority::MemberOperator { operator }
 }
 
-fn readiness<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
+fn readiness<S: Sink>(member: &Member, rules: &Rules<'_>, sink: &mut S) {
     let seconds = |since: i64| rules.now.saturating_sub(since).max(0);
-    match site.member.readiness {
+    match member.readiness {
         Readiness::Ready => {}
         Readiness::NotReady { since } => {
             let (seconds, tolerated) = (seconds(since), rules.tolerated_not_ready);
@@ -72,16 +77,16 @@ fn readiness<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn schedulable<S: Sink>(site: &Site, sink: &mut S) {
-    if site.member.unschedulable {
+fn schedulable<S: Sink>(member: &Member, sink: &mut S) {
+    if member.unschedulable {
         let decided_by = Some(Authority::PlatformAdministrators);
         sink.refuse(Code::Unschedulable, || (Reason::Unschedulable, decided_by));
     }
 }
 
-fn taints<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
+fn taints<S: Sink>(member: &Member, rules: &Rules<'_>, sink: &mut S) {
     let tolerations = &rules.request.placement.tolerations;
-    for taint in &site.member.taints {
+    for taint in &member.taints {
         let code = match taint.effect {
             TaintEffect::PreferNoSchedule => continue,
             TaintEffect::NoSchedule => Code::Taint,
@@ -134,8 +139,8 @@ pub(crate) fn apis<S: Sink>(
     }
 }
 
-fn zone<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
-    let zone = &site.member.zone;
+fn zone<S: Sink>(member: &Member, rules: &Rules<'_>, sink: &mut S) {
+    let zone = &member.zone;
     if let Some(required) = &rules.request.placement.requirements.zone
         && required != zone
     {
@@ -158,12 +163,12 @@ fn zone<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn mlps<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
+fn mlps<S: Sink>(member: &Member, rules: &Rules<'_>, sink: &mut S) {
     let Some(strictest) = rules.levels.iter().max_by_key(|rule| rule.value) else {
         return;
     };
     let required = strictest.value;
-    let Some(filing) = site.member.mlps else {
+    let Some(filing) = member.mlps else {
         sink.refuse(Code::MlpsNotFiled, || {
             (Reason::MlpsNotFiled { required }, strictest.authority())
         });
@@ -180,12 +185,12 @@ fn mlps<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     }
     if let Some(valid_until) = filing.valid_until.filter(|until| *until < rules.now) {
         sink.refuse(Code::MlpsExpired, || {
-            (Reason::MlpsExpired { valid_until }, Some(operator(site)))
+            (Reason::MlpsExpired { valid_until }, Some(operator(member)))
         });
     }
 }
 
-fn residency<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
+pub(crate) fn residency<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     let broken = rules.residency.iter();
     for rule in broken.filter(|rule| !rule.value.hold(site)) {
         sink.refuse(Code::Residency, || {
@@ -198,8 +203,8 @@ fn residency<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     }
 }
 
-fn provider<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
-    let provider = &site.member.provider;
+fn provider<S: Sink>(member: &Member, rules: &Rules<'_>, sink: &mut S) {
+    let provider = &member.provider;
     let broken = rules.providers.iter();
     for rule in broken.filter(|rule| !rule.value.contains(provider)) {
         sink.refuse(Code::Provider, || {

@@ -4,18 +4,25 @@
 //! It lives as long as flavors, tenants and the list of members stay the same: what one member says
 //! of itself is taken in at a cost that depends on that member alone.
 
+mod brief;
 pub(crate) mod class;
+mod kind;
 mod lot;
+mod numbered;
 pub(crate) mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::capacity::{Each, PLENTY};
 use crate::resources::{PODS, Resources};
-use crate::snapshot::{Level, Member, Readiness, Snapshot, Taint, TaintEffect};
+use crate::snapshot::{Level, Member, Readiness, Snapshot, Taint};
 
+use brief::{Brief, Mark, Place};
+use kind::Kind;
 pub(crate) use lot::Lot;
+use numbered::Numbered;
 
 /// The longest path from a tenant to its root that is followed; a longer one is a cycle.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -30,14 +37,23 @@ pub(crate) struct Fleet {
     pub(crate) lots: Vec<Lot>,
     /// What every decision looks at of every member: close together, since it is read so often.
     briefs: Vec<Brief>,
+    /// What every new policy looks at of every member.
+    places: Vec<Place>,
     /// The same of every lot.
     marks: Vec<Mark>,
+    /// How many numbers it began with.
+    fresh: usize,
     /// The last stamp that was given.
     pub(crate) stamped: u32,
     /// Flavors by name.
     pub(crate) flavors: Vec<String>,
     /// Distinct sets of APIs and classes that members offer.
     pub(crate) offers: Numbered<Offer>,
+    /// Distinct kinds of members, as far as the rules ask but for where they stand and what they
+    /// offer.
+    kinds: Numbered<Kind>,
+    /// A member of each kind, of which nothing else is known.
+    pub(crate) of_kind: Vec<Member>,
     /// Distinct sets of node labels that sketches tell apart.
     pub(crate) key_sets: Numbered<BTreeSet<String>>,
     /// Distinct kinds of nodes.
@@ -56,64 +72,9 @@ pub(crate) struct Fleet {
     /// How many members name each resource on their nodes.
     named: BTreeMap<String, usize>,
     /// Numbers of the regions in which members stand.
-    regions: BTreeMap<String, u32>,
+    regions: BTreeMap<String, NonZeroU32>,
     /// Lots in which something was assumed since the last [`Fleet::forget`].
     assumed: Vec<usize>,
-}
-
-/// What every decision looks at of a member.
-#[derive(Clone, Copy, Default)]
-struct Brief {
-    /// The set of node labels that its sketch tells apart; `None` without a sketch.
-    key_set: Option<u32>,
-    /// It has a taint that is not liked.
-    soft: bool,
-}
-
-/// What every decision looks at of a lot.
-#[derive(Clone, Copy, Default)]
-struct Mark {
-    /// Another one whenever the lot is; 0: it has no nodes.
-    stamp: u32,
-    /// The number of its list of prices.
-    prices: Option<u32>,
-}
-
-/// Values, each with a number, in the order in which they came.
-pub(crate) struct Numbered<T> {
-    numbers: BTreeMap<T, usize>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Numbered<T> {
-    fn default() -> Self {
-        Self {
-            numbers: BTreeMap::new(),
-            values: Vec::new(),
-        }
-    }
-}
-
-impl<T: Ord + Clone> Numbered<T> {
-    fn number(&mut self, value: &T) -> usize {
-        if let Some(known) = self.numbers.get(value) {
-            return *known;
-        }
-        let next = self.values.len();
-        self.numbers.insert(value.clone(), next);
-        self.values.push(value.clone());
-        next
-    }
-
-    /// The value of a number.
-    pub(crate) fn get(&self, number: usize) -> Option<&T> {
-        self.values.get(number)
-    }
-
-    /// All of them by number.
-    pub(crate) fn all(&self) -> &[T] {
-        &self.values
-    }
 }
 
 /// What a member offers to manifests.
@@ -134,23 +95,15 @@ pub(crate) struct Site {
     /// The region on whose ground it stands, and every region above.
     pub(crate) regions: Vec<String>,
     /// The same as numbers: see [`Fleet::region_id`].
-    pub(crate) region_ids: Vec<u32>,
+    pub(crate) region_ids: Vec<NonZeroU32>,
     /// Their levels of government.
     pub(crate) levels: Vec<Option<Level>>,
+    /// The number of its kind.
+    pub(crate) kind: usize,
     /// The number of what it offers.
     pub(crate) offer: usize,
     /// The number of the set of node labels that its sketch tells apart; `None` without a sketch.
     key_set: Option<usize>,
-}
-
-impl Brief {
-    fn of(site: &Site) -> Self {
-        let mut taints = site.member.taints.iter();
-        Self {
-            key_set: site.key_set.and_then(|set| u32::try_from(set).ok()),
-            soft: taints.any(|taint| taint.effect == TaintEffect::PreferNoSchedule),
-        }
-    }
 }
 
 /// What tells nodes apart besides their free amounts.
@@ -190,10 +143,14 @@ impl Fleet {
             sites: Vec::with_capacity(members.len()),
             lots: Vec::new(),
             briefs: Vec::with_capacity(members.len()),
+            places: Vec::with_capacity(members.len()),
             marks: vec![Mark::default(); members.len() * flavors.len()],
+            fresh: 0,
             stamped: 0,
             flavors,
             offers: Numbered::default(),
+            kinds: Numbered::default(),
+            of_kind: Vec::new(),
             key_sets: Numbered::default(),
             profiles: Numbered::default(),
             prices: Numbered::default(),
@@ -212,9 +169,11 @@ impl Fleet {
             let site = fleet.site_of(name, member);
             fleet.turns.extend(fleet.turn(&site.member, index));
             fleet.briefs.push(Brief::of(&site));
+            fleet.places.push(Place::of(&site));
             fleet.sites.push(site);
             fleet.fill(index);
         }
+        fleet.fresh = fleet.numbers();
         fleet
     }
 
@@ -231,9 +190,14 @@ impl Fleet {
             apis: member.apis.clone(),
             classes: member.classes.clone(),
         });
+        let kind = self.kinds.number(&Kind::of(&member));
+        if let Some(kind) = self.kinds.get(kind).filter(|_| kind == self.of_kind.len()) {
+            self.of_kind.push(kind.member());
+        }
         let sketch = member.sketch.as_ref();
         Site {
             name,
+            kind,
             regions,
             region_ids,
             levels,
@@ -241,6 +205,22 @@ impl Fleet {
             key_set: sketch.map(|sketch| self.key_sets.number(&sketch.keys)),
             member,
         }
+    }
+
+    /// How many numbers were given since the fleet was made: they stay when nothing has them any more.
+    pub(crate) fn numbers(&self) -> usize {
+        let now = [
+            self.kinds.all().len(),
+            self.offers.all().len(),
+            self.key_sets.all().len(),
+            self.profiles.all().len(),
+            self.prices.all().len(),
+            self.sizes.all().len(),
+        ];
+        let all = now
+            .iter()
+            .fold(0_usize, |sum, one| sum.saturating_add(*one));
+        all.saturating_sub(self.fresh)
     }
 
     /// When the rules turn for a member: the first second in which it is not tolerated any more, and
@@ -270,10 +250,6 @@ impl Fleet {
     /// Where the fleet has to be made anew; the snapshot has the member all the same.
     pub(crate) fn set_member(&mut self, name: &str, member: Arc<Member>) -> Result<(), Unlike> {
         let before = self.snapshot.members.get(name).map(Arc::clone);
-        let known = before.as_ref().is_some_and(|before| **before == *member);
-        if known {
-            return Ok(());
-        }
         self.snapshot
             .members
             .insert(name.to_owned(), Arc::clone(&member));
@@ -290,6 +266,9 @@ impl Fleet {
             let site = self.site_of(name.to_owned(), member);
             if let Some(brief) = self.briefs.get_mut(index) {
                 *brief = Brief::of(&site);
+            }
+            if let Some(place) = self.places.get_mut(index) {
+                *place = Place::of(&site);
             }
             if let Some(place) = self.sites.get_mut(index) {
                 *place = site;
@@ -321,18 +300,6 @@ impl Fleet {
         if unlike { Err(Unlike) } else { Ok(()) }
     }
 
-    /// The number of the set of node labels that a member's sketch tells apart; `None` without a
-    /// sketch.
-    pub(crate) fn key_set(&self, site: usize) -> Option<usize> {
-        let set = self.briefs.get(site)?.key_set?;
-        usize::try_from(set).ok()
-    }
-
-    /// Whether a member has a taint that is not liked.
-    pub(crate) fn is_disliked(&self, site: usize) -> bool {
-        self.briefs.get(site).is_some_and(|brief| brief.soft)
-    }
-
     /// The index of a flavor.
     pub(crate) fn flavor(&self, name: &str) -> Option<usize> {
         let found = self.flavors.binary_search_by(|flavor| (**flavor).cmp(name));
@@ -344,17 +311,18 @@ impl Fleet {
         self.flavors.get(flavor).map_or("", String::as_str)
     }
 
-    fn number_region(&mut self, name: &str) -> u32 {
+    fn number_region(&mut self, name: &str) -> NonZeroU32 {
         if let Some(known) = self.regions.get(name) {
             return *known;
         }
         let next = u32::try_from(self.regions.len()).unwrap_or(u32::MAX);
+        let next = NonZeroU32::MIN.saturating_add(next);
         self.regions.insert(name.to_owned(), next);
         next
     }
 
     /// The number of a region; `None` when no member stands in it.
-    pub(crate) fn region_id(&self, name: &str) -> Option<u32> {
+    pub(crate) fn region_id(&self, name: &str) -> Option<NonZeroU32> {
         self.regions.get(name).copied()
     }
 

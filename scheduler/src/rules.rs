@@ -2,6 +2,7 @@
 //! adds to them.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use crate::fleet::{Fleet, Site, ancestors};
 use crate::labels::pass_all;
@@ -31,7 +32,7 @@ impl<T> Rule<'_, T> {
 pub(crate) struct Regions<'a> {
     /// Their names.
     pub(crate) names: &'a BTreeSet<String>,
-    ids: Vec<u32>,
+    pub(crate) ids: Vec<NonZeroU32>,
 }
 
 impl<'a> Regions<'a> {

@@ -104,7 +104,7 @@ pub struct Member {
 }
 
 /// Whether a member answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Readiness {
     /// It answers and says that it is healthy.
     Ready,
@@ -124,7 +124,7 @@ pub enum Readiness {
 }
 
 /// The MLPS filing of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mlps {
     /// Level 1 to 5.

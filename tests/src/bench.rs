@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod commit;
+pub mod country;
 mod fixture;
 mod flows;
 pub mod nation;
@@ -48,7 +49,11 @@ enum Question {
     /// How long one decision takes over 500 members.
     Decide(pure::Args),
     /// How long a country takes from empty, and how much memory.
-    National(pure::CountryArgs),
+    National(country::CountryArgs),
+    /// How long it takes to place again what a lost member had, and a lost province.
+    LostMember(country::CountryArgs),
+    /// How long it takes to take in one member's change.
+    Snapshot(pure::Args),
     /// How long a spread over many groups takes.
     Spread(pure::Args),
     /// How well a real cluster's pods are placed on its nodes, dealt to members.
@@ -102,7 +107,9 @@ async fn answer(question: &Question) -> Result<()> {
         Question::Commit(asked) => told(&commit::run(asked).await?, asked.size.json),
         Question::Change(asked) => told(&change::run(asked).await?, asked.size.json),
         Question::Decide(asked) => told(&pure::decide(asked)?, asked.json),
-        Question::National(asked) => told(&pure::national(asked)?, asked.json),
+        Question::National(asked) => told(&country::national(asked)?, asked.json),
+        Question::LostMember(asked) => told(&country::lost_member(asked)?, asked.json),
+        Question::Snapshot(asked) => told(&country::snapshot(asked)?, asked.json),
         Question::Spread(asked) => told(&pure::spread(asked)?, asked.json),
         Question::Openb(asked) => told(&openb::run(asked)?, asked.json),
         Question::All { json } => all(*json).await,
@@ -121,18 +128,24 @@ async fn all(json: bool) -> Result<()> {
     }
     let decide = pure::decide(&pure::Args::parse_from(["decide"]))?;
     let spread = pure::spread(&pure::Args::parse_from(["spread"]))?;
-    let national = pure::national(&pure::CountryArgs::parse_from(["national"]))?;
+    let snapshot = country::snapshot(&pure::Args::parse_from(["snapshot"]))?;
+    let national = country::national(&country::CountryArgs::parse_from(["national"]))?;
+    let lost = country::lost_member(&country::CountryArgs::parse_from(["lost-member"]))?;
     if !json {
         told(&decide, false)?;
         told(&spread, false)?;
-        return told(&national, false);
+        told(&snapshot, false)?;
+        told(&national, false)?;
+        return told(&lost, false);
     }
     as_json(&serde_json::json!({
         "commit": commit,
         "change": change,
         "decide": decide,
         "spread": spread,
+        "snapshot": snapshot,
         "national": national,
+        "lost-member": lost,
     }))
 }
 

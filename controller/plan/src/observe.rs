@@ -7,6 +7,7 @@ pub mod amounts;
 pub mod held;
 pub mod quota;
 pub mod request;
+pub mod scene;
 #[cfg(test)]
 mod tests;
 
@@ -78,26 +79,39 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
     let snapshot = Snapshot {
         now: inputs.now,
         members: members.collect(),
-        flavors: inputs
-            .flavors
-            .iter()
-            .map(|object| {
-                (
-                    object.metadata.name.clone().unwrap_or_default(),
-                    flavor(object),
-                )
-            })
-            .collect(),
-        tenants: inputs
-            .tenants
-            .iter()
-            .filter(|node| node.placed)
-            .map(|node| (node.name.clone(), tenant(node)))
-            .collect(),
+        flavors: flavors(inputs),
+        tenants: tenants(inputs),
         quotas,
         held: asked(inputs),
     };
     (snapshot, problems)
+}
+
+/// A snapshot of nothing.
+fn empty(now: i64) -> Snapshot {
+    Snapshot {
+        now,
+        members: BTreeMap::new(),
+        flavors: BTreeMap::new(),
+        tenants: BTreeMap::new(),
+        quotas: heyun_scheduler::quota::QuotaTree::build(&[]).0,
+        held: BTreeMap::new(),
+    }
+}
+
+fn flavors(inputs: &Inputs<'_>) -> BTreeMap<String, snapshot::Flavor> {
+    let name = |object: &Flavor| object.metadata.name.clone().unwrap_or_default();
+    let flavors = inputs.flavors.iter();
+    flavors
+        .map(|object| (name(object), flavor(object)))
+        .collect()
+}
+
+fn tenants(inputs: &Inputs<'_>) -> BTreeMap<String, snapshot::Tenant> {
+    let placed = inputs.tenants.iter().filter(|node| node.placed);
+    placed
+        .map(|node| (node.name.clone(), tenant(node)))
+        .collect()
 }
 
 fn asked(inputs: &Inputs<'_>) -> BTreeMap<WorkloadKey, Held> {

@@ -14,7 +14,7 @@ use crate::resources::Resources;
 pub(crate) const ARCH: &str = "kubernetes.io/arch";
 
 /// The most remembered answers; beyond it all are forgotten.
-const REMEMBERED: usize = 8_000_000;
+const REMEMBERED: usize = 4_000_000;
 
 /// What capacity depends on.
 struct Likeness {
@@ -106,7 +106,9 @@ struct Room {
 struct Count {
     /// The version of the lot.
     version: u32,
-    /// Slots with nothing in flight, which do not change within a version.
+    /// The version of its nodes.
+    nodes: u32,
+    /// Slots with nothing in flight, which do not change within a version of the nodes.
     total: i64,
     /// What is in flight, as far as the lot's log was read.
     taken: Taken,
@@ -243,9 +245,15 @@ impl Class {
         };
         let nodes = self.nodes(fleet, lot);
         if count.version != of.version {
+            let total = if count.nodes == of.filled {
+                count.total
+            } else {
+                slots(nodes.clone(), &self.each)
+            };
             *count = Count {
                 version: of.version,
-                total: slots(nodes.clone(), &self.each),
+                nodes: of.filled,
+                total,
                 ..Count::default()
             };
         }

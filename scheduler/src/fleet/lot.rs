@@ -16,7 +16,10 @@ pub(crate) struct Lot {
     pub(crate) flown: Vec<i64>,
     /// What came into flight, one after the other: the number of its size, and replicas.
     pub(crate) log: Vec<(usize, i64)>,
-    /// How often it was filled or emptied again: what was made of the log before does not count.
+    /// How often it was filled with nodes.
+    pub(crate) filled: u32,
+    /// How often what is in flight was counted from the start: what was made of the log before does
+    /// not count.
     pub(crate) version: u32,
 }
 
@@ -32,7 +35,7 @@ impl Lot {
         self.flying.clear();
         self.flown.clear();
         self.log.clear();
-        self.version = self.version.wrapping_add(1);
+        self.version = self.version.saturating_add(1);
     }
 
     fn fly(&mut self, each: Each, size: usize, replicas: i64) {
@@ -112,6 +115,7 @@ impl Fleet {
             }
             if let Some(lot) = self.lots.get_mut(lot) {
                 lot.nodes.clear();
+                lot.filled = lot.filled.saturating_add(1);
             }
         }
         for shape in member.sketch.iter().flat_map(|sketch| &sketch.shapes) {

@@ -17,7 +17,7 @@ use crate::rules::{Rules, topology};
 use crate::verdict::{Code, Codes, Reason};
 
 /// The most members that are remembered over all policies; beyond it all are forgotten.
-const REMEMBERED: usize = 8_000_000;
+const REMEMBERED: usize = 12_000_000;
 /// The most members that a policy remembers of those where its rules forbid the work.
 const NEAREST: usize = 16;
 /// No seat.
@@ -197,16 +197,26 @@ impl Policies {
 impl Policy {
     /// What is said whatever the placement wishes.
     fn ground(fleet: &Fleet, rules: &Rules<'_>) -> Self {
-        let offers: Vec<Codes> = fleet
-            .offers
-            .all()
-            .iter()
-            .map(|offer| offered(offer, rules))
-            .collect();
-        let sites = fleet.sites.iter().map(|site| {
-            let mut codes = offers.get(site.offer).copied().unwrap_or_default();
-            filter::ground(site, rules, &mut codes);
-            sketch(site, rules, &mut codes);
+        let offers = fleet.offers.all().iter();
+        let offers: Vec<Codes> = offers.map(|offer| offered(offer, rules)).collect();
+        let kinds = fleet.of_kind.iter().map(|member| {
+            let mut codes = Codes::default();
+            filter::kind(member, rules, &mut codes);
+            codes
+        });
+        let kinds: Vec<Codes> = kinds.collect();
+        let with_pods = !rules.request.components.is_empty();
+        let sites = (0..fleet.sites.len()).map(|site| {
+            let (kind, offer) = fleet.kind_and_offer(site);
+            let kind = kinds.get(kind).copied().unwrap_or_default();
+            let mut codes = kind.and(offers.get(offer).copied().unwrap_or_default());
+            let mut residency = rules.residency.iter();
+            if !residency.all(|rule| fleet.stands_in(site, &rule.value.ids)) {
+                codes.insert(Code::Residency);
+            }
+            if with_pods && fleet.key_set(site).is_none() {
+                codes.insert(Code::NoSketch);
+            }
             (codes, 0)
         });
         Self::of(fleet, sites)

@@ -202,6 +202,11 @@ impl Codes {
         self.0 |= 1_u32 << (code as u32);
     }
 
+    /// Those of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -1,6 +1,7 @@
 //! A country for benchmarks of the scheduler alone: tenants, quotas, members and requests as they
 //! are in practice, made from a seed. The same seed gives the same country.
 
+mod bind;
 mod land;
 mod member;
 mod request;
@@ -12,6 +13,7 @@ use heyun_scheduler::quota::QuotaTree;
 use heyun_scheduler::{Request, Snapshot};
 
 use super::random::Random;
+pub(in crate::bench) use bind::bind;
 use land::Land;
 
 /// The moment of the snapshot: 2026-11-23T00:00:00Z.

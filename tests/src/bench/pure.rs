@@ -5,16 +5,16 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use heyun_scheduler::Engine;
 use heyun_scheduler::config::Config;
 use heyun_scheduler::request::{PlacementSpec, SpreadConstraint, WhenUnsatisfiable};
 use heyun_scheduler::resources::CPU;
 use heyun_scheduler::snapshot::Guardrails;
 use heyun_scheduler::verdict::Outcome;
-use heyun_scheduler::{Engine, check, schedule};
 use serde::Serialize;
 
+use super::Result;
 use super::nation::{self, Nation};
-use super::{Result, usage};
 
 /// What the benchmarks of the scheduler are told.
 #[derive(Clone, Debug, clap::Parser)]
@@ -28,9 +28,13 @@ pub struct Args {
 }
 
 /// One line of a table: what was measured, the figure, what it should be.
-struct Line(&'static str, String, &'static str);
+pub(super) struct Line(
+    pub(super) &'static str,
+    pub(super) String,
+    pub(super) &'static str,
+);
 
-fn table(f: &mut fmt::Formatter<'_>, title: &str, lines: &[Line]) -> fmt::Result {
+pub(super) fn table(f: &mut fmt::Formatter<'_>, title: &str, lines: &[Line]) -> fmt::Result {
     writeln!(f, "{title}")?;
     for Line(what, figure, target) in lines {
         writeln!(f, "  {what:<40} {figure:>14}   {target}")?;
@@ -81,7 +85,7 @@ impl fmt::Display for Decide {
 }
 
 /// Requests that are decided on one snapshot, as many as in the hub.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 /// Members that report between two batches.
 const REPORTS: usize = 16;
@@ -139,101 +143,6 @@ pub fn decide(args: &Args) -> Result<Decide> {
         max_ms: ms(at(&took, 100)),
         per_s: per_second(requests.len(), all),
         prepared_ms: ms(at(&prepared, 50)),
-    })
-}
-
-/// What `bench national` is told.
-#[derive(Clone, Debug, clap::Parser)]
-pub struct CountryArgs {
-    /// How many workloads are decided.
-    #[arg(long, default_value_t = 100_000)]
-    pub workloads: usize,
-    /// Seed of what is generated.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// One JSON object instead of a table.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// A whole country from empty.
-#[derive(Clone, Debug, Serialize)]
-pub struct National {
-    members: usize,
-    workloads: usize,
-    placed: usize,
-    checked: bool,
-    seconds: f64,
-    prepared_ms: f64,
-    rss_mb: f64,
-}
-
-impl fmt::Display for National {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = format!(
-            "national: {} workloads on {} members from empty, {} placed, {}",
-            self.workloads,
-            self.members,
-            self.placed,
-            if self.checked {
-                "checked"
-            } else {
-                "NOT as the checker would have it"
-            },
-        );
-        let lines = [
-            Line(
-                "seconds, one core",
-                format!("{:.1}", self.seconds),
-                "at most 60",
-            ),
-            Line(
-                "of these to prepare the snapshot",
-                format!("{:.0} ms", self.prepared_ms),
-                "",
-            ),
-            Line(
-                "memory",
-                format!("{:.0} MB", self.rss_mb),
-                "at most 2,048 MB",
-            ),
-        ];
-        table(f, &title, &lines)
-    }
-}
-
-/// Decides on 100,000 workloads of 3,208 members.
-///
-/// # Errors
-/// If `/proc` cannot be read.
-pub fn national(args: &CountryArgs) -> Result<National> {
-    let Nation { snapshot, requests } = nation::country(args.workloads, args.seed);
-    let config = Config::default();
-    let started = Instant::now();
-    drop(Engine::new(snapshot.clone(), config.clone()));
-    let prepared = started.elapsed();
-    let started = Instant::now();
-    let verdicts = schedule(&snapshot, &requests, &config);
-    let seconds = started.elapsed().as_secs_f64();
-    let rss_mb = usage::peak_rss_mb(std::process::id())?;
-    let placed = verdicts.iter();
-    let placed = placed.filter(|v| matches!(v.outcome, Outcome::Placed(_)));
-    let placed = placed.count();
-    let violations = check::check(&snapshot, &requests, &verdicts, &config);
-    if let Some(first) = violations.first() {
-        super::say(&format!(
-            "{} violations, the first: {first:?}",
-            violations.len()
-        ));
-    }
-    Ok(National {
-        members: snapshot.members.len(),
-        workloads: requests.len(),
-        placed,
-        checked: violations.is_empty(),
-        seconds,
-        prepared_ms: ms(prepared),
-        rss_mb,
     })
 }
 
@@ -317,13 +226,13 @@ pub fn spread(args: &Args) -> Result<Spread> {
     })
 }
 
-fn at(sorted: &[Duration], percent: usize) -> Duration {
+pub(super) fn at(sorted: &[Duration], percent: usize) -> Duration {
     let last = sorted.len().saturating_sub(1);
     let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(index.min(last)).copied().unwrap_or_default()
 }
 
-fn ms(time: Duration) -> f64 {
+pub(super) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 

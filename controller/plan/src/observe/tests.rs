@@ -673,3 +673,71 @@ fn a_member_that_is_ahead_of_the_hub_is_closed() {
         assert_eq!(seen.unschedulable, closed, "{}", reason.as_str());
     }
 }
+
+/// Whatever happens to the objects, the scene says what a snapshot of them says.
+#[test]
+fn a_scene_follows_the_objects() {
+    use super::scene::Scene;
+    let mut tenants = tenants();
+    let root = quota("guangzhou", &[("0", "100", "")]);
+    let versioned = |version: &str| {
+        let mut member = cluster();
+        member.metadata.resource_version = Some(version.to_owned());
+        member
+    };
+    let reported = |version: &str, bound: &[(&str, &str, u32)]| {
+        let mut sketch = sketch(bound);
+        sketch.metadata.resource_version = Some(version.to_owned());
+        sketch
+    };
+    let by = |replicas| HeldBy {
+        tenant: "civil".to_owned(),
+        work: "w1".to_owned(),
+        held: Held {
+            entries: vec![entry("Deployment/web", "x", replicas)],
+        },
+    };
+    let key = WorkloadKey::new("civil", "web");
+    let config = heyun_scheduler::Config::default();
+    let mut scene = Scene::default();
+    let mut held: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
+    let mut member = Some(versioned("1"));
+    let mut sketch: Option<Sketch> = None;
+    for step in 0..8 {
+        match step {
+            1 => sketch = Some(reported("2", &[])),
+            2 => {
+                scene.hold(&key, None, Some(&by(8)));
+                held.insert(key.clone(), by(8));
+            }
+            3 => sketch = Some(reported("3", &[("w1", "x", 5)])),
+            4 => {
+                let mut closed = versioned("4");
+                closed.spec.unschedulable = true;
+                member = Some(closed);
+            }
+            5 => tenants = TenantTree::default(),
+            6 => {
+                scene.hold(&key, held.get(&key), Some(&by(3)));
+                held.insert(key.clone(), by(3));
+            }
+            7 => member = None,
+            _ => {}
+        }
+        let members: Vec<_> = member.iter().map(|of| (of, sketch.as_ref())).collect();
+        let inputs = Inputs {
+            members: &members,
+            flavors: &[],
+            tenants: &tenants,
+            quotas: &[&root],
+            held: &held,
+            asked: None,
+            now: 99 + step,
+        };
+        let json = |of: &heyun_scheduler::Snapshot| serde_json::to_value(of).unwrap();
+        let (fresh, expected) = snapshot(&inputs);
+        let (engine, problems) = scene.bring_up(&inputs, &config);
+        assert_eq!(json(engine.snapshot()), json(&fresh), "step {step}");
+        assert_eq!(problems, expected);
+    }
+}

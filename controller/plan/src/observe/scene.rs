@@ -1,0 +1,127 @@
+//! The scheduler's engine, kept up with the hub's objects: a batch costs what changed, not all there
+//! is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heyun_crds::{MemberCluster, Sketch};
+use heyun_scheduler::quota::Problem;
+use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::snapshot::HeldEntry;
+use heyun_scheduler::{Config, Engine};
+
+use super::{HeldBy, Inputs};
+
+/// What a member was made from, by the versions of its objects.
+type Versions = (Option<String>, Option<String>);
+
+/// The engine with what it was made from.
+#[derive(Default)]
+pub struct Scene {
+    engine: Option<Engine>,
+    /// Of each member, what the engine was told of.
+    told: BTreeMap<String, Versions>,
+    /// Workloads that hold something on each member.
+    holders: BTreeMap<String, BTreeSet<WorkloadKey>>,
+    /// Members on which somebody holds something else than the engine was told.
+    touched: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let told = self.told.len();
+        f.debug_struct("Scene")
+            .field("told", &told)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Scene {
+    /// A Workload holds something else than it did.
+    pub fn hold(&mut self, key: &WorkloadKey, before: Option<&HeldBy>, after: Option<&HeldBy>) {
+        for entry in before.into_iter().flat_map(|by| &by.held.entries) {
+            if let Some(holders) = self.holders.get_mut(&entry.member) {
+                holders.remove(key);
+            }
+            self.touched.insert(entry.member.clone());
+        }
+        for entry in after.into_iter().flat_map(|by| &by.held.entries) {
+            let holders = self.holders.entry(entry.member.clone()).or_default();
+            holders.insert(key.clone());
+            self.touched.insert(entry.member.clone());
+        }
+    }
+
+    /// Forgets everything; the next [`Scene::bring_up`] costs as much as the first. What is held is
+    /// to be told anew.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The engine as the objects are now, and what of the quotas has no place in it. What is held
+    /// must have been told by [`Scene::hold`].
+    pub fn bring_up(
+        &mut self,
+        inputs: &Inputs<'_>,
+        config: &Config,
+    ) -> (&mut Engine, Vec<Problem>) {
+        let charges = super::quota::charges(inputs.held.values());
+        let (quotas, problems) = super::quota::tree(inputs.quotas, inputs.tenants, &charges);
+        let (flavors, tenants) = (super::flavors(inputs), super::tenants(inputs));
+        let engine = self
+            .engine
+            .take()
+            .filter(|engine| engine.config() == config);
+        let mut engine = engine.unwrap_or_else(|| {
+            self.told.clear();
+            Engine::new(super::empty(inputs.now), config.clone())
+        });
+        engine.set_rules(flavors, tenants);
+        engine.set_now(inputs.now);
+        self.bring_members(&mut engine, inputs);
+        engine.set_quotas(quotas);
+        engine.set_held(super::asked(inputs));
+        (self.engine.insert(engine), problems)
+    }
+
+    fn bring_members(&mut self, engine: &mut Engine, inputs: &Inputs<'_>) {
+        let touched = std::mem::take(&mut self.touched);
+        let mut told = std::mem::take(&mut self.told);
+        let mut changed = Vec::new();
+        for (object, sketch) in inputs.members {
+            let name = object.metadata.name.clone().unwrap_or_default();
+            let versions = versions(object, *sketch);
+            let same = told.remove(&name).is_some_and(|before| before == versions);
+            if !same || touched.contains(&name) {
+                changed.push(self.member(object, *sketch, inputs.held));
+            }
+            self.told.insert(name, versions);
+        }
+        engine.set_members(changed, told.into_keys());
+    }
+
+    fn member(
+        &self,
+        object: &MemberCluster,
+        sketch: Option<&Sketch>,
+        held: &BTreeMap<WorkloadKey, HeldBy>,
+    ) -> heyun_scheduler::Member {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let holders = self.holders.get(name).into_iter().flatten();
+        let holders = holders.filter_map(|key| held.get(key));
+        let here: Vec<(&str, &HeldEntry)> = holders
+            .flat_map(|by| {
+                let entries = by.held.entries.iter();
+                let here = entries.filter(|entry| entry.member == name);
+                here.map(|entry| (&*by.work, entry))
+            })
+            .collect();
+        super::member(object, sketch, &here)
+    }
+}
+
+fn versions(object: &MemberCluster, sketch: Option<&Sketch>) -> Versions {
+    (
+        object.metadata.resource_version.clone(),
+        sketch.and_then(|sketch| sketch.metadata.resource_version.clone()),
+    )
+}
