@@ -114,7 +114,13 @@ fn member(
     site: usize,
     chosen: Option<BTreeMap<String, i64>>,
 ) -> MemberVerdict {
-    let refusals = case.refusals(site);
+    // The codes are of the same judgement: most of those that are told are refused by nothing.
+    let clear = case.seat(site).is_some_and(|seat| seat.codes.is_empty());
+    let refusals = if clear {
+        Vec::new()
+    } else {
+        case.refusals(site)
+    };
     let state = match (&chosen, refusals.is_empty()) {
         (Some(_), _) => MemberState::Chosen,
         (None, true) => MemberState::Feasible,
