@@ -148,8 +148,11 @@ impl<'s> Tree<'s> {
     /// The totals that a group can take, whose parts have these ends.
     fn totals(&self, at: usize, node: &Node, ends: &mut [Span]) -> Totals {
         let limits = self.limits(at);
-        if ends.is_empty() {
-            return Totals::default();
+        match ends {
+            [] => return Totals::default(),
+            // A group of one member, of which a large fleet has thousands.
+            [one] if self.chain.len() == at => return Totals::span(*one),
+            _ => {}
         }
         if limits.skew != Some(0) && level(ends) && !self.gaps(at, node) {
             return of_level(ends, limits, self.total);
@@ -192,6 +195,10 @@ impl<'s> Tree<'s> {
     fn give(&self, (at, index): (usize, usize), total: i64, answer: &mut [i64]) -> Option<()> {
         let node = self.levels.get(at)?.get(index)?;
         let Some(nodes) = self.levels.get(at.saturating_add(1)) else {
+            if let ([slot], 1..) = (node.below.as_slice(), at) {
+                *answer.get_mut(*slot)? = total;
+                return Some(());
+            }
             let slots = node.below.iter().map(|slot| self.slots.get(*slot).copied());
             let slots: Vec<Slot> = slots.collect::<Option<_>>()?;
             for (slot, share) in node.below.iter().zip(divide(&slots, total, self.rule)?) {

@@ -65,18 +65,13 @@ impl Totals {
         }
     }
 
-    fn of(mut spans: Vec<Span>) -> Self {
+    fn of(spans: Vec<Span>) -> Self {
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
             return Self::default();
         };
         let whole = (first.0, last.1);
-        if spans.len() == 1 {
-            spans.clear();
-        }
-        Self {
-            whole,
-            parts: spans,
-        }
+        let parts = if spans.len() > 1 { spans } else { Vec::new() };
+        Self { whole, parts }
     }
 
     /// Ascending spans.
