@@ -12,6 +12,7 @@ pub mod openb;
 pub mod pure;
 mod random;
 mod raw;
+pub mod spread;
 mod stage;
 mod tail;
 mod usage;
@@ -103,7 +104,7 @@ async fn answer(question: &Question) -> Result<()> {
         Question::Change(asked) => told(&change::run(asked).await?, asked.size.json),
         Question::Decide(asked) => told(&pure::decide(asked)?, asked.json),
         Question::National(asked) => told(&pure::national(asked)?, asked.json),
-        Question::Spread(asked) => told(&pure::spread(asked)?, asked.json),
+        Question::Spread(asked) => told(&spread::spread(asked)?, asked.json),
         Question::Openb(asked) => told(&openb::run(asked)?, asked.json),
         Question::All { json } => all(*json).await,
     }
@@ -120,7 +121,7 @@ async fn all(json: bool) -> Result<()> {
         told(&change, false)?;
     }
     let decide = pure::decide(&pure::Args::parse_from(["decide"]))?;
-    let spread = pure::spread(&pure::Args::parse_from(["spread"]))?;
+    let spread = spread::spread(&pure::Args::parse_from(["spread"]))?;
     let national = pure::national(&pure::CountryArgs::parse_from(["national"]))?;
     if !json {
         told(&decide, false)?;

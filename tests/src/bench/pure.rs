@@ -1,12 +1,9 @@
 //! Benchmarks of the scheduler alone, on one core and without an API server.
 
 use std::fmt;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use heyun_scheduler::config::Config;
-use heyun_scheduler::request::{PlacementSpec, SpreadConstraint, WhenUnsatisfiable};
-use heyun_scheduler::snapshot::Guardrails;
 use heyun_scheduler::verdict::Outcome;
 use heyun_scheduler::{Batch, check, schedule};
 use serde::Serialize;
@@ -26,9 +23,13 @@ pub struct Args {
 }
 
 /// One line of a table: what was measured, the figure, what it should be.
-struct Line(&'static str, String, &'static str);
+pub(super) struct Line(
+    pub(super) &'static str,
+    pub(super) String,
+    pub(super) &'static str,
+);
 
-fn table(f: &mut fmt::Formatter<'_>, title: &str, lines: &[Line]) -> fmt::Result {
+pub(super) fn table(f: &mut fmt::Formatter<'_>, title: &str, lines: &[Line]) -> fmt::Result {
     writeln!(f, "{title}")?;
     for Line(what, figure, target) in lines {
         writeln!(f, "  {what:<40} {figure:>14}   {target}")?;
@@ -213,90 +214,13 @@ pub fn national(args: &CountryArgs) -> Result<National> {
     })
 }
 
-/// Spread over many groups.
-#[derive(Clone, Debug, Serialize)]
-pub struct Spread {
-    groups: usize,
-    wanted_groups: i64,
-    members: usize,
-    ms: f64,
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = format!(
-            "spread: {} of {} groups of {} members",
-            self.wanted_groups, self.groups, self.members
-        );
-        let lines = [Line(
-            "one decision, median",
-            format!("{:.3} ms", self.ms),
-            "at most 1 ms",
-        )];
-        table(f, &title, &lines)
-    }
-}
-
-/// Spreads a workload over 10 of 31 groups.
-///
-/// # Errors
-/// If it is not placed on 10 groups.
-pub fn spread(args: &Args) -> Result<Spread> {
-    const WANTED: i64 = 10;
-    const TIMES: usize = 101;
-    let Nation {
-        mut snapshot,
-        mut requests,
-    } = nation::fleet(500, 1, args.seed);
-    let config = Config::default();
-    let mut request = requests.pop().ok_or("no request was generated")?;
-    // All members are open to it.
-    if let Some(tenant) = snapshot.tenants.get_mut(&request.tenant) {
-        tenant.guardrails = Guardrails::default();
-    }
-    request.components.truncate(1);
-    request.placement = PlacementSpec::default();
-    request.placement.spread = vec![SpreadConstraint {
-        topology_key: "region/provincial".to_owned(),
-        max_skew: Some(3),
-        min_groups: Some(WANTED),
-        max_groups: Some(WANTED),
-        when_unsatisfiable: WhenUnsatisfiable::DoNotSchedule,
-    }];
-    for component in &mut request.components {
-        component.replicas = 100;
-    }
-    let groups: std::collections::BTreeSet<_> = snapshot
-        .members
-        .values()
-        .filter_map(|member| member.region.split('-').next())
-        .collect();
-    let mut took = Vec::new();
-    for _ in 0..TIMES {
-        let mut batch = Batch::new(&snapshot, &config);
-        let at = Instant::now();
-        let verdict = black_box(batch.decide(&request));
-        took.push(at.elapsed());
-        if !matches!(verdict.outcome, Outcome::Placed(_)) {
-            return Err(format!("not placed: {:?}", verdict.outcome.reason()).into());
-        }
-    }
-    took.sort_unstable();
-    Ok(Spread {
-        groups: groups.len(),
-        wanted_groups: WANTED,
-        members: snapshot.members.len(),
-        ms: ms(at(&took, 50)),
-    })
-}
-
-fn at(sorted: &[Duration], percent: usize) -> Duration {
+pub(super) fn at(sorted: &[Duration], percent: usize) -> Duration {
     let last = sorted.len().saturating_sub(1);
     let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(index.min(last)).copied().unwrap_or_default()
 }
 
-fn ms(time: Duration) -> f64 {
+pub(super) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
