@@ -69,7 +69,9 @@ pub struct PlacementSpec {
     /// Example: `{type: ByCapacity, minPerMember: 2}`.
     #[serde(default)]
     pub division: Division,
-    /// Spread over topology keys. Default: none. Example: `[{topologyKey: provider, maxSkew: 4}]`.
+    /// Spread over topology keys; one can hold inside the groups of another. Default: none.
+    /// Example: `[{topologyKey: region/provincial, minGroups: 3, maxSkew: 2}, {topologyKey:
+    /// region/prefectural, within: region/provincial, minGroups: 2, maxSkew: 1}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topologyKey"]))]
     pub spread: Vec<SpreadConstraint>,
@@ -181,11 +183,16 @@ pub struct SpreadConstraint {
     /// has none, the highest region below it counts), or `label:KEY` for a label of the
     /// MemberCluster. Example: `provider`.
     pub topology_key: String,
+    /// The topologyKey of another constraint of the list: this one then holds inside each group in
+    /// use of that one, and the same value in two of them is two groups. Absent: it holds over all
+    /// members. Example: `region/provincial`, for a constraint over `region/prefectural`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
     /// Largest difference of replicas between chosen groups; absent: any. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_skew: Option<u32>,
-    /// Least number of groups. Default: 1. Example: 2.
+    /// Least number of groups; fewer replicas use as many as they are. Default: 1. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub min_groups: Option<u32>,

@@ -40,6 +40,7 @@ pub(crate) enum Failure {
     /// A component cannot be spread.
     Spread {
         key: String,
+        within: Option<String>,
         component: String,
         groups: i64,
         replicas: i64,
@@ -375,6 +376,13 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
             })
             .or_else(|| allowed.first().copied())
     }
+}
+
+/// The key of the constraint that another is within.
+fn outer_key(spreads: &[(String, Spread)], one: &Spread) -> Option<String> {
+    let outer = one.within?;
+    let of = spreads.iter().find(|(_, other)| other.place == outer);
+    of.map(|(key, _)| key.clone())
 }
 
 /// By how much the tenant's charge grows with a plan, per flavor and resource.

@@ -12,7 +12,7 @@ use crate::case::{Case, Memory};
 use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::quota::{Amounts, NodeId, QuotaTree};
-use crate::request::{Division, Request, WhenUnsatisfiable};
+use crate::request::{Division, Request, SpreadConstraint, WhenUnsatisfiable};
 use crate::rules::topology;
 use crate::spread::Spread;
 use crate::verdict::{Verdict, WorkloadReason};
@@ -202,11 +202,16 @@ fn within_reach(
                     relaxed,
                 });
             }
-            Err(Failure::Spread { key, .. }) if bounds.iter().any(|bound| bound.spread.soft) => {
+            Err(failure) => {
+                let Failure::Spread { key, .. } = &failure else {
+                    return Err(failure);
+                };
                 steps += 1;
-                relaxed.insert(loosen(&mut bounds, &key, steps > MAX_LOOSENED));
+                match loosen(&mut bounds, key, steps > MAX_LOOSENED) {
+                    Some(key) => relaxed.insert(key),
+                    None => return Err(failure),
+                };
             }
-            Err(failure) => return Err(failure),
         }
     }
 }
@@ -271,68 +276,117 @@ fn covered(
     }
 }
 
-/// The spread constraints over the sites of a tier.
+/// The spread constraints over the sites of a tier, an outer one before what is within it.
 fn spreads(case: &Case<'_, '_>, sites: &[usize]) -> Vec<Bound> {
-    let constraints = case.request.placement.spread.iter();
-    let bound = constraints.map(|constraint| {
-        let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut group_of = vec![None; case.fleet.sites.len()];
-        for site in sites {
-            let of = case.fleet.sites.get(*site);
-            let value = of.and_then(|of| topology(of, &constraint.topology_key));
-            if let (Some(value), Some(place)) = (value, group_of.get_mut(*site)) {
-                let next = groups.len();
-                *place = Some(*groups.entry(value).or_insert(next));
+    let constraints = &case.request.placement.spread;
+    let mut bounds: Vec<Bound> = Vec::with_capacity(constraints.len());
+    // A turn for each level of nesting, and no more of these than constraints.
+    for _ in constraints {
+        for (place, constraint) in constraints.iter().enumerate() {
+            let outer = constraint.within.as_ref();
+            let outer = outer.map(|key| bounds.iter().find(|bound| bound.key == *key));
+            let done = bounds.iter().any(|bound| bound.spread.place == place);
+            if !done && !matches!(outer, Some(None)) {
+                let outer = outer.flatten().map(|bound| &bound.spread);
+                let spread = over(case, sites, (place, constraint), outer);
+                let key = constraint.topology_key.clone();
+                bounds.push(Bound { key, spread });
             }
         }
-        Bound {
-            key: constraint.topology_key.clone(),
-            spread: Spread {
-                group_of,
-                number: groups.len(),
-                max_skew: constraint.max_skew,
-                min_groups: constraint.min_groups.unwrap_or(1),
-                max_groups: constraint.max_groups,
-                soft: constraint.when_unsatisfiable == WhenUnsatisfiable::ScheduleAnyway,
-            },
+    }
+    bounds
+}
+
+/// One constraint over sites. A value in two outer groups is two groups.
+fn over(
+    case: &Case<'_, '_>,
+    sites: &[usize],
+    (place, constraint): (usize, &SpreadConstraint),
+    within: Option<&Spread>,
+) -> Spread {
+    // By outer group, and in it by value: many small maps are faster than one large one.
+    let mut groups: Vec<BTreeMap<&str, usize>> = Vec::new();
+    groups.resize(
+        within.map_or(1, |within| within.outer.len()),
+        BTreeMap::new(),
+    );
+    let mut outer = Vec::new();
+    let mut group_of = vec![None; case.fleet.sites.len()];
+    for site in sites {
+        let lies_in = match within {
+            Some(within) => within.group_of.get(*site).copied().flatten(),
+            None => Some(0),
+        };
+        let of = case.fleet.sites.get(*site);
+        let value = of.and_then(|of| topology(of, &constraint.topology_key));
+        let (Some(lies_in), Some(value)) = (lies_in, value) else {
+            continue;
+        };
+        if let (Some(groups), Some(slot)) = (groups.get_mut(lies_in), group_of.get_mut(*site)) {
+            let group = *groups.entry(value).or_insert(outer.len());
+            if group == outer.len() {
+                outer.push(lies_in);
+            }
+            *slot = Some(group);
         }
-    });
-    bound.collect()
+    }
+    Spread {
+        place,
+        within: within.map(|within| within.place),
+        group_of,
+        outer,
+        max_skew: constraint.max_skew,
+        min_groups: constraint.min_groups.unwrap_or(1),
+        max_groups: constraint.max_groups,
+        soft: constraint.when_unsatisfiable == WhenUnsatisfiable::ScheduleAnyway,
+    }
 }
 
 /// Loosens a soft constraint by one step (the one that stands in the way, if it is soft), or gives
-/// it up; returns its key.
-fn loosen(bounds: &mut Vec<Bound>, key: &str, give_up: bool) -> String {
+/// it up; returns its key. `None`: there is nothing to loosen.
+fn loosen(bounds: &mut Vec<Bound>, key: &str, give_up: bool) -> Option<String> {
+    let holds_others = |one: &Spread| {
+        bounds
+            .iter()
+            .any(|bound| bound.spread.within == Some(one.place))
+    };
+    // One that others are within keeps its groups when it demands nothing any more.
+    let open = |bound: &Bound| {
+        bound.spread.soft && (bound.spread.demands() || !holds_others(&bound.spread))
+    };
     let named = bounds
         .iter()
-        .position(|bound| bound.spread.soft && bound.key == key);
-    let last = bounds.iter().rposition(|bound| bound.spread.soft);
-    let Some(index) = named.or(last) else {
-        return key.to_owned();
-    };
-    let Some(bound) = bounds.get_mut(index) else {
-        return key.to_owned();
-    };
+        .position(|bound| open(bound) && bound.key == key);
+    let index = named.or(bounds.iter().rposition(open))?;
+    let outer = holds_others(&bounds.get(index)?.spread);
+    let bound = bounds.get_mut(index)?;
     let loosened = bound.key.clone();
     let spread = &mut bound.spread;
     let members = i64::try_from(spread.group_of.len()).unwrap_or(i64::MAX);
     if !give_up {
         if let Some(skew) = spread.max_skew.filter(|skew| *skew < 1 << 20) {
             spread.max_skew = Some(skew.max(1).saturating_mul(2));
-            return loosened;
+            return Some(loosened);
         }
         if spread.max_skew.take().is_some() {
-            return loosened;
+            return Some(loosened);
         }
         if spread.min_groups > 1 {
             spread.min_groups -= 1;
-            return loosened;
+            return Some(loosened);
         }
         if let Some(max) = spread.max_groups.filter(|max| *max < members) {
             spread.max_groups = Some(max.saturating_add(1));
-            return loosened;
+            return Some(loosened);
         }
     }
-    bounds.remove(index);
-    loosened
+    if outer {
+        (spread.max_skew, spread.min_groups, spread.max_groups) = (None, 1, None);
+    } else {
+        bounds.remove(index);
+    }
+    Some(loosened)
 }
+
+#[cfg(test)]
+mod tests;

@@ -358,6 +358,11 @@ pub struct SpreadConstraint {
     /// has none there (a county directly under its province, a city without counties), it is the
     /// highest region below that level, and the member's own where there is none either.
     pub topology_key: String,
+    /// The key of another constraint of the list. This one then holds inside each group in use of
+    /// that one, for the replicas there; the same value in two of them is two groups. `None`: over
+    /// all members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
     /// The most by which the replicas of two groups in use may differ. As many groups are used as
     /// can be: to insist on a number, give `min_groups`.
     pub max_skew: Option<i64>,

@@ -198,13 +198,18 @@ pub fn workload_reason(reason: &WorkloadReason) -> String {
         ),
         WorkloadReason::SpreadUnsatisfiable {
             key,
+            within,
             component,
             groups,
             replicas,
-        } => format!(
-            "{replicas} replicas of {component} cannot be spread over {key} as asked: {groups} \
-             groups have room"
-        ),
+        } => {
+            let within = within.as_ref().map(|outer| format!(" within {outer}"));
+            let within = within.unwrap_or_default();
+            format!(
+                "{replicas} replicas of {component} cannot be spread over {key}{within} as asked: \
+                 {groups} groups have room"
+            )
+        }
         WorkloadReason::DataPinned { component, member } => format!(
             "{component} holds data on {member} and stays there; give placement.data to let it move"
         ),

@@ -13,6 +13,7 @@ pub mod openb;
 pub mod pure;
 mod random;
 mod raw;
+pub mod spread;
 mod stage;
 mod tail;
 mod usage;
@@ -110,7 +111,7 @@ async fn answer(question: &Question) -> Result<()> {
         Question::National(asked) => told(&country::national(asked)?, asked.json),
         Question::LostMember(asked) => told(&country::lost_member(asked)?, asked.json),
         Question::Snapshot(asked) => told(&country::snapshot(asked)?, asked.json),
-        Question::Spread(asked) => told(&pure::spread(asked)?, asked.json),
+        Question::Spread(asked) => told(&spread::spread(asked)?, asked.json),
         Question::Openb(asked) => told(&openb::run(asked)?, asked.json),
         Question::All { json } => all(*json).await,
     }
@@ -127,7 +128,7 @@ async fn all(json: bool) -> Result<()> {
         told(&change, false)?;
     }
     let decide = pure::decide(&pure::Args::parse_from(["decide"]))?;
-    let spread = pure::spread(&pure::Args::parse_from(["spread"]))?;
+    let spread = spread::spread(&pure::Args::parse_from(["spread"]))?;
     let snapshot = country::snapshot(&pure::Args::parse_from(["snapshot"]))?;
     let national = country::national(&country::CountryArgs::parse_from(["national"]))?;
     let lost = country::lost_member(&country::CountryArgs::parse_from(["lost-member"]))?;

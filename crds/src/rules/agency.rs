@@ -29,10 +29,19 @@ pub(super) const PLACEMENT_BOUNDS: &[Bound] = &[
     bound("division.minPerMember", r#"{"maximum": 1000000}"#),
     bound("division.maxPerMember", r#"{"maximum": 1000000}"#),
     bound("spread[].topologyKey", r#"{"maxLength": 323}"#),
+    bound("spread[].within", r#"{"maxLength": 323, "minLength": 1}"#),
     bound("spread[].maxSkew", r#"{"maximum": 1000000}"#),
     bound("spread[].minGroups", r#"{"maximum": 10000}"#),
     bound("spread[].maxGroups", r#"{"maximum": 10000}"#),
 ];
+
+/// Whether five steps lead from a spread constraint outwards: a circle has them, a tree that the
+/// platform allows has not.
+macro_rules! deep {
+    () => {
+        "has(a.within) && self.exists(b, b.topologyKey == a.within && has(b.within) && self.exists(c, c.topologyKey == b.within && has(c.within) && self.exists(d, d.topologyKey == c.within && has(d.within) && self.exists(e, e.topologyKey == d.within && has(e.within)))))"
+    };
+}
 
 /// Rules of a PlacementSpec, relative to it.
 pub(super) const PLACEMENT_RULES: &[Rule] = &[
@@ -59,6 +68,28 @@ pub(super) const PLACEMENT_RULES: &[Rule] = &[
         "!has(self.minGroups) || !has(self.maxGroups) || self.minGroups <= self.maxGroups",
         "minGroups is at most maxGroups",
         "'minGroups %d is above maxGroups %d for %s: lower the first or raise the second'.format([self.minGroups, self.maxGroups, self.topologyKey])",
+    ),
+    rule(
+        "spread[]",
+        "!has(self.within) || self.within != self.topologyKey",
+        "within is another constraint's topologyKey",
+        "\"spread over '%s' cannot be within itself: name the key of another constraint, or leave within out\".format([self.topologyKey])",
+    ),
+    rule(
+        "spread",
+        "self.all(a, !has(a.within) || self.exists(b, b.topologyKey == a.within))",
+        "within names the topologyKey of a constraint of the list",
+        "\"spread is within '%s', over which there is no spread: add a constraint with that topologyKey, or leave within out\".format([self.filter(a, has(a.within) && !self.exists(b, b.topologyKey == a.within))[0].within])",
+    ),
+    rule(
+        "spread",
+        concat!("!self.exists(a, ", deep!(), ")"),
+        "within makes no circle, and nests at most four deep",
+        concat!(
+            "\"spread over '%s' is within '%s', which comes round in a circle or nests more than four deep: leave within out where it should end\".format(self.filter(a, ",
+            deep!(),
+            ").map(a, [a.topologyKey, a.within])[0])"
+        ),
     ),
     rule(
         "spread[].topologyKey",

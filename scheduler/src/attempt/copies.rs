@@ -1,6 +1,8 @@
 //! All replicas on every member.
 
-use super::{Attempt, Failure, Stop};
+use std::collections::BTreeMap;
+
+use super::{Attempt, Failure, Stop, outer_key};
 use crate::request::Division;
 use crate::spread::Spread;
 
@@ -82,29 +84,35 @@ impl Attempt<'_, '_, '_> {
         spreads: &[(String, Spread)],
     ) -> Result<(), Stop> {
         let mut kept = full.to_vec();
-        for (_, spread) in spreads {
-            let group = |site: usize| spread.group_of.get(site).copied().flatten();
-            let mut groups: Vec<usize> = Vec::new();
-            for found in kept.iter().filter_map(|site| group(*site)) {
-                if !groups.contains(&found) {
-                    groups.push(found);
+        // What is dropped for one constraint can break another: until nothing is dropped.
+        for _ in 0..=full.len() {
+            let before = kept.len();
+            // Inside first: an outer group that cannot be used is then not counted. Of those that
+            // nest, the outer stands before the inner.
+            let (nested, plain): (Vec<&Spread>, Vec<&Spread>) = spreads
+                .iter()
+                .map(|(_, spread)| spread)
+                .partition(|spread| spread.within.is_some());
+            for spread in nested.into_iter().rev().chain(plain) {
+                self.drop_groups(turn, &mut kept, spread);
+                while let Some(fullest) = self.too_full(turn, &kept, spread) {
+                    let group = |site: &usize| spread.group_of.get(*site).copied().flatten();
+                    let last = kept.iter().rposition(|site| group(site) == Some(fullest));
+                    let Some(last) = last else { break };
+                    kept.remove(last);
                 }
             }
-            let most = spread.max_groups.and_then(|max| usize::try_from(max).ok());
-            groups.truncate(most.unwrap_or(usize::MAX));
-            kept.retain(|site| group(*site).is_some_and(|group| groups.contains(&group)));
-            while let Some(fullest) = self.too_full(turn, &kept, spread) {
-                let last = kept.iter().rposition(|site| group(*site) == Some(fullest));
-                let Some(last) = last else { break };
-                kept.remove(last);
+            if kept.len() == before {
+                break;
             }
         }
         for (key, spread) in spreads {
-            let groups = self.groups(turn, &kept, spread);
+            let groups = self.fewest_groups(turn, &kept, spread);
             if groups < spread.min_groups || self.too_full(turn, &kept, spread).is_some() {
                 let part = turn.first().and_then(|index| self.part(*index));
                 let failure = Failure::Spread {
                     key: key.clone(),
+                    within: outer_key(spreads, spread),
                     component: part
                         .map(|part| part.component.name.clone())
                         .unwrap_or_default(),
@@ -120,26 +128,82 @@ impl Attempt<'_, '_, '_> {
         Ok(())
     }
 
-    /// How many groups have a copy.
-    fn groups(&self, turn: &[usize], kept: &[usize], spread: &Spread) -> i64 {
-        let used = |index: &usize| self.counts(*index, kept, spread).len();
-        let fewest = turn.iter().map(used).min().unwrap_or(0);
-        i64::try_from(fewest).unwrap_or(i64::MAX)
+    /// Drops the copies in groups beyond the most of each outer group, those outside all groups,
+    /// and all of an outer group that has too few.
+    fn drop_groups(&self, turn: &[usize], kept: &mut Vec<usize>, spread: &Spread) {
+        let group = |site: usize| spread.group_of.get(site).copied().flatten();
+        let mut groups: Vec<usize> = Vec::new();
+        for found in kept.iter().filter_map(|site| group(*site)) {
+            if !groups.contains(&found) {
+                groups.push(found);
+            }
+        }
+        let most = spread.max_groups.and_then(|max| usize::try_from(max).ok());
+        let most = most.unwrap_or(usize::MAX);
+        let outer = |group: usize| spread.outer.get(group).copied();
+        let first: Vec<usize> = groups
+            .iter()
+            .enumerate()
+            .filter(|(place, group)| {
+                let earlier = groups.iter().take(*place);
+                earlier.filter(|of| outer(**of) == outer(**group)).count() < most
+            })
+            .map(|(_, group)| *group)
+            .collect();
+        kept.retain(|site| group(*site).is_some_and(|group| first.contains(&group)));
+        if spread.within.is_some() {
+            let few: Vec<usize> = self
+                .groups(turn, kept, spread)
+                .into_iter()
+                .filter(|(_, groups)| *groups < spread.min_groups)
+                .map(|(outer, _)| outer)
+                .collect();
+            kept.retain(|site| {
+                let outer = group(*site).and_then(outer);
+                outer.is_some_and(|outer| !few.contains(&outer))
+            });
+        }
     }
 
-    /// The fullest group, if it exceeds the emptiest by more than the skew.
+    /// The number of groups that have a copy, of the outer group with fewest; 0 when none has one.
+    fn fewest_groups(&self, turn: &[usize], kept: &[usize], spread: &Spread) -> i64 {
+        let groups = self.groups(turn, kept, spread);
+        groups.into_values().min().unwrap_or(0)
+    }
+
+    /// For each outer group with copies, how many groups have one of the component with fewest.
+    fn groups(&self, turn: &[usize], kept: &[usize], spread: &Spread) -> BTreeMap<usize, i64> {
+        let mut fewest: BTreeMap<usize, i64> = BTreeMap::new();
+        for index in turn {
+            for (outer, counts) in self.counts(*index, kept, spread) {
+                let groups = i64::try_from(counts.len()).unwrap_or(i64::MAX);
+                let known = fewest.entry(outer).or_insert(groups);
+                *known = groups.min(*known);
+            }
+        }
+        fewest
+    }
+
+    /// The fullest group of an outer group, if it exceeds the emptiest by more than the skew.
     fn too_full(&self, turn: &[usize], kept: &[usize], spread: &Spread) -> Option<usize> {
         let skew = spread.max_skew?;
         turn.iter().find_map(|index| {
             let counts = self.counts(*index, kept, spread);
-            let least = counts.iter().map(|(_, count)| *count).min()?;
-            let (fullest, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-            (most.saturating_sub(least) > skew).then_some(fullest)
+            counts.into_values().find_map(|counts| {
+                let least = counts.iter().map(|(_, count)| *count).min()?;
+                let (fullest, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+                (most.saturating_sub(least) > skew).then_some(fullest)
+            })
         })
     }
 
-    /// Replicas of a component per group in use.
-    fn counts(&self, index: usize, kept: &[usize], spread: &Spread) -> Vec<(usize, i64)> {
+    /// Replicas of a component per group in use, by outer group.
+    fn counts(
+        &self,
+        index: usize,
+        kept: &[usize],
+        spread: &Spread,
+    ) -> BTreeMap<usize, Vec<(usize, i64)>> {
         let mut shares = vec![0; spread.group_of.len()];
         for site in kept {
             let replicas = self
@@ -151,7 +215,11 @@ impl Attempt<'_, '_, '_> {
                 *share = replicas;
             }
         }
-        let counts = spread.counts(&shares).into_iter().enumerate();
-        counts.filter(|(_, count)| *count > 0).collect()
+        let counts = spread.counts(&shares).into_iter().zip(&spread.outer);
+        let mut used: BTreeMap<usize, Vec<(usize, i64)>> = BTreeMap::new();
+        for (group, (count, outer)) in counts.enumerate().filter(|(_, (count, _))| *count > 0) {
+            used.entry(*outer).or_default().push((group, count));
+        }
+        used
     }
 }

@@ -1,10 +1,10 @@
 //! Components that divide over members.
 
-use super::{Attempt, Failure, Stop};
+use super::{Attempt, Failure, Stop, outer_key};
 use crate::case::{Choice, Part};
 use crate::divide::{Rule, Slot, divide};
 use crate::request::DivisionKind;
-use crate::spread::{Spread, several, steady};
+use crate::spread::{Spread, chain_to, several, spread, steady};
 
 /// One member in the division of a component: the choice it would use.
 #[derive(Clone, Copy)]
@@ -264,10 +264,11 @@ impl Attempt<'_, '_, '_> {
                 members,
             };
         }
-        let broken = constraints
-            .iter()
-            .zip(spreads)
-            .find(|(one, _)| crate::spread::spread(slots, one, part.wanted, rule).is_none());
+        let broken = constraints.iter().zip(spreads).enumerate();
+        let broken = broken.map(|(index, pair)| (chain_to(constraints, index), pair));
+        let mut broken =
+            broken.filter(|(chain, _)| spread(slots, chain, part.wanted, rule).is_none());
+        let broken = broken.next().map(|(_, pair)| pair);
         let Some((one, (key, _))) = broken.or(constraints.last().zip(spreads.last())) else {
             return Failure::Division {
                 component,
@@ -284,6 +285,7 @@ impl Attempt<'_, '_, '_> {
         let groups = i64::try_from(groups).unwrap_or(i64::MAX);
         Failure::Spread {
             key: key.clone(),
+            within: outer_key(spreads, one),
             component,
             groups,
             replicas: part.wanted,

@@ -118,6 +118,8 @@ fn pinned(
     }
 }
 
+/// Whether shares keep a constraint: the replicas of each group by the values of all keys that the
+/// constraint is within, and the rules for the groups that differ in the last value alone.
 fn kept(
     snapshot: &Snapshot,
     request: &Request,
@@ -125,52 +127,75 @@ fn kept(
     component: &Component,
     shares: &[(&str, i64)],
 ) -> bool {
-    let mut groups: BTreeMap<String, i64> = BTreeMap::new();
+    let constraints = &request.placement.spread;
+    let mut keys = vec![spread.topology_key.as_str()];
+    let mut inner = spread;
+    while let Some(outer) = &inner.within {
+        let of = constraints.iter().find(|of| of.topology_key == *outer);
+        let Some(of) = of.filter(|_| keys.len() < constraints.len()) else {
+            return false;
+        };
+        keys.insert(0, outer);
+        inner = of;
+    }
+    let mut outer_groups: BTreeMap<Vec<String>, BTreeMap<String, i64>> = BTreeMap::new();
     for (name, replicas) in shares.iter().filter(|(_, replicas)| *replicas > 0) {
-        let Some(member) = snapshot.members.get(*name) else {
-            return false;
-        };
-        let key = spread.topology_key.as_str();
-        let value = match key {
-            "member" => (*name).to_owned(),
-            "provider" => member.provider.clone(),
-            "operator" => member.operator.clone(),
-            "zone" => member.zone.clone(),
-            "region" => member.region.clone(),
-            "owner" => member.owner.clone(),
-            "mlps" => member
-                .mlps
-                .map(|mlps| mlps.level.to_string())
-                .unwrap_or_default(),
-            "region/provincial" => region_of(snapshot, &member.region, 1),
-            "region/prefectural" => region_of(snapshot, &member.region, 2),
-            "region/county" => region_of(snapshot, &member.region, 3),
-            "region/township" => region_of(snapshot, &member.region, 4),
-            label => {
-                let label = label.strip_prefix("label:").unwrap_or(label);
-                member.labels.get(label).cloned().unwrap_or_default()
+        let mut values: Vec<String> = Vec::new();
+        for key in &keys {
+            match value(snapshot, name, key) {
+                Some(value) => values.push(value),
+                None => return false,
             }
-        };
-        if value.is_empty() {
-            return false;
         }
-        let sum = groups.entry(value).or_default();
+        let Some(last) = values.pop() else {
+            return false;
+        };
+        let sum = outer_groups
+            .entry(values)
+            .or_default()
+            .entry(last)
+            .or_default();
         *sum = sum.saturating_add(*replicas);
     }
-    if groups.is_empty() {
-        return true;
-    }
-    let used = i64::try_from(groups.len()).unwrap_or(i64::MAX);
     let duplicated = request.placement.division.kind == DivisionKind::Duplicated;
-    let cap = if duplicated {
-        i64::MAX
-    } else {
-        component.replicas
+    outer_groups.values().all(|groups| {
+        let there = groups
+            .values()
+            .fold(0_i64, |all, of| all.saturating_add(*of));
+        let cap = match (duplicated, keys.len()) {
+            (true, _) => i64::MAX,
+            (false, 1) => component.replicas,
+            (false, _) => there,
+        };
+        let used = i64::try_from(groups.len()).unwrap_or(i64::MAX);
+        let skew = groups.values().max().unwrap_or(&0) - groups.values().min().unwrap_or(&0);
+        used >= spread.min_groups.unwrap_or(1).min(cap)
+            && spread.max_groups.is_none_or(|max| used <= max)
+            && spread.max_skew.is_none_or(|max| skew <= max)
+    })
+}
+
+/// The value of a key on a member, if it has one.
+fn value(snapshot: &Snapshot, name: &str, key: &str) -> Option<String> {
+    let member = snapshot.members.get(name)?;
+    let value = match key {
+        "member" => name.to_owned(),
+        "provider" => member.provider.clone(),
+        "operator" => member.operator.clone(),
+        "zone" => member.zone.clone(),
+        "region" => member.region.clone(),
+        "owner" => member.owner.clone(),
+        "mlps" => member.mlps?.level.to_string(),
+        "region/provincial" => region_of(snapshot, &member.region, 1),
+        "region/prefectural" => region_of(snapshot, &member.region, 2),
+        "region/county" => region_of(snapshot, &member.region, 3),
+        "region/township" => region_of(snapshot, &member.region, 4),
+        label => {
+            let label = label.strip_prefix("label:").unwrap_or(label);
+            member.labels.get(label)?.clone()
+        }
     };
-    let skew = groups.values().max().unwrap_or(&0) - groups.values().min().unwrap_or(&0);
-    used >= spread.min_groups.unwrap_or(1).min(cap)
-        && spread.max_groups.is_none_or(|max| used <= max)
-        && spread.max_skew.is_none_or(|max| skew <= max)
+    Some(value).filter(|value| !value.is_empty())
 }
 
 /// The region at a rank (0 is the state, 4 a township) in whose ground another lies: walked from

@@ -125,6 +125,58 @@ fn a_broken_spread_is_found() {
 }
 
 #[test]
+fn a_broken_spread_inside_a_group_is_found() {
+    let mut snapshot = two();
+    for (name, provider) in [("c", "alibaba"), ("d", "alibaba")] {
+        let mut one = member(name, "arm", 1, 10);
+        one.provider = provider.to_owned();
+        snapshot = with(snapshot, [one]);
+    }
+    let mut requests = web(12);
+    let over = |key: &str, within: Option<&str>| SpreadConstraint {
+        topology_key: key.to_owned(),
+        within: within.map(str::to_owned),
+        max_skew: Some(2),
+        min_groups: Some(2),
+        ..SpreadConstraint::default()
+    };
+    requests[0].placement.spread = vec![over("provider", None), over("member", Some("provider"))];
+    // Two against four in one provider alone.
+    let within = tampered(&snapshot, &requests, |placed| {
+        for (of, replicas) in placed.assignments.iter_mut().zip([2, 4, 3, 3]) {
+            of.replicas = replicas;
+        }
+    });
+    assert!(
+        within.iter().all(|of| !of.to_string().contains("spread")),
+        "{within:?}"
+    );
+    let found = tampered(&snapshot, &requests, |placed| {
+        for (of, replicas) in placed.assignments.iter_mut().zip([1, 5, 3, 3]) {
+            of.replicas = replicas;
+        }
+    });
+    says(&found, "spread");
+    // One member of a provider is none of two.
+    let found = tampered(&snapshot, &requests, |placed| {
+        placed.assignments[0].replicas = 6;
+        placed.assignments.remove(1);
+    });
+    says(&found, "spread");
+    // Over all members the same shares would be in order.
+    requests[0].placement.spread[1].within = None;
+    let apart = tampered(&snapshot, &requests, |placed| {
+        for (of, replicas) in placed.assignments.iter_mut().zip([2, 4, 4, 2]) {
+            of.replicas = replicas;
+        }
+    });
+    assert!(
+        apart.iter().all(|of| !of.to_string().contains("spread")),
+        "{apart:?}"
+    );
+}
+
+#[test]
 fn missing_verdicts_and_members_are_found() {
     let config = Config::default();
     let mut verdicts = schedule(&two(), &web(1), &config);

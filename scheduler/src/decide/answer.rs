@@ -107,11 +107,13 @@ pub(super) fn failed(
         }),
         Failure::Spread {
             key,
+            within,
             component,
             groups,
             replicas,
         } => Outcome::Waiting(WorkloadReason::SpreadUnsatisfiable {
             key: key.clone(),
+            within: within.clone(),
             component: component.clone(),
             groups: *groups,
             replicas: *replicas,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::quantity::format_amount;
-use crate::request::{Component, Request, Surge};
+use crate::request::{Component, Request, SpreadConstraint, Surge};
 
 /// The most affinity terms.
 const MAX_TERMS: usize = 64;
@@ -95,26 +95,69 @@ fn of_placement(request: &Request) -> Option<String> {
         ));
     }
     let mut keys = BTreeSet::new();
-    placement.spread.iter().find_map(|spread| {
-        let key = &spread.topology_key;
-        if key.is_empty() {
-            return Some("a spread has no topologyKey: give one, such as provider".to_owned());
-        }
-        if !keys.insert(key) {
-            return Some(format!("spread over {key} is given twice: merge the two"));
-        }
-        if let Some(skew) = spread.max_skew.filter(|skew| *skew < 0) {
-            return Some(format!("spread over {key} has maxSkew {skew}: give 0 or more"));
-        }
-        if let (Some(min), Some(max)) = (spread.min_groups, spread.max_groups)
-            && min > max
-        {
-            return Some(format!(
-                "spread over {key} has minGroups {min} and maxGroups {max}: lower the one or raise the other"
-            ));
-        }
-        spread.max_groups.filter(|max| *max < 1).map(|max| {
-            format!("spread over {key} has maxGroups {max}: give 1 or more")
+    placement
+        .spread
+        .iter()
+        .find_map(|spread| {
+            if keys.insert(&spread.topology_key) {
+                of_spread(spread)
+            } else {
+                let key = &spread.topology_key;
+                Some(format!("spread over {key} is given twice: merge the two"))
+            }
         })
+        .or_else(|| of_nesting(&placement.spread))
+}
+
+fn of_spread(spread: &SpreadConstraint) -> Option<String> {
+    let key = &spread.topology_key;
+    if key.is_empty() {
+        return Some("a spread has no topologyKey: give one, such as provider".to_owned());
+    }
+    if let Some(skew) = spread.max_skew.filter(|skew| *skew < 0) {
+        return Some(format!(
+            "spread over {key} has maxSkew {skew}: give 0 or more"
+        ));
+    }
+    if let (Some(min), Some(max)) = (spread.min_groups, spread.max_groups)
+        && min > max
+    {
+        return Some(format!(
+            "spread over {key} has minGroups {min} and maxGroups {max}: lower the one or raise the other"
+        ));
+    }
+    let max = spread.max_groups.filter(|max| *max < 1)?;
+    Some(format!(
+        "spread over {key} has maxGroups {max}: give 1 or more"
+    ))
+}
+
+/// Constraints within one that is not there, or round in a circle.
+fn of_nesting(all: &[SpreadConstraint]) -> Option<String> {
+    all.iter().find_map(|spread| {
+        let key = &spread.topology_key;
+        let mut way = vec![key.as_str()];
+        let mut next = spread.within.as_deref();
+        while let Some(outer) = next {
+            let Some(of) = all.iter().find(|other| other.topology_key == outer) else {
+                return Some(format!(
+                    "spread over {key} is within {outer}, over which there is no spread: add one, \
+                     or leave within out"
+                ));
+            };
+            way.push(outer);
+            if outer == key {
+                let circle = way.join(" within ");
+                return Some(format!(
+                    "spread over {circle} is a circle: leave one within out"
+                ));
+            }
+            if way.len() > all.len() {
+                // Another one's circle: that one is named.
+                return None;
+            }
+            next = of.within.as_deref();
+        }
+        None
     })
 }

@@ -77,21 +77,44 @@ pub(crate) fn members() -> impl Strategy<Value = Vec<Member>> {
     })
 }
 
-fn placements() -> impl Strategy<Value = PlacementSpec> {
-    let spread = (
+fn spreads() -> impl Strategy<Value = Vec<SpreadConstraint>> {
+    let one = (
         prop::sample::select(vec!["provider", "zone", "member", "region"]),
         prop::option::of(1_i64..4),
         prop::option::of(1_i64..3),
         prop::option::of(2_i64..4),
         any::<bool>(),
     );
+    let one = one.prop_map(
+        |(key, max_skew, min_groups, max_groups, soft)| SpreadConstraint {
+            topology_key: key.to_owned(),
+            within: None,
+            max_skew,
+            min_groups,
+            max_groups,
+            when_unsatisfiable: if soft {
+                WhenUnsatisfiable::ScheduleAnyway
+            } else {
+                WhenUnsatisfiable::DoNotSchedule
+            },
+        },
+    );
+    (prop::collection::vec(one, 0..3), any::<bool>()).prop_map(|(mut all, nest)| {
+        if let ([outer, inner], true) = (all.as_mut_slice(), nest) {
+            inner.within = Some(outer.topology_key.clone());
+        }
+        all
+    })
+}
+
+fn placements() -> impl Strategy<Value = PlacementSpec> {
     (
         (
             0_usize..4,
             prop::option::of(1_i64..3),
             prop::option::of(3_i64..6),
         ),
-        prop::collection::vec(spread, 0..3),
+        spreads(),
         (any::<bool>(), any::<bool>(), 0_usize..4),
     )
         .prop_map(
@@ -107,22 +130,7 @@ fn placements() -> impl Strategy<Value = PlacementSpec> {
                     max_per_member: max,
                     ..DivisionSpec::default()
                 },
-                spread: spread
-                    .into_iter()
-                    .map(
-                        |(key, max_skew, min_groups, max_groups, soft)| SpreadConstraint {
-                            topology_key: key.to_owned(),
-                            max_skew,
-                            min_groups,
-                            max_groups,
-                            when_unsatisfiable: if soft {
-                                WhenUnsatisfiable::ScheduleAnyway
-                            } else {
-                                WhenUnsatisfiable::DoNotSchedule
-                            },
-                        },
-                    )
-                    .collect(),
+                spread,
                 requirements: Requirements {
                     zone: zone.then(|| "cegn-common".to_owned()),
                     mlps_level: level.then_some(3),

@@ -1,4 +1,5 @@
-//! Several constraints at once: a search that is verified, not exhaustive.
+//! Several constraints at once: exact where they nest, else a search that is verified, not
+//! exhaustive.
 
 use super::{Spread, spread};
 use crate::divide::{Rule, Slot, sum};
@@ -20,47 +21,74 @@ pub(crate) fn steady(slots: &[Slot], constraints: &[Spread], total: i64) -> Opti
     (stays && hard.all(|one| one.kept_by(&there))).then_some(there)
 }
 
-/// Divides `total` so that all constraints are kept. With one constraint this is exact. With
-/// several, `None` can also mean that the search has found none.
+/// The constraint at an index with all that it is within, the outermost first.
+pub(crate) fn chain_to(all: &[Spread], index: usize) -> Vec<&Spread> {
+    let mut chain: Vec<&Spread> = Vec::new();
+    let mut next = all.get(index);
+    while let Some(one) = next.filter(|_| chain.len() < all.len()) {
+        chain.push(one);
+        next = one
+            .within
+            .and_then(|outer| all.iter().find(|other| other.place == outer));
+    }
+    chain.reverse();
+    chain
+}
+
+/// The chains that are no part of a longer one.
+fn chains(all: &[Spread]) -> Vec<Vec<&Spread>> {
+    let innermost = |one: &Spread| all.iter().all(|other| other.within != Some(one.place));
+    let ends = all.iter().enumerate().filter(|(_, one)| innermost(one));
+    ends.map(|(index, _)| chain_to(all, index)).collect()
+}
+
+/// Divides `total` so that all constraints are kept. With one constraint, or when each is within
+/// the one before, this is exact. With others together, `None` can also mean that the search has
+/// found none.
 pub(crate) fn several(
     slots: &[Slot],
     constraints: &[Spread],
     total: i64,
     rule: Rule,
 ) -> Option<Vec<i64>> {
-    match constraints {
+    let chains = chains(constraints);
+    match chains.as_slice() {
         [] => crate::divide::divide(slots, total, rule),
         [one] => spread(slots, one, total, rule),
-        all => {
-            if let Some(answer) = all.iter().find_map(|one| {
-                let answer = spread(slots, one, total, rule)?;
-                all.iter()
+        chains => {
+            if let Some(answer) = chains.iter().find_map(|chain| {
+                let answer = spread(slots, chain, total, rule)?;
+                constraints
+                    .iter()
                     .all(|other| other.kept_by(&answer))
                     .then_some(answer)
             }) {
                 return Some(answer);
             }
-            let narrowed = narrow(slots, all, total, rule)?;
-            let mut shares = evenly(&narrowed, all, total)?;
-            repair(&mut shares, &narrowed, all);
-            let kept = all.iter().all(|one| one.kept_by(&shares)) && minimums(&shares, slots);
-            kept.then_some(shares)
+            let narrowed = narrow(slots, chains, total, rule)?;
+            let mut shares = evenly(&narrowed, constraints, total)?;
+            repair(&mut shares, &narrowed, constraints);
+            let kept = constraints.iter().all(|one| one.kept_by(&shares));
+            (kept && minimums(&shares, slots)).then_some(shares)
         }
     }
 }
 
-/// Takes the slots of groups that a constraint's own best division leaves out, one constraint
-/// after the other.
-fn narrow(slots: &[Slot], all: &[Spread], total: i64, rule: Rule) -> Option<Vec<Slot>> {
+/// Takes the slots of groups that a chain's own best division leaves out, one chain after the
+/// other.
+fn narrow(slots: &[Slot], chains: &[Vec<&Spread>], total: i64, rule: Rule) -> Option<Vec<Slot>> {
     let mut narrowed = slots.to_vec();
-    for one in all {
-        let answer = spread(&narrowed, one, total, rule)?;
-        let counts = one.counts(&answer);
-        let limited = one.max_groups.is_some();
-        for (slot, group) in narrowed.iter_mut().zip(&one.group_of) {
-            let used = group.is_some_and(|group| counts.get(group).is_some_and(|count| *count > 0));
-            if group.is_none() || (limited && !used) {
-                slot.hi = 0;
+    for chain in chains {
+        let answer = spread(&narrowed, chain, total, rule)?;
+        for one in chain {
+            let counts = one.counts(&answer);
+            let limited = one.max_groups.is_some();
+            for (slot, group) in narrowed.iter_mut().zip(&one.group_of) {
+                let count = group.and_then(|group| counts.get(group));
+                let used = count.is_some_and(|count| *count > 0);
+                if group.is_none() || (limited && !used) {
+                    slot.hi = 0;
+                }
             }
         }
     }
@@ -168,28 +196,26 @@ fn shift(shares: &mut [i64], from: usize, to: usize) {
 
 /// By how much the constraints are broken in all.
 fn violation(all: &[Spread], shares: &[i64]) -> i64 {
-    all.iter().fold(0_i64, |broken, one| {
-        let used: Vec<i64> = one
-            .counts(shares)
-            .into_iter()
-            .filter(|count| *count > 0)
-            .collect();
-        let groups = i64::try_from(used.len()).unwrap_or(i64::MAX);
-        let spread = match (used.iter().max(), used.iter().min()) {
-            (Some(most), Some(least)) => most.saturating_sub(*least),
-            _ => 0,
-        };
-        let over = one
-            .max_groups
-            .map_or(0, |max| groups.saturating_sub(max).max(0));
-        let under = one.least_groups(sum(shares)).saturating_sub(groups).max(0);
-        let skew = one
-            .max_skew
-            .map_or(0, |skew| spread.saturating_sub(skew).max(0));
-        broken
-            .saturating_add(over)
-            .saturating_add(under)
-            .saturating_add(skew)
+    let scopes = all.iter().map(|one| (one, one.used(shares)));
+    scopes.fold(0_i64, |broken, (one, scopes)| {
+        scopes.iter().fold(broken, |broken, used| {
+            let groups = i64::try_from(used.len()).unwrap_or(i64::MAX);
+            let spread = match (used.iter().max(), used.iter().min()) {
+                (Some(most), Some(least)) => most.saturating_sub(*least),
+                _ => return broken,
+            };
+            let over = one
+                .max_groups
+                .map_or(0, |max| groups.saturating_sub(max).max(0));
+            let under = one.least_groups(sum(used)).saturating_sub(groups).max(0);
+            let skew = one
+                .max_skew
+                .map_or(0, |skew| spread.saturating_sub(skew).max(0));
+            broken
+                .saturating_add(over)
+                .saturating_add(under)
+                .saturating_add(skew)
+        })
     })
 }
 

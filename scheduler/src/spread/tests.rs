@@ -17,7 +17,9 @@ fn slots(hi: &[i64]) -> Vec<Slot> {
 fn over(groups: &[usize], max_skew: Option<i64>, min: i64, max: Option<i64>) -> Spread {
     let group_of = groups.iter().map(|group| Some(*group)).collect();
     Spread {
-        number: groups.iter().max().map_or(0, |last| last + 1),
+        place: 0,
+        within: None,
+        outer: vec![0; groups.iter().max().map_or(0, |last| last + 1)],
         group_of,
         max_skew,
         min_groups: min,
@@ -61,7 +63,7 @@ fn keeps(shares: &[i64], groups: &[usize], skew: Option<i64>, min: i64, max: Opt
 fn an_even_spread_uses_all_groups() {
     let one = over(&[0, 1, 2], Some(1), 1, None);
     assert_eq!(
-        spread(&slots(&[9, 9, 9]), &one, 7, Rule::Fewest),
+        spread(&slots(&[9, 9, 9]), &[&one], 7, Rule::Fewest),
         Some(vec![3, 2, 2])
     );
 }
@@ -69,7 +71,7 @@ fn an_even_spread_uses_all_groups() {
 #[test]
 fn too_few_groups_are_refused() {
     let one = over(&[0, 0, 1], None, 3, None);
-    assert_eq!(spread(&slots(&[9, 9, 9]), &one, 7, Rule::Fewest), None);
+    assert_eq!(spread(&slots(&[9, 9, 9]), &[&one], 7, Rule::Fewest), None);
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn ten_of_thirty_one_groups() {
     let groups: Vec<usize> = (0..310).map(|member| member / 10).collect();
     let hi: Vec<i64> = (0..310).map(|member| 3 + member % 7).collect();
     let one = over(&groups, Some(2), 10, Some(10));
-    let answer = spread(&slots(&hi), &one, 200, Rule::Proportional).unwrap();
+    let answer = spread(&slots(&hi), &[&one], 200, Rule::Proportional).unwrap();
     assert!(one.kept_by(&answer));
     assert_eq!(sum(&answer), 200);
 }
@@ -88,8 +90,8 @@ fn scaling_within_the_skew_moves_nothing() {
     there[0].prev = 5;
     there[1].prev = 3;
     let one = over(&[0, 1], Some(2), 1, None);
-    assert_eq!(spread(&there, &one, 8, Rule::Fewest), Some(vec![5, 3]));
-    let grown = spread(&there, &one, 10, Rule::Fewest).unwrap();
+    assert_eq!(spread(&there, &[&one], 8, Rule::Fewest), Some(vec![5, 3]));
+    let grown = spread(&there, &[&one], 10, Rule::Fewest).unwrap();
     assert!(grown[0] >= 5 && grown[1] >= 3);
 }
 
@@ -115,7 +117,7 @@ proptest! {
         let one = over(&groups, skew, min, max);
         let rule = if fewest { Rule::Fewest } else { Rule::Proportional };
         let exists = all(&hi, total).iter().any(|shares| keeps(shares, &groups, skew, min, max));
-        match spread(&list, &one, total, rule) {
+        match spread(&list, &[&one], total, rule) {
             None => prop_assert!(!exists),
             Some(answer) => {
                 prop_assert!(keeps(&answer, &groups, skew, min, max), "{answer:?}");
@@ -136,7 +138,8 @@ proptest! {
         let first: Vec<usize> = members.iter().map(|(group, _, _)| *group).collect();
         let second: Vec<usize> = members.iter().map(|(_, group, _)| *group).collect();
         let hi: Vec<i64> = members.iter().map(|(_, _, hi)| *hi).collect();
-        let both = [over(&first, skews.0, min.0, None), over(&second, skews.1, min.1, None)];
+        let mut both = [over(&first, skews.0, min.0, None), over(&second, skews.1, min.1, None)];
+        both[1].place = 1;
         if let Some(answer) = several(&slots(&hi), &both, total, Rule::Proportional) {
             prop_assert!(keeps(&answer, &first, skews.0, min.0, None));
             prop_assert!(keeps(&answer, &second, skews.1, min.1, None));

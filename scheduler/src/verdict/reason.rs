@@ -302,6 +302,9 @@ pub enum WorkloadReason {
     SpreadUnsatisfiable {
         /// The topology key.
         key: String,
+        /// The key inside whose groups it is to be kept; `None`: over all members.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<String>,
         /// The component.
         component: String,
         /// How many groups could take some.

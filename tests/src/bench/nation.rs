@@ -9,7 +9,7 @@ mod tenant;
 
 use std::collections::BTreeMap;
 
-use heyun_scheduler::quota::QuotaTree;
+use heyun_scheduler::quota::{Line, QuotaTree};
 use heyun_scheduler::{Request, Snapshot};
 
 use super::random::Random;
@@ -20,6 +20,8 @@ use land::Land;
 const NOW: i64 = 1_795_392_000;
 /// Bytes in a GiB.
 const GIB: i64 = 1 << 30;
+/// More of a resource than anybody asks for.
+const PLENTY: i64 = 1 << 50;
 
 /// What the scheduler is given.
 #[derive(Clone, Debug)]
@@ -45,6 +47,24 @@ pub fn country(workloads: usize, seed: u64) -> Nation {
 /// requests and may go to all members; agencies of a province mostly stay in it.
 pub fn fleet(members: usize, requests: usize, seed: u64) -> Nation {
     build(land::fleet(members), requests, &mut Random::new(seed))
+}
+
+/// So many provinces, in each so many cities, in each of these so many counties with a member each.
+/// Quota is plenty.
+pub fn grid(sizes: [usize; 3], requests: usize, seed: u64) -> Nation {
+    let mut nation = build(land::grid(sizes), requests, &mut Random::new(seed));
+    let mut nodes = nation.snapshot.quotas.export();
+    for line in nodes.iter_mut().flat_map(|node| node.lines.values_mut()) {
+        *line = Line {
+            guaranteed: 0,
+            nominal: PLENTY,
+            ceiling: PLENTY,
+        };
+    }
+    let (quotas, problems) = QuotaTree::build(&nodes);
+    debug_assert_eq!(problems, Vec::new());
+    nation.snapshot.quotas = quotas;
+    nation
 }
 
 fn build(mut land: Land, workloads: usize, random: &mut Random) -> Nation {
@@ -122,6 +142,14 @@ mod tests {
         valid(&country(100, 7));
         valid(&fleet(500, 100, 7));
         valid(&fleet(20, 50, 1));
+    }
+
+    #[test]
+    fn a_grid_has_a_member_in_each_county() {
+        let nation = grid([3, 2, 4], 1, 7);
+        let names: BTreeSet<&str> = nation.snapshot.members.keys().map(String::as_str).collect();
+        assert_eq!((names.len(), nation.requests.len()), (24, 1));
+        assert!(names.contains("p03-c02-x04"), "{names:?}");
     }
 
     #[test]

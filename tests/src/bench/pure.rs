@@ -1,15 +1,12 @@
 //! Benchmarks of the scheduler alone, on one core and without an API server.
 
 use std::fmt;
-use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use heyun_scheduler::Engine;
 use heyun_scheduler::config::Config;
-use heyun_scheduler::request::{PlacementSpec, SpreadConstraint, WhenUnsatisfiable};
 use heyun_scheduler::resources::CPU;
-use heyun_scheduler::snapshot::Guardrails;
 use heyun_scheduler::verdict::Outcome;
 use serde::Serialize;
 
@@ -143,86 +140,6 @@ pub fn decide(args: &Args) -> Result<Decide> {
         max_ms: ms(at(&took, 100)),
         per_s: per_second(requests.len(), all),
         prepared_ms: ms(at(&prepared, 50)),
-    })
-}
-
-/// Spread over many groups.
-#[derive(Clone, Debug, Serialize)]
-pub struct Spread {
-    groups: usize,
-    wanted_groups: i64,
-    members: usize,
-    ms: f64,
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = format!(
-            "spread: {} of {} groups of {} members",
-            self.wanted_groups, self.groups, self.members
-        );
-        let lines = [Line(
-            "one decision, median",
-            format!("{:.3} ms", self.ms),
-            "at most 1 ms",
-        )];
-        table(f, &title, &lines)
-    }
-}
-
-/// Spreads a workload over 10 of 31 groups.
-///
-/// # Errors
-/// If it is not placed on 10 groups.
-pub fn spread(args: &Args) -> Result<Spread> {
-    const WANTED: i64 = 10;
-    const TIMES: usize = 101;
-    let Nation {
-        mut snapshot,
-        mut requests,
-    } = nation::fleet(500, 1, args.seed);
-    let config = Config::default();
-    let mut request = requests.pop().ok_or("no request was generated")?;
-    // All members are open to it.
-    if let Some(tenant) = snapshot.tenants.get_mut(&request.tenant) {
-        tenant.guardrails = Guardrails::default();
-    }
-    request.components.truncate(1);
-    request.placement = PlacementSpec::default();
-    request.placement.spread = vec![SpreadConstraint {
-        topology_key: "region/provincial".to_owned(),
-        max_skew: Some(3),
-        min_groups: Some(WANTED),
-        max_groups: Some(WANTED),
-        when_unsatisfiable: WhenUnsatisfiable::DoNotSchedule,
-    }];
-    for component in &mut request.components {
-        component.replicas = 100;
-    }
-    let groups: std::collections::BTreeSet<_> = snapshot
-        .members
-        .values()
-        .filter_map(|member| member.region.split('-').next())
-        .collect();
-    let groups = groups.len();
-    let members = snapshot.members.len();
-    let mut engine = Engine::new(snapshot, config);
-    let mut took = Vec::new();
-    for _ in 0..TIMES {
-        let mut batch = engine.batch();
-        let at = Instant::now();
-        let verdict = black_box(batch.decide(&request));
-        took.push(at.elapsed());
-        if !matches!(verdict.outcome, Outcome::Placed(_)) {
-            return Err(format!("not placed: {:?}", verdict.outcome.reason()).into());
-        }
-    }
-    took.sort_unstable();
-    Ok(Spread {
-        groups,
-        wanted_groups: WANTED,
-        members,
-        ms: ms(at(&took, 50)),
     })
 }
 

@@ -174,6 +174,7 @@ fn division(from: &Division) -> to::DivisionSpec {
 fn spread(from: &SpreadConstraint) -> to::SpreadConstraint {
     to::SpreadConstraint {
         topology_key: from.topology_key.clone(),
+        within: from.within.clone(),
         max_skew: from.max_skew.map(i64::from),
         min_groups: from.min_groups.map(i64::from),
         max_groups: from.max_groups.map(i64::from),

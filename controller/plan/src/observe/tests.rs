@@ -7,7 +7,7 @@ use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::member_cluster::{
     ClassMap, Location, MemberClusterSpec, MemberClusterStatus, NetworkZone,
 };
-use heyun_crds::placement::{AffinityTerm, PlacementSpec, ScoreWeights};
+use heyun_crds::placement::{AffinityTerm, PlacementSpec, ScoreWeights, SpreadConstraint};
 use heyun_crds::quantity::Quantity;
 use heyun_crds::quota::{EffectiveQuota, QuotaLine, QuotaSpec, QuotaStatus};
 use heyun_crds::sketch::{Shape, SketchSpec, SketchStatus};
@@ -566,6 +566,12 @@ fn a_request_says_what_the_workload_says() {
             cost: Some(90),
             ..ScoreWeights::default()
         }),
+        spread: vec![SpreadConstraint {
+            topology_key: "region/prefectural".to_owned(),
+            within: Some("region/provincial".to_owned()),
+            min_groups: Some(2),
+            ..SpreadConstraint::default()
+        }],
         ..PlacementSpec::default()
     };
     let request = request_of(&placement, &[]);
@@ -579,6 +585,9 @@ fn a_request_says_what_the_workload_says() {
     let term = &request.placement.affinity[0];
     assert_eq!(term.labels, [equals("tier", "city")]);
     assert!(term.zones.contains("cegn-common"));
+    let spread = &request.placement.spread[0];
+    assert_eq!(spread.within.as_deref(), Some("region/provincial"));
+    assert_eq!((spread.min_groups, spread.max_skew), (Some(2), None));
     let weights = request.placement.weights.unwrap();
     assert_eq!((weights.cost, weights.balance), (90, 40));
     assert!(request.required_apis.contains("apps/v1/Deployment"));

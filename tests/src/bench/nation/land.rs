@@ -205,6 +205,20 @@ pub(super) fn fleet(members: usize) -> Land {
     land.counted()
 }
 
+/// So many provinces, in each so many cities, in each of these so many counties with a member each.
+pub(super) fn grid([provinces, cities, counties]: [usize; 3]) -> Land {
+    let mut land = Land::new(false);
+    for number in 0..provinces {
+        let province = land.push(province(number), Tier::Province, Some(ROOT), 0);
+        for number in 1..=cities {
+            let city = land.add(province, Tier::City, 'c', number);
+            land.divisions[city].own = 0;
+            land.add_counties(city, counties);
+        }
+    }
+    land.counted()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
