@@ -19,6 +19,7 @@ mod holdings;
 mod look;
 mod orphaned;
 mod platform;
+mod queue;
 mod refused;
 mod replant;
 mod rotate;

@@ -10,6 +10,7 @@ pub mod interpret;
 pub mod live;
 pub mod member_names;
 pub mod observe;
+pub mod queue;
 pub mod render;
 pub mod secrets;
 pub mod sketch;

@@ -102,6 +102,7 @@ impl Operator {
         };
         let mut why = heyun_plan::explain::why(&verdict, &about);
         why.decided_at = self.decided_at(key, &id);
+        why.queue = self.queue_of(key, &verdict);
         Ok(why)
     }
 }
