@@ -12,6 +12,7 @@ pub mod member_names;
 pub mod observe;
 pub mod queue;
 pub mod render;
+pub mod replay;
 pub mod secrets;
 pub mod sketch;
 pub mod tenants;
