@@ -116,11 +116,12 @@ impl Land {
         replicas: u32,
     ) -> Self {
         workload["metadata"]["generation"] = json!(1);
-        let cpu = replicas.to_string();
+        let (cpu, memory) = (replicas.to_string(), format!("{}Mi", replicas * 128));
         workload["status"] = json!({"decision": {"id": "7f3a9c21d0", "generation": 1, "epoch": 1,
             "inputsHash": "h", "assignments": [{"member": member, "flavor": "amd",
                 "component": component, "replicas": replicas,
-                "requests": {"cpu": "1"}, "charge": {"cpu": cpu}}]}});
+                "requests": {"cpu": "1", "memory": "128Mi"},
+                "charge": {"cpu": cpu, "memory": memory}}]}});
         self.documents.push(workload);
         self
     }
@@ -199,7 +200,7 @@ fn placed_by_capacity_over_two_members() {
 fn what_does_not_fit_at_home_spills_to_the_next_tier() {
     let land = Land::new()
         .member("gz-1", "gz", 1, "4")
-        .member("sz-1", "sz", 2, "4");
+        .member("sz-1", "sz", 1, "4");
     let tiers = json!({"affinity": [{"name": "home", "regions": ["gz"]},
         {"name": "province", "regions": ["gd"]}]});
     assert_snapshot!(land.why(web("health", 6, "1", &tiers)));
