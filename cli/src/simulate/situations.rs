@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 
 /// Two cities in a province; a health agency in each, and a civil one with strict rules.
-const LAND: &str = r#"
+const LAND: &str = r"
 kind: Tenant
 metadata: {name: gd}
 spec: {kind: Region, adminLevel: Provincial, displayName: gd}
@@ -41,7 +41,7 @@ spec:
 kind: Flavor
 metadata: {name: amd}
 spec: {nodeSelector: {matchLabels: {kubernetes.io/arch: amd64}}, precedence: 10}
-"#;
+";
 
 /// Cores: of the province and of the city 40, of which each agency may borrow to 30.
 const QUOTAS: [(&str, &str, &str); 5] = [

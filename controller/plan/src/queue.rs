@@ -130,21 +130,21 @@ mod tests {
     #[test]
     fn those_of_higher_priority_then_the_older_then_by_name_go_first() {
         let keys = ["a", "b", "c", "d", "e"].map(|name| WorkloadKey::new("ns", name));
-        let [a, b, c, d, e] = &keys;
+        let [mine, older, as_old, urgent, least] = &keys;
         let mut all = vec![
-            waits(a, 0, 9),
-            waits(b, 0, 5),
-            waits(c, 0, 5),
-            waits(d, 7, 99),
-            waits(e, -1, 0),
+            waits(mine, 0, 9),
+            waits(older, 0, 5),
+            waits(as_old, 0, 5),
+            waits(urgent, 7, 99),
+            waits(least, -1, 0),
         ];
         for _ in 0..2 {
-            let found = place(all.iter().cloned(), a).unwrap();
+            let found = place(all.iter().cloned(), mine).unwrap();
             assert_eq!((found.position, found.waiting), (4, 5));
-            assert_eq!(found.nearest, [c, b, d]);
+            assert_eq!(found.nearest, [as_old, older, urgent]);
             all.reverse();
         }
-        let first = place(all.iter().cloned(), d).unwrap();
+        let first = place(all.iter().cloned(), urgent).unwrap();
         assert_eq!((first.position, first.nearest.len()), (1, 0));
         assert_eq!(place(all.into_iter(), &WorkloadKey::new("ns", "z")), None);
     }

@@ -67,6 +67,34 @@ fn earlier_decisions_are_told_and_a_snapshot_decides_as_the_hub_did() {
 
     refusals_are_kept_and_have_a_place(shared, ns);
     a_snapshot(shared, ns, &second);
+    who_may_make_one(shared, ns);
+}
+
+/// The platform's administrators may, and the owners of a tenant may not.
+fn who_may_make_one(shared: &Shared, ns: &str) {
+    let binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\n\
+        metadata: {name: fleet-replay-admin}\n\
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: heyun-platform-admin}\n\
+        subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: replay-admin}]\n";
+    shared.hub().apply(binding).unwrap();
+    let made = shared.eventually("a platform administrator to make a snapshot", || {
+        let output = shared.heyun(&["snapshot", "--as", "replay-admin"]);
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    });
+    let made: Value = serde_json::from_slice(&made).unwrap();
+    assert_eq!(made["kind"], "Snapshot");
+    let admins = format!("{ns}:admins");
+    let owner = ["snapshot", "--as", "owner", "--as-group", &admins];
+    let output = shared.heyun(&owner);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(
+        error.contains("only who may read the whole platform"),
+        "{error}"
+    );
 }
 
 /// Makes `web` of so many replicas, and answers its decision.

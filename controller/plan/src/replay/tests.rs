@@ -56,6 +56,11 @@ fn asked(name: &str, replicas: i64) -> (WorkloadKey, Asked) {
     (key, asked)
 }
 
+/// However the snapshot keeps them.
+fn by_name<M: From<Member>>(members: [Member; 2]) -> BTreeMap<String, M> {
+    members.map(|of| (of.name.clone(), M::from(of))).into()
+}
+
 /// Two members of 4 and 2 cores, quota for 8, one Workload of 3 and one of 9.
 fn recording() -> Recording {
     let members = [
@@ -78,7 +83,7 @@ fn recording() -> Recording {
     };
     let snapshot = Snapshot {
         now: 1_795_392_000,
-        members: members.map(|of| (of.name.clone(), of.into())).into(),
+        members: by_name(members),
         flavors: [("amd".to_owned(), Flavor::default())].into(),
         tenants: [("agency".to_owned(), agency)].into(),
         quotas: QuotaTree::build(&[node]).0,
