@@ -42,6 +42,10 @@ pub struct Why {
     /// When it was decided, RFC 3339; absent where it is what would be decided now.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub decided_at: String,
+    /// Id of the decision of an earlier generation that is in force while this one is not placed.
+    /// Example: `7f3a9c21d0`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub in_force: String,
     /// How many members were looked at; of an earlier decision over many, not all are still known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evaluated: u32,

@@ -82,6 +82,9 @@ fn head(why: &Why) -> String {
     };
     text.push_str(&outcome);
     text.push('\n');
+    if !why.in_force.is_empty() {
+        let _ = writeln!(text, "Still in force: decision {}", short(&why.in_force));
+    }
     text
 }
 

@@ -8,6 +8,9 @@ use heyun_plan::explain::kept::{self, Kept};
 use heyun_scheduler::request::WorkloadKey;
 use k8s_openapi::jiff::Timestamp;
 
+/// The outcome of a row that is no refusal.
+const PLACED: &str = "Placed";
+
 /// Which decision is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -84,16 +87,21 @@ fn of_tenant(mut rows: Vec<DecisionRow>, tenant: &str) -> Vec<DecisionRow> {
 /// # Errors
 /// [`HistoryError::Unknown`] with the first that is known.
 pub fn why(rows: &[DecisionRow], key: &WorkloadKey, which: &Which) -> Result<Why, HistoryError> {
-    let found = match which {
-        Which::At(at) => rows
-            .iter()
-            .find(|row| row.decided_at_us <= at.as_microsecond()),
-        Which::Id(id) => rows
-            .iter()
-            .find(|row| row.decision_id.starts_with(id.as_str())),
+    let is_meant = |row: &DecisionRow| match which {
+        Which::At(at) => row.decided_at_us <= at.as_microsecond(),
+        Which::Id(id) => row.decision_id.starts_with(id.as_str()),
     };
-    if let Some(row) = found {
-        return Ok(with(row, kept::recall));
+    let mut from = rows.iter().skip_while(|row| !is_meant(row));
+    if let Some(row) = from.next() {
+        let mut said = with(row, kept::recall);
+        if row.outcome != PLACED {
+            // A refusal leaves what is placed where it is.
+            let before =
+                |of: &&DecisionRow| of.outcome == PLACED && of.workload_uid == row.workload_uid;
+            let before = from.find(before);
+            said.in_force = before.map(|of| of.decision_id.clone()).unwrap_or_default();
+        }
+        return Ok(said);
     }
     let Some(first) = rows.last() else {
         return Err(HistoryError::Unknown(format!(
@@ -207,7 +215,10 @@ mod tests {
     fn one_is_found_by_the_beginning_of_its_id() {
         let key = WorkloadKey::new("civil", "web");
         let by = |id: &str| why(&rows(), &key, &Which::Id(id.to_owned()));
-        assert_eq!(by("bb").unwrap().outcome, "Waiting");
+        let refused = by("bb").unwrap();
+        assert_eq!(refused.outcome, "Waiting");
+        assert_eq!(refused.in_force, "cc00", "what was placed before it stayed");
+        assert_eq!(by("cc").unwrap().in_force, "");
         assert_eq!(by("cc").unwrap().decision, "cc01", "the newest");
         let said = by("dd").unwrap_err().to_string();
         assert!(

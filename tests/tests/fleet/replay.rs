@@ -68,6 +68,29 @@ fn earlier_decisions_are_told_and_a_snapshot_decides_as_the_hub_did() {
     refusals_are_kept_and_have_a_place(shared, ns);
     a_snapshot(shared, ns, &second);
     who_may_make_one(shared, ns);
+    what_is_placed_stays_in_force(shared, ns, &second);
+}
+
+/// A generation that is refused leaves the decision before it in force, and `why` says so then and
+/// later.
+fn what_is_placed_stays_in_force(shared: &Shared, ns: &str, decision: &Value) {
+    let yaml = workload(ns, "web", &[deployment("web", 6, "100")], PLACEMENT);
+    shared.hub().apply(&yaml).unwrap();
+    shared.condition("workload", ns, "web", ["Scheduled", "False", ""]);
+    let refused = shared.eventually("the refusal to be in the ledger", || {
+        let history = said(shared, &["why", "web", "-n", ns, "--history"])?;
+        let newest = history["items"][0].clone();
+        if newest["outcome"] == "Waiting" {
+            return Ok(newest);
+        }
+        Err(history.to_string())
+    });
+    let id = refused["decision"].as_str().unwrap();
+    for which in [&["--decision", id][..], &[]] {
+        let args = [&["why", "web", "-n", ns], which].concat();
+        let why = said(shared, &args).unwrap();
+        assert_eq!(why["inForce"], decision["id"], "{which:?}: {why}");
+    }
 }
 
 /// The platform's administrators may, and the owners of a tenant may not.

@@ -70,15 +70,12 @@ impl Operator {
         let Some(entry) = self.world.workloads.get(key) else {
             return Err(AskError::NotFound(format!("workload {key}")));
         };
-        let decision = entry.status.decision.clone();
-        let current = decision
-            .as_ref()
-            .is_some_and(|d| d.generation == entry.generation());
-        let id = decision
-            .as_ref()
-            .filter(|_| current)
-            .map(|d| d.id.clone())
-            .unwrap_or_default();
+        let generation = entry.generation();
+        let (id, in_force) = match entry.status.decision.clone() {
+            Some(decision) if decision.generation == generation => (decision.id, String::new()),
+            Some(earlier) => (String::new(), earlier.id),
+            None => (String::new(), String::new()),
+        };
         let about = heyun_plan::explain::About {
             decision: &id,
             unchecked: &[],
@@ -96,12 +93,15 @@ impl Operator {
                 Ok(judged) => judged,
                 Err(refusal) => {
                     let entry = self.world.workloads.get(key);
-                    return Ok(super::look::refused(entry, &refusal));
+                    let mut why = super::look::refused(entry, &refusal);
+                    why.in_force = in_force;
+                    return Ok(why);
                 }
             },
         };
         let mut why = heyun_plan::explain::why(&verdict, &about);
         why.decided_at = self.decided_at(key, &id);
+        why.in_force = in_force;
         why.queue = self.queue_of(key, &verdict);
         Ok(why)
     }
