@@ -111,6 +111,8 @@ pub enum Command {
     Tree(workload::Tree),
     /// Say what would be decided, without writing anything.
     Simulate(workload::Simulate),
+    /// Write all that decisions depend on into one file, for heyun simulate.
+    Snapshot(workload::Snapshot),
     /// Join, list, describe and close member clusters.
     #[command(subcommand, visible_aliases = ["clusters", "mc"])]
     Cluster(cluster::Cluster),

@@ -1,6 +1,6 @@
 //! Questions to the hub.
 
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, UsageReport, Why};
+use heyun_crds::query::{DecisionHistory, QUERY_GROUP, QUERY_VERSION, UsageReport, Why};
 use http::Request;
 use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
@@ -89,13 +89,24 @@ impl Hub {
         list(&Api::all(self.client.clone()), selector).await
     }
 
-    /// Why a Workload is where it is.
+    /// Why a Workload is where it is, or was: `at` and `decision` name an earlier decision.
     ///
     /// # Errors
     /// What the hub says; that it does not serve the aggregated API.
-    pub async fn why(&self, name: &str) -> Result<Why> {
-        let path = format!("namespaces/{}/workloads/{name}/why", self.namespace);
+    pub async fn why(&self, name: &str, parameters: &[(&str, &str)]) -> Result<Why> {
+        let query = parameters_of(parameters);
+        let path = format!("namespaces/{}/workloads/{name}/why{query}", self.namespace);
         let doing = format!("explain workload {}/{name}", self.namespace);
+        self.query(&doing, &path).await
+    }
+
+    /// What was decided on a Workload.
+    ///
+    /// # Errors
+    /// As [`Hub::why`].
+    pub async fn decisions(&self, name: &str) -> Result<DecisionHistory> {
+        let path = format!("namespaces/{}/workloads/{name}/decisions", self.namespace);
+        let doing = format!("read the decisions on workload {}/{name}", self.namespace);
         self.query(&doing, &path).await
     }
 
@@ -104,15 +115,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::why`].
     pub async fn usage(&self, parameters: &[(&str, &str)]) -> Result<UsageReport> {
-        let pairs: Vec<String> = parameters
-            .iter()
-            .map(|(name, value)| format!("{name}={}", escaped(value)))
-            .collect();
-        let query = if pairs.is_empty() {
-            String::new()
-        } else {
-            format!("?{}", pairs.join("&"))
-        };
+        let query = parameters_of(parameters);
         self.query("read the usage report", &format!("usagereports{query}"))
             .await
     }
@@ -132,6 +135,14 @@ impl Hub {
                         .hint("the hub's aggregated API does not answer: see heyun doctor");
                 }
                 match error.exit {
+                    // What is not known of earlier decisions says itself what is.
+                    Exit::NotFound if error.message.contains("is known") => Error {
+                        hint: Some(format!(
+                            "see which are known with --history, or check the name and -n {}",
+                            self.namespace
+                        )),
+                        ..error
+                    },
                     // The general hint speaks of kinds.
                     Exit::NotFound => Error {
                         hint: Some(format!(
@@ -189,7 +200,8 @@ async fn found<K: Object>(api: &Api<K>, name: &str, place: &str) -> Result<K> {
     Err(missing.hint(suggestion(name, &names)))
 }
 
-fn suggestion(wrong: &str, names: &[&str]) -> String {
+/// What was meant instead of a wrong name: the nearest, or some that there are.
+pub fn suggestion(wrong: &str, names: &[&str]) -> String {
     if names.is_empty() {
         return "there is none of this kind there: check -n and --context".to_owned();
     }
@@ -221,6 +233,18 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// Parameters of a query, from the question mark on; nothing where there are none.
+fn parameters_of(parameters: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escaped(value)))
+        .collect();
+    if pairs.is_empty() {
+        return String::new();
+    }
+    format!("?{}", pairs.join("&"))
 }
 
 /// A value of a query: everything but what is harmless is percent-encoded.

@@ -6,6 +6,7 @@ mod doctor;
 mod platform;
 mod sandbox;
 mod simulate;
+mod snapshot;
 mod tree;
 mod whereabouts;
 mod why;
@@ -26,6 +27,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<()> {
         Command::Why(args) => why::run(args, global, output).await,
         Command::Tree(args) => tree::run(args, global, output).await,
         Command::Simulate(args) => Box::pin(simulate::run(args, global, output)).await,
+        Command::Snapshot(args) => Box::pin(snapshot::run(args, global, output)).await,
         Command::Cluster(command) => cluster::run(command, global, output).await,
         Command::Tenant(command) => platform::tenant(command, global, output).await,
         Command::Quota(command) => platform::quota(command, global, output).await,

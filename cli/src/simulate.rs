@@ -1,20 +1,22 @@
 //! What would be decided: the hub's own interpretation and scheduler, on a copy of its objects.
 //! Nothing is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use heyun_crds::conditions::Reason;
 use heyun_crds::labels::TENANT_UID;
 use heyun_crds::placement::PlacementSpec;
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
+use heyun_crds::query::Why;
 use heyun_crds::quota::{EffectiveQuota, QuotaStatus};
+use heyun_crds::workload::Decision;
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload, labels};
 use heyun_plan::interpret::{self, Interpreted, ManifestError};
 use heyun_plan::observe::{self, HeldBy, held};
+use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
-use heyun_plan::{decide, explain, guard, member_names};
+use heyun_plan::{decide, guard, member_names};
 use heyun_scheduler::config::Explained;
-use heyun_scheduler::{Config, Resources, WorkloadKey, schedule};
+use heyun_scheduler::{Config, Request, Resources, WorkloadKey};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::jiff::Timestamp;
@@ -166,17 +168,21 @@ impl World {
 
     /// What every Workload holds, of its decision and its Works the larger.
     fn held(&self, tree: &TenantTree) -> BTreeMap<WorkloadKey, HeldBy> {
-        let of_works = self.works.iter().map(|work| &work.spec.workload);
-        let keys: BTreeSet<WorkloadKey> = self
-            .workloads
-            .iter()
-            .map(key)
-            .chain(of_works.map(|of| WorkloadKey::new(of.namespace.clone(), of.name.clone())))
-            .collect();
-        let mut all = BTreeMap::new();
-        for key in keys {
-            let works = self.works_of(&key);
-            let workload = self.workloads.iter().find(|one| self::key(one) == key);
+        let mut all: BTreeMap<WorkloadKey, (Option<&Workload>, Vec<Work>)> = BTreeMap::new();
+        for workload in &self.workloads {
+            // The first of a name counts.
+            all.entry(key(workload))
+                .or_default()
+                .0
+                .get_or_insert(workload);
+        }
+        for work in &self.works {
+            let of = &work.spec.workload;
+            let key = WorkloadKey::new(of.namespace.clone(), of.name.clone());
+            all.entry(key).or_default().1.push(work.clone());
+        }
+        let mut by = BTreeMap::new();
+        for (key, (workload, works)) in all {
             let by_works = held::held_from_works(&works);
             let held = workload.map_or(by_works, |workload| held::of(workload, &works));
             if held.entries.is_empty() {
@@ -187,9 +193,9 @@ impl World {
                 .or_else(|| works.first().map(|work| work.spec.tenant.clone()))
                 .unwrap_or_default();
             let work = member_names::work_name(&key.namespace, &key.name);
-            all.insert(key, HeldBy { tenant, work, held });
+            by.insert(key, HeldBy { tenant, work, held });
         }
-        all
+        by
     }
 }
 
@@ -227,22 +233,39 @@ fn key(workload: &Workload) -> WorkloadKey {
 /// What would be decided about `workload` at `now`. Where the world holds one of that name, its
 /// identity and its decision are those that count, as for an update.
 pub fn simulate(world: &World, workload: &Workload, now: Timestamp) -> Why {
+    let recording = record_one(world, workload, now);
+    // Of one Workload that is asked there is one answer.
+    recording.replay(None).pop().unwrap_or_default()
+}
+
+/// All that the decision about this one Workload depends on, as for [`simulate`].
+pub fn record_one(world: &World, workload: &Workload, now: Timestamp) -> Recording {
     let workload = &placed_in(world, workload);
     let tree = world.tree();
-    match judge(world, &tree, workload, now) {
-        Ok(why) => why,
-        Err((reason, message)) => Why {
-            api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
-            kind: "Why".to_owned(),
-            namespace: workload.namespace().unwrap_or_default(),
-            name: workload.name_any(),
-            generation: workload.metadata.generation.unwrap_or_default(),
-            outcome: "Rejected".to_owned(),
-            reason: reason.as_str().to_owned(),
-            message,
-            ..Why::default()
-        },
+    let config = Config {
+        explained: Explained::ALL,
+        ..Config::default()
+    };
+    let asked = asked(world, &tree, workload, &config);
+    let workloads = BTreeMap::from([(key(workload), asked)]);
+    Recording::new(config, snapshot(world, &tree, now), workloads)
+}
+
+/// All that decisions depend on, of every Workload: the requests and what the scheduler knows, and
+/// nothing of the manifests beyond what they ask for.
+pub fn record(world: &World, now: Timestamp) -> Recording {
+    let tree = world.tree();
+    let config = Config::default();
+    let mut workloads = BTreeMap::new();
+    for workload in &world.workloads {
+        // One that leaves is not decided on.
+        if workload.metadata.deletion_timestamp.is_none() {
+            let key = key(workload);
+            let of = || asked(world, &tree, workload, &config);
+            workloads.entry(key).or_insert_with(of);
+        }
     }
+    Recording::new(config, snapshot(world, &tree, now), workloads)
 }
 
 /// The Workload as it would stand on the hub.
@@ -272,12 +295,42 @@ fn refusal(errors: &[ManifestError]) -> Refusal {
     (reason, interpret::summarize(errors))
 }
 
-fn judge(
+/// What the scheduler is asked about a Workload, or why it is not.
+fn asked(world: &World, tree: &TenantTree, workload: &Workload, config: &Config) -> Asked {
+    let generation = workload.metadata.generation.unwrap_or_default();
+    let placement_ref = workload.spec.placement_ref.as_ref();
+    let mut asked = Asked {
+        generation,
+        decision: String::new(),
+        placement_ref: placement_ref.map(|of| of.name.clone()).unwrap_or_default(),
+        question: Question::Refused {
+            reason: Reason::Suspended.as_str().to_owned(),
+            message: "spec.suspend is true: set it to false to have it scheduled".to_owned(),
+        },
+    };
+    if workload.spec.suspend {
+        return asked;
+    }
+    match request(world, tree, workload, config) {
+        Ok((request, previous)) => {
+            let current = previous.filter(|decision| decision.generation == generation);
+            asked.decision = current.map(|decision| decision.id).unwrap_or_default();
+            asked.question = Question::Request(Box::new(request));
+        }
+        Err((reason, message)) => {
+            let reason = reason.as_str().to_owned();
+            asked.question = Question::Refused { reason, message };
+        }
+    }
+    asked
+}
+
+fn request(
     world: &World,
     tree: &TenantTree,
     workload: &Workload,
-    now: Timestamp,
-) -> Result<Why, Refusal> {
+    config: &Config,
+) -> Result<(Request, Option<Decision>), Refusal> {
     let key = key(workload);
     let namespace = &key.namespace;
     let tenant = tree.tenant_of(namespace).ok_or_else(|| {
@@ -318,10 +371,6 @@ fn judge(
         .iter()
         .map(|f| (f.name_any(), f.spec.clone()))
         .collect();
-    let config = Config {
-        explained: Explained::ALL,
-        ..Config::default()
-    };
     let request = observe::request::request(&observe::request::Input {
         workload,
         interpreted: &interpreted,
@@ -333,16 +382,7 @@ fn judge(
         previous: previous.as_ref(),
         weights: config.weights,
     });
-    let snapshot = snapshot(world, tree, now);
-    let verdict = schedule(&snapshot, &[request], &config).pop();
-    let current = previous.filter(|d| Some(d.generation) == workload.metadata.generation);
-    let about = explain::About {
-        decision: current.as_ref().map_or("", |decision| decision.id.as_str()),
-        unchecked: &[],
-    };
-    verdict
-        .map(|verdict| explain::why(&verdict, &about))
-        .ok_or_else(|| (Reason::Pending, "the scheduler gave no answer".to_owned()))
+    Ok((request, previous))
 }
 
 fn snapshot(world: &World, tree: &TenantTree, now: Timestamp) -> heyun_scheduler::Snapshot {
@@ -398,7 +438,7 @@ fn previous(
     workload: &Workload,
     interpreted: &Interpreted,
     placement: &PlacementSpec,
-) -> Option<heyun_crds::workload::Decision> {
+) -> Option<Decision> {
     if let Some(decision) = workload
         .status
         .as_ref()
@@ -418,3 +458,6 @@ fn default_requests() -> Resources {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod situations;

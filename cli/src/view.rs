@@ -6,6 +6,7 @@ pub mod clusters;
 pub mod doctor;
 pub mod places;
 pub mod quotas;
+pub mod replay;
 pub mod table;
 pub mod tenants;
 pub mod tree;

@@ -39,8 +39,91 @@ pub struct Why {
     /// The same as a sentence, with the fix.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// When it was decided, RFC 3339; absent where it is what would be decided now.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decided_at: String,
+    /// Id of the decision of an earlier generation that is in force while this one is not placed.
+    /// Example: `7f3a9c21d0`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub in_force: String,
+    /// How many members were looked at; of an earlier decision over many, not all are still known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evaluated: u32,
+    /// Its place among those that wait, where it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<WhyQueue>,
     /// Every member, the chosen first.
     pub members: Vec<WhyMember>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The place of a Workload among all that wait, in the order in which they are decided: by
+/// priority, then by age, then by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyQueue {
+    /// Its position, from 1. Example: `3`.
+    pub position: u32,
+    /// How many wait. Example: `7`.
+    pub waiting: u32,
+    /// Of the nearest before it, those of its own tenant that ask for the same, the nearest first,
+    /// as `namespace/name`. Example: `["gd-health-booking/web"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// How many more of the nearest before it ask for the same: other tenants' are not named.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub before_unnamed: u32,
+    /// The events after which it is decided again. Example: `["QuotaReleased", "QuotaChanged"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unblocked_by: Vec<String>,
+}
+
+/// What was decided on a Workload, as far as it is known: the answer of `heyun why --history`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionHistory {
+    /// Always `query.heyun.dev/v1alpha1`.
+    pub api_version: String,
+    /// Always `DecisionHistory`.
+    pub kind: String,
+    /// Namespace of the Workload.
+    pub namespace: String,
+    /// Name of the Workload.
+    pub name: String,
+    /// The decisions, the newest first.
+    pub items: Vec<DecisionRecord>,
+}
+
+/// One decision, or one refusal, that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionRecord {
+    /// Its id. Example: `7f3a9c21d0`.
+    pub decision: String,
+    /// When it was decided, RFC 3339.
+    pub decided_at: String,
+    /// Generation that was decided on.
+    pub generation: i64,
+    /// Epoch of the leader that decided.
+    pub epoch: i64,
+    /// SHA-256 over the scheduler's inputs, in hexadecimal; empty where no scheduler was asked.
+    #[serde(default)]
+    pub inputs_hash: String,
+    /// `Placed`, `Rejected` or `Waiting`.
+    pub outcome: String,
+    /// Reason code, unless it is placed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Replicas by member, where it is placed and still known.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub members: std::collections::BTreeMap<String, u32>,
 }
 
 /// How one member fared.

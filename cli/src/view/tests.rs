@@ -1,4 +1,7 @@
-use heyun_crds::query::{UsageReport, UsageRow, Why, WhyMember, WhyRefusal, WhyReplicas, WhyScore};
+use heyun_crds::query::{
+    DecisionHistory, DecisionRecord, UsageReport, UsageRow, Why, WhyMember, WhyQueue, WhyRefusal,
+    WhyReplicas, WhyScore,
+};
 use insta::assert_snapshot;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -148,6 +151,92 @@ fn why_says_first_what_keeps_an_unplaced_workload() {
         ..Why::default()
     };
     assert_snapshot!(super::why::text(&invalid, true));
+}
+
+#[test]
+fn why_of_one_member_is_told_in_full() {
+    let why = Why {
+        members: vec![
+            placed().members.swap_remove(1),
+            placed().members.swap_remove(4),
+        ],
+        ..placed()
+    };
+    assert_snapshot!(super::why::in_full(&why));
+}
+
+#[test]
+fn why_of_what_waits_names_its_place_and_who_is_before_it() {
+    let queue = WhyQueue {
+        position: 4,
+        waiting: 7,
+        before: vec!["gz/a".to_owned(), "gz/b".to_owned()],
+        before_unnamed: 1,
+        unblocked_by: vec!["QuotaReleased".to_owned(), "QuotaChanged".to_owned()],
+    };
+    let why = Why {
+        generation: 1,
+        outcome: "Waiting".to_owned(),
+        reason: "QuotaExceeded".to_owned(),
+        message: "needs 6 cpu of amd, 2 left in gz".to_owned(),
+        in_force: "7f3a9c21d0".to_owned(),
+        queue: Some(queue),
+        ..Why::default()
+    };
+    assert_snapshot!(super::why::text(&why, true));
+    let only_others = WhyQueue {
+        position: 2,
+        waiting: 2,
+        before_unnamed: 1,
+        ..WhyQueue::default()
+    };
+    let why = Why {
+        queue: Some(only_others),
+        ..why
+    };
+    let text = super::why::text(&why, true);
+    let line = "In the queue: 2 of 2 · before it, for the same: one of another tenant";
+    assert_eq!(text.lines().last(), Some(line));
+}
+
+#[test]
+fn a_history_has_a_line_for_each_decision() {
+    let record = |id: &str, time: &str, outcome: &str, reason: &str| DecisionRecord {
+        decision: id.to_owned(),
+        decided_at: time.to_owned(),
+        generation: 4,
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        ..DecisionRecord::default()
+    };
+    let mut placed = record("7f3a9c21d0", "2026-11-23T09:00:00Z", "Placed", "");
+    placed.members = [("gz-1".to_owned(), 8), ("sz-1".to_owned(), 4)].into();
+    let waited = record(
+        "00aa11bb22",
+        "2026-11-23T08:59:00.25Z",
+        "Waiting",
+        "NoCapacity",
+    );
+    let history = DecisionHistory {
+        items: vec![placed, waited],
+        ..DecisionHistory::default()
+    };
+    assert_snapshot!(super::why::history(&history, true));
+    assert_eq!(super::why::history(&DecisionHistory::default(), true), "");
+}
+
+/// An earlier decision, of which not every member is known any more.
+#[test]
+fn why_of_an_earlier_decision_says_when_and_how_many_members_are_told_of() {
+    let why = Why {
+        decided_at: "2026-11-23T09:00:00Z".to_owned(),
+        evaluated: 500,
+        ..placed()
+    };
+    let text = super::why::text(&why, true);
+    let head = "Decision 7f3a9c012345 · generation 4 · tenant gz-civil-affairs · 5 of 500 members · \
+        decided 2026-11-23T09:00:00Z · inputs 00aa11bb22cc";
+    assert_eq!(text.lines().next(), Some(head));
 }
 
 #[test]

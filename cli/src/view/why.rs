@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use heyun_crds::query::{Why, WhyMember, WhyRefusal};
+use heyun_crds::query::{DecisionHistory, DecisionRecord, Why, WhyMember, WhyQueue, WhyRefusal};
 
 use super::table::Grid;
 use super::{NONE, count};
@@ -13,6 +13,9 @@ const SHORT: usize = 12;
 /// The whole answer: head line, table of members, what was not checked.
 pub fn text(why: &Why, with_headers: bool) -> String {
     let mut text = head(why);
+    if let Some(queue) = &why.queue {
+        text.push_str(&queued(queue));
+    }
     let mut grid = Grid::new(&["MEMBER", "REPLICAS", "VERDICT", "SCORE", "DETAIL"]).right(&[]);
     for member in &why.members {
         grid.row([
@@ -56,7 +59,16 @@ fn head(why: &Why) -> String {
     if !why.tenant.is_empty() {
         parts.push(format!("tenant {}", why.tenant));
     }
-    parts.push(count(why.members.len(), "member"));
+    let told = why.members.len();
+    let looked_at = usize::try_from(why.evaluated).unwrap_or(told);
+    if looked_at > told {
+        parts.push(format!("{told} of {}", count(looked_at, "member")));
+    } else {
+        parts.push(count(told, "member"));
+    }
+    if !why.decided_at.is_empty() {
+        parts.push(format!("decided {}", why.decided_at));
+    }
     if !why.inputs_hash.is_empty() {
         parts.push(format!("inputs {}", short(&why.inputs_hash)));
     }
@@ -70,7 +82,102 @@ fn head(why: &Why) -> String {
     };
     text.push_str(&outcome);
     text.push('\n');
+    if !why.in_force.is_empty() {
+        let _ = writeln!(text, "Still in force: decision {}", short(&why.in_force));
+    }
     text
+}
+
+/// Where it stands among those that wait, who stands before it, and what it waits for.
+fn queued(queue: &WhyQueue) -> String {
+    let mut parts = vec![format!(
+        "In the queue: {} of {}",
+        queue.position, queue.waiting
+    )];
+    let mut before: Vec<String> = queue.before.clone();
+    match queue.before_unnamed {
+        0 => {}
+        1 if before.is_empty() => before.push("one of another tenant".to_owned()),
+        more if before.is_empty() => before.push(format!("{more} of other tenants")),
+        more => before.push(format!("{more} more")),
+    }
+    if !before.is_empty() {
+        parts.push(format!("before it, for the same: {}", before.join(", ")));
+    }
+    if !queue.unblocked_by.is_empty() {
+        parts.push(format!(
+            "decided again on {}",
+            queue.unblocked_by.join(", ")
+        ));
+    }
+    format!("{}\n", parts.join(" · "))
+}
+
+/// What is said of the members that are left, each on lines of its own and nothing shortened.
+pub fn in_full(why: &Why) -> String {
+    let mut text = head(why);
+    for member in &why.members {
+        let _ = writeln!(text, "\n{}: {}", member.member, member.verdict);
+        for part in &member.replicas {
+            let _ = writeln!(
+                text,
+                "  {} of {} on {}",
+                part.replicas, part.component, part.flavor
+            );
+        }
+        if !member.tier.is_empty() {
+            let _ = writeln!(text, "  tier {}", member.tier);
+        }
+        if let Some(total) = member.score {
+            let _ = writeln!(text, "  score {total} of 100");
+        }
+        for score in &member.scores {
+            let _ = writeln!(
+                text,
+                "    {} {} (weight {})",
+                score.name, score.points, score.weight
+            );
+        }
+        for refused in &member.refusals {
+            let _ = writeln!(text, "  refused: {}", refusal(refused));
+        }
+        for unchecked in &member.unchecked {
+            let _ = writeln!(text, "  not checked, left to the member: {unchecked}");
+        }
+    }
+    text
+}
+
+/// A line for each decision.
+pub fn history(history: &DecisionHistory, with_headers: bool) -> String {
+    let headers = ["DECIDED", "DECISION", "GENERATION", "OUTCOME", "MEMBERS"];
+    let mut grid = Grid::new(&headers).right(&[2]);
+    for item in &history.items {
+        grid.row([
+            item.decided_at.clone(),
+            item.decision.clone(),
+            item.generation.to_string(),
+            if item.reason.is_empty() {
+                item.outcome.clone()
+            } else {
+                format!("{}: {}", item.outcome, item.reason)
+            },
+            members(item),
+        ]);
+    }
+    if grid.is_empty() {
+        return String::new();
+    }
+    grid.text(with_headers)
+}
+
+fn members(item: &DecisionRecord) -> String {
+    if item.members.is_empty() {
+        return NONE.to_owned();
+    }
+    let each = item.members.iter();
+    let each: Vec<String> = each.map(|(name, n)| format!("{name}:{n}")).collect();
+    each.join(", ")
 }
 
 fn short(hash: &str) -> &str {

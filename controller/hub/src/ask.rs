@@ -14,6 +14,13 @@ pub enum Question {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Why, AskError>>,
     },
+    /// The tenant that a namespace belongs to.
+    Tenant {
+        /// The namespace.
+        namespace: String,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<String, AskError>>,
+    },
     /// The names of a tenant and of all below it; without a tenant, of all.
     Subtree {
         /// Root of the subtree.

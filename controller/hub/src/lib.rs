@@ -17,6 +17,7 @@ pub mod client;
 pub mod commit;
 pub mod events;
 pub mod fence;
+pub mod history;
 pub mod leader;
 pub mod measure;
 pub mod members;

@@ -19,6 +19,8 @@ mod holdings;
 mod look;
 mod orphaned;
 mod platform;
+mod queue;
+mod refused;
 mod replant;
 mod rotate;
 mod secrets;

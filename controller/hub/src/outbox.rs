@@ -11,6 +11,7 @@ use std::time::Duration;
 use heyun_crds::workload::Decision;
 use heyun_ledger::{DecisionRow, Entry, Ledger, Outbox, UsageStep};
 use heyun_member::clock::Clock;
+use heyun_plan::member_names::short_hash;
 use heyun_scheduler::quantity;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_telemetry::Metrics;
@@ -59,6 +60,43 @@ pub fn decision(
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
         verdict,
+        decided_at_us: now_us,
+    })
+}
+
+/// A refusal, as it is known to the ledger.
+#[derive(Clone, Debug)]
+pub struct Refusal<'a> {
+    /// Generation that was refused.
+    pub generation: i64,
+    /// Epoch of the leader.
+    pub epoch: i64,
+    /// Hash of the scheduler's inputs; empty where it was not asked.
+    pub inputs_hash: &'a str,
+    /// `Rejected` or `Waiting`.
+    pub outcome: &'a str,
+    /// Reason code.
+    pub reason: &'a str,
+    /// The verdict, or the sentence, as [`heyun_plan::explain::kept`] makes it.
+    pub verdict: String,
+}
+
+/// The row of a refusal. Its id tells it from others of the Workload.
+pub fn refusal(of: &Subject<'_>, refusal: Refusal<'_>, now_us: i64) -> Entry {
+    let generation = refusal.generation.to_string();
+    let parts = [of.uid, &generation, refusal.outcome, refusal.reason];
+    Entry::Decision(DecisionRow {
+        workload_uid: of.uid.to_owned(),
+        decision_id: short_hash(&parts),
+        namespace: of.key.namespace.clone(),
+        name: of.key.name.clone(),
+        tenant: of.tenant.to_owned(),
+        generation: refusal.generation,
+        epoch: refusal.epoch,
+        inputs_hash: refusal.inputs_hash.to_owned(),
+        outcome: refusal.outcome.to_owned(),
+        reason: refusal.reason.to_owned(),
+        verdict: refusal.verdict,
         decided_at_us: now_us,
     })
 }
@@ -183,6 +221,9 @@ async fn drain(
             closed = clock.monotonic();
             if let Err(error) = ledger.close_hours(clock.now().as_microsecond()).await {
                 warn!(%error, "hours of usage were not closed");
+            }
+            if let Err(error) = ledger.forget_decisions(clock.now().as_microsecond()).await {
+                warn!(%error, "old decisions were not forgotten");
             }
         }
         tokio::select! {

@@ -327,17 +327,31 @@ fn shown(url: &str) -> String {
 /// One migration: number, description, text.
 pub(crate) type Step = (i64, &'static str, &'static str);
 
-const SQLITE: &[Step] = &[(
-    1,
-    "decisions and usage",
-    include_str!("../migrations/sqlite/0001_decisions_and_usage.sql"),
-)];
+const SQLITE: &[Step] = &[
+    (
+        1,
+        "decisions and usage",
+        include_str!("../migrations/sqlite/0001_decisions_and_usage.sql"),
+    ),
+    (
+        2,
+        "a decision may come again",
+        include_str!("../migrations/sqlite/0002_a_decision_may_come_again.sql"),
+    ),
+];
 
-const POSTGRES: &[Step] = &[(
-    1,
-    "decisions and usage",
-    include_str!("../migrations/postgres/0001_decisions_and_usage.sql"),
-)];
+const POSTGRES: &[Step] = &[
+    (
+        1,
+        "decisions and usage",
+        include_str!("../migrations/postgres/0001_decisions_and_usage.sql"),
+    ),
+    (
+        2,
+        "a decision may come again",
+        include_str!("../migrations/postgres/0002_a_decision_may_come_again.sql"),
+    ),
+];
 
 /// Migrations that are part of the program: there is no folder to ship, or to forget.
 pub(crate) fn migrator(steps: &'static [Step]) -> Migrator {
@@ -379,6 +393,27 @@ mod tests {
         assert_eq!(numbers("sqlite"), built_in(SQLITE));
         assert_eq!(numbers("postgres"), built_in(POSTGRES));
         assert_eq!(built_in(SQLITE), built_in(POSTGRES));
+    }
+
+    /// A ledger that an earlier version made keeps its rows.
+    #[tokio::test]
+    async fn decisions_of_the_first_version_are_there_after_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ledger.db").display().to_string();
+        let pool = sqlite(&file).unwrap();
+        migrator(&SQLITE[..1]).run(&pool).await.unwrap();
+        let insert = "INSERT INTO decisions (workload_uid, decision_id, namespace, name, tenant,
+            generation, epoch, inputs_hash, outcome, reason, verdict, decided_at_us)
+            VALUES ('u', 'd', 'ns', 'web', 't', 4, 3, 'h', 'Placed', '', 'null', 7)";
+        sqlx::query::<Sqlite>(insert).execute(&pool).await.unwrap();
+        pool.close().await;
+        let ledger = Ledger::connect(&file).await.unwrap();
+        let rows = ledger.decisions_of("ns", "web", 9).await.unwrap();
+        let kept: Vec<_> = rows
+            .iter()
+            .map(|row| (row.decision_id.as_str(), row.generation, row.decided_at_us))
+            .collect();
+        assert_eq!(kept, [("d", 4, 7)]);
     }
 
     #[tokio::test]

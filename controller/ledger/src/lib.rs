@@ -31,6 +31,11 @@
 //! [`Ledger::close_hours`] counts each full hour once. What comes late for a closed hour is
 //! written as a correction by the next closing: rows are only ever added, and the sum over the
 //! closings of an hour is what the steps say.
+//!
+//! # Retention
+//!
+//! Of a Workload the newest [`DECISIONS_KEPT`] decisions are kept, refusals among them, for
+//! [`DECISIONS_AGE_US`] ([`Ledger::forget_decisions`]).
 
 mod close;
 mod database;
@@ -47,6 +52,6 @@ pub use close::{CLOSE_GRACE_US, Closed};
 pub use database::Ledger;
 pub use error::{EntryError, LedgerError, OutboxError};
 pub use outbox::{Appended, Drained, Outbox};
-pub use record::Recorded;
+pub use record::{DECISIONS_AGE_US, DECISIONS_KEPT, Recorded};
 pub use report::{HourlyRow, TenantFilter, UsageReport, UsageRow};
 pub use rows::{DecisionRow, Entry, UsageStep};

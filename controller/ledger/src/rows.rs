@@ -15,7 +15,12 @@ const VERDICT_MAX: usize = 256 * 1_024;
 /// The last microsecond of the year 9999.
 const TIME_MAX_US: i64 = 253_402_300_799_999_999;
 
-/// One decision of the scheduler. Known by `(workload_uid, decision_id)`.
+/// The verdict of a decision that is stated again by a hub that starts and no longer knows it.
+pub(crate) const VERDICT_UNKNOWN: &str = "null";
+
+/// One decision of the scheduler, a refusal included. Known by `(workload_uid, decision_id,
+/// decided_at_us)`; one whose verdict is `null` only states what may be known already, and is kept
+/// where no other of its `(workload_uid, decision_id)` is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRow {
     /// The Workload's uid.
@@ -38,7 +43,7 @@ pub struct DecisionRow {
     pub outcome: String,
     /// The reason, of the scheduler's closed enum; empty where it is placed.
     pub reason: String,
-    /// The verdict as JSON.
+    /// The verdict as JSON; `null` where it is not known any more.
     pub verdict: String,
     /// When it was decided, in microseconds since 1970-01-01 UTC.
     pub decided_at_us: i64,
@@ -91,7 +96,8 @@ impl Entry {
         // As JSON, so that no separator inside a name can make two keys one.
         match self {
             Self::Decision(it) => {
-                serde_json::json!(["decision", it.workload_uid, it.decision_id]).to_string()
+                let at = it.decided_at_us;
+                serde_json::json!(["decision", it.workload_uid, it.decision_id, at]).to_string()
             }
             Self::Usage(it) => serde_json::json!([
                 "usage",

@@ -43,6 +43,65 @@ pub(crate) const INSERT_DECISIONS: Statement = Statement {
         ON CONFLICT DO NOTHING",
 };
 
+/// As [`INSERT_DECISIONS`], but for those of which no row is there yet, at whatever time.
+pub(crate) const STATE_DECISIONS: Statement = Statement {
+    sqlite: "
+        INSERT INTO decisions (workload_uid, decision_id, namespace, name, tenant, generation,
+            epoch, inputs_hash, outcome, reason, verdict, decided_at_us)
+        SELECT value->>'workload_uid', value->>'decision_id', value->>'namespace', value->>'name',
+            value->>'tenant', value->>'generation', value->>'epoch', value->>'inputs_hash',
+            value->>'outcome', value->>'reason', value->>'verdict', value->>'decided_at_us'
+        FROM json_each($1) WHERE NOT EXISTS (
+            SELECT 1 FROM decisions d WHERE d.workload_uid = value->>'workload_uid'
+                AND d.decision_id = value->>'decision_id')
+        ON CONFLICT DO NOTHING",
+    postgres: "
+        INSERT INTO decisions (workload_uid, decision_id, namespace, name, tenant, generation,
+            epoch, inputs_hash, outcome, reason, verdict, decided_at_us)
+        SELECT workload_uid, decision_id, namespace, name, tenant, generation,
+            epoch, inputs_hash, outcome, reason, verdict, decided_at_us
+        FROM jsonb_to_recordset(CAST(CAST($1 AS TEXT) AS JSONB)) AS entry(workload_uid TEXT,
+            decision_id TEXT, namespace TEXT, name TEXT, tenant TEXT, generation BIGINT,
+            epoch BIGINT, inputs_hash TEXT, outcome TEXT, reason TEXT, verdict TEXT,
+            decided_at_us BIGINT)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM decisions d WHERE d.workload_uid = entry.workload_uid
+                AND d.decision_id = entry.decision_id)
+        ON CONFLICT DO NOTHING",
+};
+
+/// `$1`: array of Workloads by namespace and name, each once; `$2`: how many decisions each keeps.
+pub(crate) const FORGET_SURPLUS: Statement = Statement {
+    sqlite: "
+        DELETE FROM decisions WHERE (workload_uid, decision_id, decided_at_us) IN (
+            SELECT workload_uid, decision_id, decided_at_us FROM (
+                SELECT d.workload_uid, d.decision_id, d.decided_at_us, ROW_NUMBER() OVER (
+                    PARTITION BY d.namespace, d.name
+                    ORDER BY d.decided_at_us DESC, d.epoch DESC, d.decision_id DESC) AS place
+                FROM json_each($1) JOIN decisions d
+                    ON d.namespace = value->>'namespace' AND d.name = value->>'name')
+            WHERE place > $2)",
+    postgres: "
+        DELETE FROM decisions WHERE (workload_uid, decision_id, decided_at_us) IN (
+            SELECT workload_uid, decision_id, decided_at_us FROM (
+                SELECT d.workload_uid, d.decision_id, d.decided_at_us, ROW_NUMBER() OVER (
+                    PARTITION BY d.namespace, d.name
+                    ORDER BY d.decided_at_us DESC, d.epoch DESC, d.decision_id DESC) AS place
+                FROM jsonb_to_recordset(CAST(CAST($1 AS TEXT) AS JSONB))
+                    AS entry(namespace TEXT, name TEXT)
+                JOIN decisions d ON d.namespace = entry.namespace AND d.name = entry.name
+            ) AS placed
+            WHERE place > $2)",
+};
+
+/// `$1`: time, `$2`: limit. The oldest of those that are older.
+pub(crate) const FORGET_OLD: Statement = Statement::both(
+    "
+        DELETE FROM decisions WHERE (workload_uid, decision_id, decided_at_us) IN (
+            SELECT workload_uid, decision_id, decided_at_us FROM decisions
+            WHERE decided_at_us < $1 ORDER BY decided_at_us LIMIT $2)",
+);
+
 /// `$1`: array of [`crate::UsageStep`].
 pub(crate) const INSERT_STEPS: Statement = Statement {
     sqlite: "

@@ -2,6 +2,7 @@
 //! come from the one verdict, so they never disagree.
 
 mod fix;
+pub mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -45,7 +46,9 @@ pub fn why(verdict: &Verdict, about: &About<'_>) -> Why {
         outcome: verdict.outcome.code().to_owned(),
         reason,
         message,
+        evaluated: verdict.evaluated,
         members: members(verdict, about),
+        ..Why::default()
     }
 }
 
@@ -117,6 +120,14 @@ fn outcome(verdict: &Verdict) -> (String, String) {
 }
 
 fn members(verdict: &Verdict, about: &About<'_>) -> Vec<WhyMember> {
+    in_order(verdict)
+        .into_iter()
+        .map(|member| why_member(verdict, member, about))
+        .collect()
+}
+
+/// The members as they are told of: the most telling first.
+fn in_order(verdict: &Verdict) -> Vec<&MemberVerdict> {
     let mut members: Vec<&MemberVerdict> = verdict.members.iter().collect();
     members.sort_by_key(|member| {
         let score = member.scores.map_or(0, |scores| scores.total);
@@ -128,9 +139,6 @@ fn members(verdict: &Verdict, about: &About<'_>) -> Vec<WhyMember> {
         )
     });
     members
-        .into_iter()
-        .map(|member| why_member(verdict, member, about))
-        .collect()
 }
 
 fn why_member(verdict: &Verdict, member: &MemberVerdict, about: &About<'_>) -> WhyMember {

@@ -21,5 +21,6 @@ mod lifecycle;
 mod quantities;
 mod query;
 mod quiet;
+mod replay;
 mod reported;
 mod secrets;

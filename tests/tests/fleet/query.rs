@@ -10,6 +10,10 @@ fn path(namespace: &str, name: &str) -> String {
     format!("/apis/query.heyun.dev/v1alpha1/namespaces/{namespace}/workloads/{name}/why")
 }
 
+fn history(namespace: &str, name: &str) -> String {
+    format!("/apis/query.heyun.dev/v1alpha1/namespaces/{namespace}/workloads/{name}/decisions")
+}
+
 fn why(shared: &Shared, namespace: &str, name: &str) -> Value {
     let text = shared
         .hub()
@@ -104,9 +108,17 @@ fn callers_without_rights() {
     let admins = format!("{ns}:admins");
     let owner = ask("owner", Some(&admins), &path(ns, "web")).unwrap();
     assert!(owner.contains("\"Why\""), "{owner}");
+    let owner = ask("owner", Some(&admins), &history(ns, "web")).unwrap();
+    assert!(owner.contains("\"DecisionHistory\""), "{owner}");
     for (user, group, what) in [
         ("stranger", None, path(ns, "web")),
         ("owner", Some(admins.as_str()), path("fleet-why", "placed")),
+        ("stranger", None, history(ns, "web")),
+        (
+            "owner",
+            Some(admins.as_str()),
+            history("fleet-why", "placed"),
+        ),
         (
             "owner",
             Some(admins.as_str()),

@@ -14,11 +14,33 @@ impl Operator {
                 let answer = self.why(&key);
                 let _ = reply.send(answer);
             }
+            Question::Tenant { namespace, reply } => {
+                let answer = self.owner_of(&namespace);
+                let _ = reply.send(answer);
+            }
             Question::Subtree { tenant, reply } => {
                 let answer = self.subtree(tenant.as_deref());
                 let _ = reply.send(answer);
             }
         }
+    }
+
+    /// When the decision of this id was made, if it is the one in force.
+    fn decided_at(&self, key: &WorkloadKey, id: &str) -> String {
+        let entry = self.world.workloads.get(key);
+        let decision = entry.and_then(|entry| entry.status.decision.as_ref());
+        let decision = decision.filter(|decision| !id.is_empty() && decision.id == id);
+        decision.map(|d| d.decided_at.clone()).unwrap_or_default()
+    }
+
+    fn owner_of(&self, namespace: &str) -> Result<String, AskError> {
+        if !self.world.is_complete() {
+            return Err(AskError::NotReady);
+        }
+        let owner = self.world.tree.tenant_of(namespace);
+        owner
+            .map(|tenant| tenant.name.clone())
+            .ok_or_else(|| AskError::NotFound(format!("a tenant with namespace {namespace}")))
     }
 
     fn subtree(&self, tenant: Option<&str>) -> Result<Vec<String>, AskError> {
@@ -48,36 +70,39 @@ impl Operator {
         let Some(entry) = self.world.workloads.get(key) else {
             return Err(AskError::NotFound(format!("workload {key}")));
         };
-        let decision = entry.status.decision.clone();
-        let current = decision
-            .as_ref()
-            .is_some_and(|d| d.generation == entry.generation());
-        let id = decision
-            .as_ref()
-            .filter(|_| current)
-            .map(|d| d.id.clone())
-            .unwrap_or_default();
+        let generation = entry.generation();
+        let (id, in_force) = match entry.status.decision.clone() {
+            Some(decision) if decision.generation == generation => (decision.id, String::new()),
+            Some(earlier) => (String::new(), earlier.id),
+            None => (String::new(), String::new()),
+        };
         let about = heyun_plan::explain::About {
             decision: &id,
             unchecked: &[],
         };
-        let kept = self.verdicts.get(key, &id);
-        if let Some(kept) = kept.filter(|kept| kept.tells_of_all()) {
-            return Ok(heyun_plan::explain::why(kept, &about));
-        }
-        let judged = self.judge_alone(key);
-        match (self.verdicts.get(key, &id).cloned(), judged) {
-            (Some(mut kept), judged) => {
-                if let Ok(judged) = judged {
+        let kept = self.verdicts.get(key, &id).cloned();
+        let verdict = match kept {
+            Some(kept) if kept.tells_of_all() => kept,
+            Some(mut kept) => {
+                if let Ok(judged) = self.judge_alone(key) {
                     kept.complete(judged);
                 }
-                Ok(heyun_plan::explain::why(&kept, &about))
+                kept
             }
-            (None, Ok(verdict)) => Ok(heyun_plan::explain::why(&verdict, &about)),
-            (None, Err(refusal)) => Ok(super::look::refused(
-                self.world.workloads.get(key),
-                &refusal,
-            )),
-        }
+            None => match self.judge_alone(key) {
+                Ok(judged) => judged,
+                Err(refusal) => {
+                    let entry = self.world.workloads.get(key);
+                    let mut why = super::look::refused(entry, &refusal);
+                    why.in_force = in_force;
+                    return Ok(why);
+                }
+            },
+        };
+        let mut why = heyun_plan::explain::why(&verdict, &about);
+        why.decided_at = self.decided_at(key, &id);
+        why.in_force = in_force;
+        why.queue = self.queue_of(key, &verdict);
+        Ok(why)
     }
 }

@@ -60,7 +60,12 @@ impl Operator {
                         self.again.remove(&key);
                     }
                 }
-                Look::Write(chain) => self.start(term, *chain, None),
+                Look::Write(chain) => {
+                    let row = self.world.workloads.get(&key);
+                    let row = row.and_then(|e| self.refusal_row(e, &chain, None, term.epoch));
+                    self.start(term, *chain, None);
+                    self.tell_of(&key, row);
+                }
                 Look::Secrets(names) => self.read_secrets(&key, names),
                 Look::Decide(candidate) => batch.push(*candidate),
             }
@@ -262,9 +267,11 @@ impl Operator {
             }
             let chain = written(&entry, settled(&entry.status, after), Vec::new());
             self.note_refusal(&entry, &verdict);
+            let row = self.refusal_row(&entry, &chain, Some(&verdict), term.epoch);
             self.verdicts.keep(String::new(), verdict);
             if !chain.is_empty() {
                 self.start(term, chain, None);
+                self.tell_of(&key, row);
             }
             return;
         };
@@ -332,6 +339,7 @@ impl Operator {
                 epoch: term.epoch,
                 again,
                 row,
+                refused: None,
                 before,
             },
         );

@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt};
 use tracing::{debug, warn};
 
 use super::state::Assumed;
-use super::{Ended, Operator};
+use super::{Ended, Operator, refused};
 use crate::commit::{CommitError, Finished};
 use crate::events::Note;
 use crate::leader::Term;
@@ -35,13 +35,19 @@ impl Operator {
             // A chain of a term that is over; this term has begun one of its own.
             return;
         }
-        let assumed = self.assumed.remove(&key).unwrap_or_default();
+        let mut assumed = self.assumed.remove(&key).unwrap_or_default();
         self.holdings.touch(key.clone());
         let generation = assumed.before.as_ref().and_then(|before| before.generation);
         let decision = workload
             .as_ref()
             .and_then(|workload| workload.status.as_ref()?.decision.as_ref());
         let undone = error.is_some() && assumed.is_undone(decision);
+        if let Some(row) = assumed.refused.take()
+            && let Some(status) = workload.as_ref().and_then(|now| now.status.as_ref())
+            && refused::is_told(&row, status)
+        {
+            self.send_entries(vec![row]);
+        }
         if released {
             self.tell_ledger(&key, assumed, None);
         } else if workload.is_some() {
@@ -120,7 +126,7 @@ impl Operator {
             tenant: &verdict.tenant,
         };
         let now_us = self.around.clock.now().as_microsecond();
-        let json = serde_json::to_string(verdict).unwrap_or_else(|_| "null".to_owned());
+        let json = explain::kept::verdict(verdict);
         let outcome = verdict.outcome.code();
         let (reason, _) = explain::condition(verdict);
         outbox::decision(&of, decision, outcome, &reason, json, now_us)
@@ -178,13 +184,14 @@ impl Operator {
             entries.extend(outbox::usage(&of, None, Some(decision), term.epoch, now_us));
             // Where the row is there already, it stays as it is, with its verdict.
             let (placed, none) = ("Placed", "null".to_owned());
+            let at_us = decided_us(decision).unwrap_or(now_us);
             entries.push(outbox::decision(
                 &of,
                 decision,
                 placed,
                 "Scheduled",
                 none,
-                now_us,
+                at_us,
             ));
         }
         for chunk in entries.chunks(500) {
@@ -235,4 +242,10 @@ impl Operator {
             }
         }
     }
+}
+
+/// When a decision was made, in microseconds since 1970; `None` where it does not say.
+fn decided_us(decision: &Decision) -> Option<i64> {
+    let at: k8s_openapi::jiff::Timestamp = decision.decided_at.parse().ok()?;
+    Some(at.as_microsecond())
 }

@@ -21,6 +21,8 @@ pub(super) struct Assumed {
     pub again: bool,
     /// What the ledger is told of it once it is committed.
     pub row: Option<heyun_ledger::Entry>,
+    /// What the ledger is told of a refusal once the status that says it is written.
+    pub refused: Option<heyun_ledger::Entry>,
     /// What was decided before, of whom: the ledger is told the difference.
     pub before: Option<Before>,
 }

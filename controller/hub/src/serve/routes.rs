@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, UsageReport};
+use heyun_crds::query::{DecisionHistory, QUERY_GROUP, QUERY_VERSION, UsageReport};
+use heyun_ledger::DecisionRow;
 use heyun_scheduler::request::WorkloadKey;
 use kube::Client;
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::access::{self, Wanted};
 use super::caller::{Caller, CallerError, FrontProxy};
 use crate::ask::{AskError, Question};
+use crate::history::{self, HistoryError, Which};
 use crate::usage;
 
 /// Common name of the verified client certificate of a connection.
@@ -50,6 +52,10 @@ pub fn router(api: Api) -> Router {
             &format!("{base}/namespaces/{{namespace}}/workloads/{{name}}/why"),
             get(why),
         )
+        .route(
+            &format!("{base}/namespaces/{{namespace}}/workloads/{{name}}/decisions"),
+            get(decisions),
+        )
         .route(&format!("{base}/usagereports"), get(usage_report))
         .with_state(api)
 }
@@ -73,6 +79,7 @@ fn resources() -> Value {
         "groupVersion": format!("{QUERY_GROUP}/{QUERY_VERSION}"),
         "resources": [
             {"name": "workloads/why", "singularName": "", "namespaced": true, "kind": "Why", "verbs": ["get"]},
+            {"name": "workloads/decisions", "singularName": "", "namespaced": true, "kind": "DecisionHistory", "verbs": ["get"]},
             {"name": "usagereports", "singularName": "usagereport", "namespaced": false, "kind": "UsageReport", "verbs": ["list"]},
         ],
     })
@@ -110,6 +117,17 @@ impl From<AskError> for Refused {
     }
 }
 
+impl From<HistoryError> for Refused {
+    fn from(error: HistoryError) -> Self {
+        let (code, reason) = match error {
+            HistoryError::Question(_) => (StatusCode::BAD_REQUEST, "BadRequest"),
+            HistoryError::Unknown(_) => (StatusCode::NOT_FOUND, "NotFound"),
+            HistoryError::Ledger(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        };
+        Self(code, reason, error.to_string())
+    }
+}
+
 async fn admit(api: &Api, caller: &Caller, wanted: Wanted) -> Result<(), Refused> {
     match access::review(&api.client, caller, &wanted).await {
         Ok(Ok(())) => Ok(()),
@@ -134,29 +152,66 @@ async fn admit(api: &Api, caller: &Caller, wanted: Wanted) -> Result<(), Refused
     }
 }
 
+fn of_workload(subresource: &'static str, key: &WorkloadKey) -> Wanted {
+    Wanted {
+        verb: "get",
+        resource: "workloads",
+        subresource: Some(subresource),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct WhyParams {
+    at: Option<String>,
+    decision: Option<String>,
+}
+
 async fn why(
     State(api): State<Api>,
     Extension(peer): Extension<PeerName>,
     Path((namespace, name)): Path<(String, String)>,
+    Query(params): Query<WhyParams>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let caller = api.proxy.caller(&peer.0, &headers)?;
-    let wanted = Wanted {
-        verb: "get",
-        resource: "workloads",
-        subresource: Some("why"),
-        namespace: Some(namespace.clone()),
-        name: Some(name.clone()),
-    };
-    admit(&api, &caller, wanted).await?;
+    let key = WorkloadKey::new(namespace, name);
+    admit(&api, &caller, of_workload("why", &key)).await?;
+    if let Some(which) = Which::from_parameters(params.at.as_deref(), params.decision.as_deref())? {
+        let rows = earlier(&api, &key).await?;
+        return Ok(Json(history::why(&rows, &key, &which)?).into_response());
+    }
     let (reply, answer) = oneshot::channel();
-    let question = Question::Why {
-        key: WorkloadKey::new(namespace, name),
-        reply,
-    };
+    let question = Question::Why { key, reply };
     api.ask.send(question).await.map_err(|_| AskError::Gone)?;
     let why = answer.await.map_err(|_| AskError::Gone)??;
     Ok(Json(why).into_response())
+}
+
+async fn decisions(
+    State(api): State<Api>,
+    Extension(peer): Extension<PeerName>,
+    Path((namespace, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<DecisionHistory>, Refused> {
+    let caller = api.proxy.caller(&peer.0, &headers)?;
+    let key = WorkloadKey::new(namespace, name);
+    admit(&api, &caller, of_workload("decisions", &key)).await?;
+    let rows = earlier(&api, &key).await?;
+    Ok(Json(history::history(&rows, &key)))
+}
+
+/// The decisions on a Workload of the tenant that its namespace belongs to now.
+async fn earlier(api: &Api, key: &WorkloadKey) -> Result<Vec<DecisionRow>, Refused> {
+    let (reply, answer) = oneshot::channel();
+    let question = Question::Tenant {
+        namespace: key.namespace.clone(),
+        reply,
+    };
+    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
+    let tenant = answer.await.map_err(|_| AskError::Gone)??;
+    Ok(history::rows(&api.ledger.ledger, key, &tenant).await?)
 }
 
 #[derive(Debug, Deserialize)]

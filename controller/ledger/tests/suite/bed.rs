@@ -86,6 +86,37 @@ pub(crate) fn decision(id: &str, decided_at_us: i64) -> DecisionRow {
     }
 }
 
+/// As [`decision`], of one of many Workloads: of each only so many decisions are kept.
+pub(crate) fn numbered(id: &str, number: i64) -> DecisionRow {
+    DecisionRow {
+        name: one_of_many(number / 4),
+        ..decision(id, number)
+    }
+}
+
+fn one_of_many(index: i64) -> String {
+    match index {
+        0 => "assistance".into(),
+        more => format!("assistance-{more}"),
+    }
+}
+
+/// All decisions of those Workloads.
+pub(crate) async fn all_numbered(ledger: &Ledger) -> Vec<DecisionRow> {
+    let (mut all, mut empty) = (Vec::new(), 0);
+    for index in 0.. {
+        let name = one_of_many(index);
+        let rows = ledger.decisions_of("gz-civil-affairs", &name, 1_000);
+        let rows = rows.await.unwrap();
+        empty = if rows.is_empty() { empty + 1 } else { 0 };
+        all.extend(rows);
+        if empty > 300 {
+            break;
+        }
+    }
+    all
+}
+
 /// A step of the series that is known by `workload`; its tenant is `tenant-WORKLOAD`.
 pub(crate) fn step(workload: &str, at_us: i64, amount: i64) -> UsageStep {
     UsageStep {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use heyun_ledger::{Entry, Ledger, Outbox};
 use tempfile::TempDir;
 
-use crate::bed::decision;
+use crate::bed::{all_numbered, numbered};
 
 const DIR: &str = "HEYUN_LEDGER_CRASH_DIR";
 
@@ -25,7 +25,7 @@ async fn child_appends_until_it_is_killed() {
     for number in 0.. {
         let id = format!("{}-{number}", round.trim());
         outbox
-            .append(&[Entry::Decision(decision(&id, number))])
+            .append(&[Entry::Decision(numbered(&id, number))])
             .await
             .unwrap();
         writeln!(std::io::stdout().lock(), "appended {id}").unwrap();
@@ -63,10 +63,7 @@ async fn killed_at_any_moment() {
         .await
         .unwrap();
     while outbox.drain(&ledger, 100).await.unwrap().waiting > 0 {}
-    let rows = ledger
-        .decisions_of("gz-civil-affairs", "assistance", 100_000)
-        .await
-        .unwrap();
+    let rows = all_numbered(&ledger).await;
     let mut ids: Vec<String> = rows.into_iter().map(|row| row.decision_id).collect();
     let all = ids.len();
     ids.sort();

@@ -1,6 +1,8 @@
 //! Connection, schema and decisions.
 
-use heyun_ledger::{Entry, EntryError, LedgerError, Recorded};
+use heyun_ledger::{
+    DECISIONS_AGE_US, DECISIONS_KEPT, DecisionRow, Entry, EntryError, LedgerError, Recorded,
+};
 
 use crate::bed::{Bed, decision, step};
 
@@ -169,4 +171,85 @@ pub(crate) async fn the_longest_keys_are_taken(bed: Bed) {
     );
     let closed = ledger.close_hours(4_000_000_000).await.unwrap().unwrap();
     assert_eq!(closed.rows, 1);
+}
+
+async fn known(ledger: &heyun_ledger::Ledger, name: &str) -> Vec<(String, i64)> {
+    let rows = ledger
+        .decisions_of("gz-civil-affairs", name, 5_000)
+        .await
+        .unwrap();
+    rows.into_iter()
+        .map(|row| (row.decision_id, row.decided_at_us))
+        .collect()
+}
+
+pub(crate) async fn one_that_is_made_again_is_a_row_of_its_own(bed: Bed) {
+    let ledger = bed.fresh().await;
+    let made = [("d-a", 1), ("d-b", 2), ("d-a", 3)];
+    let entries = made.map(|(id, at)| Entry::Decision(decision(id, at)));
+    ledger.record(&entries).await.unwrap();
+    let again = ledger.record(&entries).await.unwrap();
+    assert_eq!(again, Recorded::default(), "delivered twice");
+    let expected = made.map(|(id, at)| (id.to_owned(), at));
+    let mut rows = known(&ledger, "assistance").await;
+    rows.reverse();
+    assert_eq!(rows, expected);
+}
+
+pub(crate) async fn what_is_only_stated_adds_nothing_to_what_is_known(bed: Bed) {
+    let ledger = bed.fresh().await;
+    let stated = |id: &str, at| DecisionRow {
+        verdict: "null".into(),
+        ..decision(id, at)
+    };
+    // In one batch with the row itself, and again when it is there.
+    let both = [stated("d-a", 1), decision("d-a", 2)].map(Entry::Decision);
+    ledger.record(&both).await.unwrap();
+    let later = [stated("d-a", 9), stated("d-b", 8), stated("d-b", 9)].map(Entry::Decision);
+    let new = ledger.record(&later).await.unwrap();
+    assert_eq!(new.decisions, 1);
+    let rows = known(&ledger, "assistance").await;
+    assert_eq!(rows, [("d-b".to_owned(), 9), ("d-a".to_owned(), 2)]);
+}
+
+pub(crate) async fn the_newest_of_a_workload_are_kept(bed: Bed) {
+    let ledger = bed.fresh().await;
+    let kept = usize::try_from(DECISIONS_KEPT).unwrap();
+    let surplus = i64::from(DECISIONS_KEPT) + 20;
+    let named = |name: &str, at| {
+        Entry::Decision(DecisionRow {
+            name: name.into(),
+            ..decision(&format!("d-{at}"), at)
+        })
+    };
+    let entries: Vec<Entry> = (0..surplus).map(|at| named("assistance", at)).collect();
+    for batch in entries.chunks(30) {
+        ledger.record(batch).await.unwrap();
+    }
+    ledger.record(&[named("other", 1)]).await.unwrap();
+    let rows = known(&ledger, "assistance").await;
+    assert_eq!(rows.len(), kept);
+    assert_eq!(rows[0].1, surplus - 1, "the newest are those that stay");
+    assert_eq!(rows[kept - 1].1, 20);
+    assert_eq!(known(&ledger, "other").await.len(), 1, "of each Workload");
+}
+
+pub(crate) async fn old_ones_are_forgotten_by_the_batch(bed: Bed) {
+    let ledger = bed.fresh().await;
+    let entries: Vec<Entry> = (0..1_100)
+        .map(|n: i64| {
+            Entry::Decision(DecisionRow {
+                name: format!("w-{n}"),
+                ..decision(&format!("d-{n}"), n)
+            })
+        })
+        .collect();
+    ledger.record(&entries).await.unwrap();
+    let now = DECISIONS_AGE_US + 1_050;
+    assert_eq!(ledger.forget_decisions(now).await.unwrap(), 1_000);
+    assert!(known(&ledger, "w-999").await.is_empty());
+    assert_eq!(known(&ledger, "w-1000").await.len(), 1, "the oldest first");
+    assert_eq!(ledger.forget_decisions(now).await.unwrap(), 50);
+    assert_eq!(ledger.forget_decisions(now).await.unwrap(), 0);
+    assert_eq!(known(&ledger, "w-1050").await.len(), 1);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use heyun_ledger::{Entry, Ledger, Outbox, OutboxError};
 use tempfile::TempDir;
 
-use crate::bed::{decision, step, us, within_deadline};
+use crate::bed::{all_numbered, decision, numbered, step, us, within_deadline};
 use crate::postgres::Server;
 
 /// Appends until told to stop; how much it appended.
@@ -17,7 +17,7 @@ async fn append(outbox: Arc<Outbox>, appended: Arc<AtomicU64>, stop: Arc<AtomicU
         let at = i64::try_from(number).unwrap();
         let amount = at % 2;
         let entries = [
-            Entry::Decision(decision(&format!("d-{number}"), at)),
+            Entry::Decision(numbered(&format!("d-{number}"), at)),
             Entry::Usage(step("a", us(at), amount)),
         ];
         outbox.append(&entries).await.unwrap();
@@ -105,10 +105,7 @@ async fn a_database_that_is_away_loses_nothing_and_doubles_nothing() {
 }
 
 async fn check(ledger: &Ledger, appended: u64) {
-    let rows = ledger
-        .decisions_of("gz-civil-affairs", "assistance", 1_000_000)
-        .await
-        .unwrap();
+    let rows = all_numbered(ledger).await;
     assert_eq!(rows.len() as u64, appended);
     // Every other second an amount of 1 is held; the last step's stands until the report.
     let now_us = us(i64::try_from(appended).unwrap());

@@ -334,3 +334,86 @@ fn a_spread_that_was_not_kept_is_said() {
             .ends_with("not spread as wished over provider")
     );
 }
+
+fn row<'a>(verdict: &'a str, outcome: &'a str, reason: &'a str) -> kept::Kept<'a> {
+    kept::Kept {
+        namespace: "civil",
+        name: "web",
+        tenant: "civil",
+        decision: "7f3a9c21d0",
+        decided_at: "2026-11-23T09:00:00Z",
+        generation: 4,
+        epoch: 2,
+        inputs_hash: "abc",
+        outcome,
+        reason,
+        verdict,
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_verdict_says_the_same_later() {
+    let verdict = placed();
+    let text = kept::verdict(&verdict);
+    let row = row(&text, "Placed", "Scheduled");
+    let about = About {
+        decision: "7f3a9c21d0",
+        unchecked: &[],
+    };
+    let now = why(&verdict, &about);
+    let later = kept::recall(&row);
+    assert_eq!(later.decided_at, "2026-11-23T09:00:00Z");
+    assert_eq!(
+        Why {
+            decided_at: String::new(),
+            ..later
+        },
+        now
+    );
+    let record = kept::record(&row);
+    let members = BTreeMap::from([("gz".to_owned(), 8), ("province".to_owned(), 4)]);
+    assert_eq!((record.members, record.reason), (members, String::new()));
+}
+
+#[test]
+fn a_verdict_on_many_members_is_kept_within_its_bound_with_the_chosen() {
+    let far = |index: usize| {
+        let name = format!("far-{index:04}");
+        member(&name, MemberState::Filtered, 0, vec![residency(), mlps()])
+    };
+    let mut large = placed();
+    let is_chosen = |of: &&MemberVerdict| of.state == MemberState::Chosen;
+    let chosen = large.members.iter().filter(is_chosen).count();
+    large.members.extend((0..500).map(far));
+    large.evaluated = u32::try_from(large.members.len()).unwrap();
+    let text = kept::verdict(&large);
+    assert!(text.len() <= kept::KEPT_BYTES_MAX, "{}", text.len());
+    assert!(text.len() > kept::KEPT_BYTES_MAX / 2, "{}", text.len());
+    let later = kept::recall(&row(&text, "Placed", "Scheduled"));
+    assert_eq!(later.evaluated, large.evaluated, "how many there were");
+    assert!(later.members.len() < large.members.len());
+    let told = later.members.iter().filter(|m| m.verdict == "chosen");
+    assert_eq!(told.count(), chosen);
+}
+
+#[test]
+fn a_refusal_without_a_verdict_is_kept_by_its_sentence_and_a_lost_one_says_so() {
+    let long = "汉".repeat(20_000);
+    let text = kept::message(&long);
+    assert!(text.len() < kept::KEPT_BYTES_MAX);
+    let text = kept::message("namespace x belongs to no tenant");
+    let later = kept::recall(&row(&text, "Rejected", "NoTenant"));
+    let said = (later.reason.as_str(), later.message.as_str());
+    assert_eq!(said, ("NoTenant", "namespace x belongs to no tenant"));
+    let lost = kept::recall(&row("null", "Placed", "Scheduled"));
+    assert_eq!(
+        (lost.outcome.as_str(), lost.reason.as_str()),
+        ("Placed", "")
+    );
+    assert!(
+        lost.message.contains("not known any more"),
+        "{}",
+        lost.message
+    );
+    assert!(kept::record(&row("null", "Placed", "")).members.is_empty());
+}

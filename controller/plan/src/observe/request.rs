@@ -82,19 +82,25 @@ fn assignments(decision: &Decision) -> Vec<to::Assignment> {
 }
 
 fn placement(input: &Input<'_>) -> to::PlacementSpec {
-    let from = input.placement;
+    placement_of(input.placement, flavors(input), input.weights)
+}
+
+/// A placement as the scheduler takes it, with these flavors in order of preference. `weights`
+/// count where it gives none.
+pub fn placement_of(
+    from: &PlacementSpec,
+    flavors: Vec<String>,
+    weights: config::ScoreWeights,
+) -> to::PlacementSpec {
     to::PlacementSpec {
         affinity: from.affinity.iter().map(term).collect(),
         exclude: from.exclude.iter().cloned().collect(),
-        flavors: flavors(input),
+        flavors,
         requirements: requirements(&from.requirements),
         tolerations: from.tolerations.iter().map(super::toleration).collect(),
         division: division(&from.division),
         spread: from.spread.iter().map(spread).collect(),
-        weights: from
-            .weights
-            .as_ref()
-            .map(|weights| scores(weights, input.weights)),
+        weights: from.weights.as_ref().map(|of| scores(of, weights)),
     }
 }
 

@@ -1,0 +1,80 @@
+//! The place of a Workload that waits, for `why`.
+
+use heyun_crds::query::WhyQueue;
+use heyun_plan::queue::{self, NAMED_MAX, Waits};
+use heyun_scheduler::Verdict;
+use heyun_scheduler::request::{Request, WorkloadKey};
+
+use super::{Operator, refused};
+use crate::world::Entry;
+
+impl Operator {
+    /// Its position among all that wait, who of the nearest before it asks for the same, and what it
+    /// waits for; `None` where it does not wait. Only those of its own tenant are named.
+    pub(super) fn queue_of(&self, key: &WorkloadKey, verdict: &Verdict) -> Option<WhyQueue> {
+        let reason = verdict.outcome.reason()?;
+        if verdict.outcome.code() != "Waiting" {
+            return None;
+        }
+        let entries = self.world.workloads.values();
+        let waiting = entries
+            .filter(|entry| is_waiting(entry))
+            .map(|entry| Waits {
+                key: &entry.key,
+                priority: self.priority_of(entry),
+                created: created(entry),
+            });
+        let place = queue::place(waiting, key)?;
+        let mine = self.request_of(key)?;
+        let tree = &self.world.tree;
+        let mut queue = WhyQueue {
+            position: place.position,
+            waiting: place.waiting,
+            unblocked_by: verdict
+                .unblocked_by()
+                .into_iter()
+                .map(|event| event.as_str().to_owned())
+                .collect(),
+            ..WhyQueue::default()
+        };
+        for before in place.nearest {
+            let Some(other) = self.request_of(before) else {
+                continue;
+            };
+            let within = |root: &str, tenant: &str| tree.within(root, tenant);
+            if !queue::asks_the_same(reason, &mine, &other, within) {
+                continue;
+            }
+            if other.tenant == mine.tenant && queue.before.len() < NAMED_MAX {
+                queue.before.push(before.to_string());
+            } else {
+                queue.before_unnamed = queue.before_unnamed.saturating_add(1);
+            }
+        }
+        Some(queue)
+    }
+
+    fn request_of(&self, key: &WorkloadKey) -> Option<Request> {
+        let entry = self.world.workloads.get(key)?;
+        let sight = self.sight_at(0);
+        let facts = sight.facts(entry).ok()?;
+        Some(sight.candidate(entry, facts).request)
+    }
+
+    fn priority_of(&self, entry: &Entry) -> i32 {
+        let class = entry.spec.priority_class_name.as_deref();
+        class
+            .and_then(|name| self.sight_at(0).priority(name))
+            .unwrap_or(0)
+    }
+}
+
+/// Whether its status says that it waits, of the generation it has.
+fn is_waiting(entry: &Entry) -> bool {
+    !entry.deleting() && refused::waits(&entry.status, entry.generation())
+}
+
+fn created(entry: &Entry) -> i64 {
+    let created = entry.meta.creation_timestamp.as_ref();
+    created.map(|time| time.0.as_second()).unwrap_or_default()
+}
