@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use heyun_ledger::Entry as LedgerEntry;
 use heyun_member::clock::Clock;
+use heyun_plan::observe::scene::Scene;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::{Config, Resources};
 use heyun_telemetry::Metrics;
@@ -108,6 +109,8 @@ pub struct Operator {
     assumed: BTreeMap<WorkloadKey, Assumed>,
     /// What every Workload holds.
     holdings: holdings::Holdings,
+    /// What is decided on, kept up with the world.
+    scene: Scene,
     /// Workloads to look at.
     candidates: BTreeSet<WorkloadKey>,
     /// The last one that was looked at: the next turn begins after it, so that each has its turn.
@@ -175,6 +178,7 @@ impl Operator {
             running: JoinSet::new(),
             assumed: BTreeMap::new(),
             holdings: holdings::Holdings::default(),
+            scene: Scene::default(),
             candidates: BTreeSet::new(),
             cursor: None,
             unplaced: BTreeSet::new(),

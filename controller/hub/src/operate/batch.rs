@@ -14,8 +14,9 @@ use heyun_plan::observe::{self, held};
 use heyun_plan::{decide, explain};
 use heyun_scheduler::config::{Config, Explained};
 use heyun_scheduler::request::{Request, WorkloadKey};
+use heyun_scheduler::schedule::decide_all;
 use heyun_scheduler::snapshot::Held;
-use heyun_scheduler::{Resources, Snapshot, Verdict, check, schedule};
+use heyun_scheduler::{Engine, Resources, Verdict, check, schedule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{debug, error, info};
 
@@ -109,7 +110,7 @@ impl Operator {
 
     /// Chains that may be started now.
     ///
-    /// A batch costs a snapshot of everything, however small it is. So with more to do than there
+    /// A batch costs a look at everything, however small it is. So with more to do than there
     /// is room for, none is begun until half of all chains are free: the other half keeps the
     /// writers busy meanwhile, and the end of each is looked at.
     fn room(&self) -> usize {
@@ -142,15 +143,14 @@ impl Operator {
         let clock = Arc::clone(&self.around.clock);
         let started = clock.monotonic();
         let asked = batch.iter().map(|c| c.request.key.clone()).collect();
-        let snapshot = self.snapshot(&asked);
+        let engine = self.bring_up(&asked);
         let seen = clock.monotonic();
         let requests: Vec<Request> = batch.iter().map(|c| c.request.clone()).collect();
         let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
-        let verdicts = span.in_scope(|| {
-            tokio::task::block_in_place(|| schedule(&snapshot, &requests, &self.around.config))
-        });
+        let verdicts =
+            span.in_scope(|| tokio::task::block_in_place(|| decide_all(engine, &requests)));
         let scheduled = clock.monotonic();
-        let violations = check::check(&snapshot, &requests, &verdicts, &self.around.config);
+        let violations = check::check(engine.snapshot(), &requests, &verdicts, engine.config());
         for violation in &violations {
             error!(%violation, "the checker refuses a batch: nothing of it is committed");
         }
@@ -178,8 +178,8 @@ impl Operator {
         }
     }
 
-    /// The snapshot that these are decided on, with what chains under way reserve.
-    fn snapshot(&mut self, asked: &BTreeSet<WorkloadKey>) -> Snapshot {
+    /// The engine that these are decided with, as things are now: with what chains under way reserve.
+    fn bring_up(&mut self, asked: &BTreeSet<WorkloadKey>) -> &mut Engine {
         self.refresh_held();
         let members: Vec<_> = self
             .world
@@ -189,7 +189,7 @@ impl Operator {
             .collect();
         let flavors: Vec<_> = self.world.flavors.values().collect();
         let quotas: Vec<_> = self.world.quotas.values().collect();
-        let (snapshot, problems) = observe::snapshot(&observe::Inputs {
+        let inputs = observe::Inputs {
             members: &members,
             flavors: &flavors,
             tenants: &self.world.tree,
@@ -197,11 +197,12 @@ impl Operator {
             held: self.holdings.all(),
             asked: Some(asked),
             now: self.around.clock.now().as_second(),
-        });
+        };
+        let (engine, problems) = self.scene.bring_up(&inputs, &self.around.config);
         for problem in problems {
             tracing::debug!(%problem, "a quota has no place in the tree");
         }
-        snapshot
+        engine
     }
 
     pub(super) fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {
@@ -217,7 +218,8 @@ impl Operator {
 
     /// The verdict on one Workload alone, as things stand now, with every member.
     pub(super) fn judge_alone(&mut self, key: &WorkloadKey) -> Result<Verdict, Refusal> {
-        let snapshot = self.snapshot(&BTreeSet::from([key.clone()]));
+        let engine = self.bring_up(&BTreeSet::from([key.clone()]));
+        let snapshot = engine.snapshot().clone();
         let Some(entry) = self.world.workloads.get(key) else {
             return Err(Refusal {
                 reason: Reason::NotFound,

@@ -44,6 +44,7 @@ impl Operator {
         touched.append(&mut self.world.touched);
         if std::mem::take(&mut self.holdings.everything) {
             self.holdings.all.clear();
+            self.scene.clear();
             touched = self
                 .world
                 .workloads
@@ -53,7 +54,10 @@ impl Operator {
                 .collect();
         }
         for key in touched {
-            match self.held_by(&key) {
+            let held = self.held_by(&key);
+            let before = self.holdings.all.get(&key);
+            self.scene.hold(&key, before, held.as_ref());
+            match held {
                 Some(held) => self.holdings.all.insert(key, held),
                 None => self.holdings.all.remove(&key),
             };
