@@ -101,6 +101,12 @@ pub struct WorkloadSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub components: Vec<ComponentSpec>,
+    /// Platforms that every image of the pods exists for, as `linux/ARCHITECTURE`; the registries
+    /// are then not asked. Absent: what the registries say, where the platform has the hub ask
+    /// them; else any. Example: `[linux/amd64, linux/arm64]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    pub platforms: Vec<String>,
     /// PriorityClass on the hub. Example: `business`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
@@ -312,6 +318,11 @@ pub struct Assignment {
     pub component: String,
     /// Replicas.
     pub replicas: i32,
+    /// Architectures that its pods run on, as they were known when it was decided; empty: any.
+    /// Its pods get required affinity to nodes of these. Example: `[amd64, arm64]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub architectures: Vec<String>,
     /// Requests of one replica.
     #[serde(default)]
     pub requests: ResourceMap,

@@ -100,6 +100,10 @@ pub struct Component {
     pub request: ComponentRequest,
     /// The HorizontalPodAutoscaler that scales it.
     pub hpa: Option<Hpa>,
+    /// Images of its containers, as they are written.
+    pub images: BTreeSet<String>,
+    /// Secrets that these are pulled with, by name.
+    pub pull_secrets: BTreeSet<String>,
     /// `priorityClassName` of its pods.
     pub priority_class: Option<String>,
     /// What counted node shapes cannot judge about it.
@@ -162,6 +166,7 @@ pub fn interpret(
     }
     hpa::attach(&objects, &mut found.components, &mut errors);
     scale::apply(spec, &mut found, context.placement, &mut errors);
+    crate::images::declare(&spec.platforms, &mut found, &mut errors);
     for listed in &spec.secrets {
         let need = found.secrets.entry(listed.name.clone()).or_default();
         need.listed = true;

@@ -8,8 +8,9 @@
 //!   `spec.completions` of a Job, `spec.minReplicas` and `spec.maxReplicas` of the autoscaler.
 //!   The autoscaler's maximum is never more than what is charged there, and it is left out where
 //!   a member has none of the replicas.
-//! - In pod templates: required node affinity of the assigned flavor (every existing term is
-//!   narrowed by it) and the flavor's tolerations, after those that are there.
+//! - In pod templates: required node affinity of the assigned flavor, with the architectures that
+//!   the decision found the pods to run on where the flavor selects none (every existing term is
+//!   narrowed by it), and the flavor's tolerations, after those that are there.
 //! - Labels `heyun.dev/work` and `heyun.dev/component` on pod templates; `heyun.dev/work`,
 //!   `heyun.dev/workload` and, where it is absent, `app.kubernetes.io/managed-by` on objects.
 //! - Annotations `heyun.dev/decision` and `heyun.dev/epoch` on objects; `heyun.dev/component` and
@@ -192,7 +193,7 @@ fn flavor_terms(
         return Ok(None);
     }
     flavors::terms(&assignment.flavor, input.flavors)
-        .map(Some)
+        .map(|terms| Some(terms.on(&assignment.architectures)))
         .ok_or_else(|| RenderError::UnknownFlavor {
             decision: input.decision.id.clone(),
             component: assignment.component.clone(),

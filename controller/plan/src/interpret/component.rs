@@ -75,6 +75,8 @@ pub(crate) fn read(
         kind,
         request,
         hpa: None,
+        images: pod.images.clone(),
+        pull_secrets: pod.pull_secrets,
         priority_class: pod.priority_class,
         unchecked: pod.unchecked,
     };

@@ -75,6 +75,8 @@ pub(crate) struct Pod {
     /// Storage classes of ephemeral volumes.
     pub(crate) storage_classes: BTreeSet<String>,
     pub(crate) images: BTreeSet<String>,
+    /// Secrets that its images are pulled with.
+    pub(crate) pull_secrets: BTreeSet<String>,
     /// Volume claims by name.
     pub(crate) claims: BTreeSet<String>,
     pub(crate) unchecked: BTreeSet<Unchecked>,
@@ -105,6 +107,9 @@ pub(crate) fn read(template: &At<'_>, notes: &mut Notes<'_>) -> Pod {
     pod.priority_class = named(notes.text(&spec, "priorityClassName"));
     pod.runtime_class = named(notes.text(&spec, "runtimeClassName"));
     volumes(&spec, &mut pod, notes);
+    for secret in notes.list(&spec, "imagePullSecrets") {
+        pod.pull_secrets.extend(named(notes.text(&secret, "name")));
+    }
     for field in ["serviceAccountName", "serviceAccount"] {
         if let Some(account) = notes.text(&spec, field).filter(|a| a.starts_with("heyun")) {
             let problem = format!("{} is the platform's account", shown(account));

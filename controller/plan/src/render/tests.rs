@@ -374,6 +374,36 @@ fn a_flavor_narrows_every_written_term() {
 }
 
 #[test]
+fn pods_stay_on_the_architectures_of_the_decision_where_a_flavor_spans_others() {
+    let mut world = world();
+    world.flavors.remove("arm");
+    for assignment in &mut world.decision.assignments {
+        assignment.architectures = vec!["amd64".to_owned(), "loong64".to_owned()];
+    }
+    let works = render(&world).unwrap();
+    let spec = |at: usize| object(&works[at], "Deployment")["spec"]["template"]["spec"].clone();
+    let node = |arch: &'static str| BTreeMap::from([("kubernetes.io/arch", arch), ("disk", "ssd")]);
+    for (arch, runs) in [("amd64", true), ("loong64", true), ("arm64", false)] {
+        let affinity = &spec(1)["affinity"]["nodeAffinity"];
+        let terms =
+            affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"].clone();
+        // The first term as it is written; the second names a field of the node.
+        let expressions = terms[0]["matchExpressions"].as_array().unwrap();
+        let on = |e: &Value| {
+            let found = node(arch).get(e["key"].as_str().unwrap()).copied();
+            let values = e["values"].as_array().unwrap();
+            let among = values.iter().any(|v| v.as_str() == found);
+            if e["operator"] == "In" { among } else { !among }
+        };
+        assert_eq!(expressions.iter().all(on), runs, "{arch}: {terms}");
+    }
+    // A flavor that selects the architecture needs no second word of it.
+    let terms = spec(0)["affinity"].to_string();
+    assert_eq!(terms.matches("kubernetes.io/arch").count(), 2, "{terms}");
+    assert!(!terms.contains("loong64"), "{terms}");
+}
+
+#[test]
 fn a_node_is_matched_by_the_terms_of_its_own_flavor_alone() {
     let flavors: BTreeMap<String, FlavorSpec> = [
         ("any", flavor(&[], 0)),

@@ -1,0 +1,248 @@
+use heyun_crds::placement::PlacementSpec;
+use heyun_crds::workload::{Manifest, WorkloadSpec};
+use heyun_scheduler::resources::Resources;
+use serde_json::{Value, json};
+
+use super::answer::INDEX_MAX;
+use super::*;
+use crate::interpret::{Context, interpret};
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[test]
+fn a_reference_says_registry_path_and_version() {
+    let pinned = format!("r.example/a/b:1@{DIGEST}");
+    for (written, registry, repository, version) in [
+        ("nginx", "docker.io", "library/nginx", "latest"),
+        ("civil/web:2", "docker.io", "civil/web", "2"),
+        ("index.docker.io/nginx:1", "docker.io", "library/nginx", "1"),
+        ("localhost/web", "localhost", "web", "latest"),
+        ("r:5000/web:v1.0_x", "r:5000", "web", "v1.0_x"),
+        ("10.0.0.1:5000/a/b-c:1", "10.0.0.1:5000", "a/b-c", "1"),
+        ("[2001:db8::1]:5000/a:1", "[2001:db8::1]:5000", "a", "1"),
+        (&pinned, "r.example", "a/b", DIGEST),
+    ] {
+        let name = ImageName::parse(written).unwrap();
+        let found = (
+            name.registry.as_str(),
+            name.repository.as_str(),
+            name.version.as_str(),
+        );
+        assert_eq!(found, (registry, repository, version), "{written}");
+    }
+    let digest = ImageName::parse(&pinned).unwrap();
+    assert_eq!(digest.to_string(), format!("r.example/a/b@{DIGEST}"));
+}
+
+#[test]
+fn what_no_registry_takes_is_refused_and_says_which_part() {
+    for (written, part) in [
+        ("", "path"),
+        ("r.example/", "path"),
+        ("r.example/A/b", "path"),
+        ("r.example/a/../b", "path"),
+        ("r.example/a?x=1", "path"),
+        ("r.example/a:", "tag"),
+        ("r.example/a:b/c", "tag"),
+        ("r.example/a@sha256:ff", "digest"),
+        ("r.example/a@md5:ff", "digest"),
+        ("user@r.example/a", "registry"),
+        ("r.example:0/a", "registry"),
+        ("r.example:5000:1/a", "registry"),
+        ("[::1/a", "registry"),
+        ("-r.example/a", "registry"),
+    ] {
+        let error = ImageName::parse(written).unwrap_err();
+        assert!(error.problem.contains(part), "{written}: {error}");
+    }
+}
+
+fn index(platforms: &[(&str, &str, &str)]) -> Value {
+    let each = platforms.iter().map(|(os, architecture, variant)| {
+        json!({"digest": DIGEST, "platform": {"os": os, "architecture": architecture, "variant": variant}})
+    });
+    json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": each.collect::<Vec<_>>(),
+    })
+}
+
+fn read(content_type: Option<&str>, body: &Value) -> Result<Answer, AnswerError> {
+    manifest(content_type, body.to_string().as_bytes())
+}
+
+#[test]
+fn an_index_names_platforms_and_attestations_are_none() {
+    let mut body = index(&[
+        ("linux", "amd64", ""),
+        ("linux", "arm64", "v8"),
+        ("windows", "amd64", ""),
+        ("unknown", "unknown", ""),
+    ]);
+    let platforms = set(&["linux/amd64", "linux/arm64/v8", "windows/amd64"]);
+    assert_eq!(read(None, &body), Ok(Answer::Platforms(platforms.clone())));
+    assert_eq!(architectures(&platforms), set(&["amd64", "arm64"]));
+    // Docker's list, which says in the header alone what it is.
+    body.as_object_mut().unwrap().remove("mediaType");
+    let list = "application/vnd.docker.distribution.manifest.list.v2+json; charset=utf-8";
+    assert_eq!(read(Some(list), &body), Ok(Answer::Platforms(platforms)));
+    assert_eq!(read(None, &body), Err(AnswerError::Other));
+}
+
+#[test]
+fn one_image_names_its_configuration_and_that_its_platform() {
+    let body = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"digest": DIGEST}, "layers": [],
+    });
+    assert_eq!(read(None, &body), Ok(Answer::Config(DIGEST.to_owned())));
+    let of = json!({"os": "linux", "architecture": "loong64", "rootfs": {}}).to_string();
+    assert_eq!(config(of.as_bytes()), Ok(set(&["linux/loong64"])));
+}
+
+#[test]
+fn what_says_no_platform_says_why() {
+    let many = vec![("linux", "amd64", ""); INDEX_MAX + 1];
+    for (body, error) in [
+        (json!([]), AnswerError::Malformed),
+        (
+            json!({"schemaVersion": 1, "architecture": "amd64"}),
+            AnswerError::Other,
+        ),
+        (
+            index(&[("unknown", "unknown", "")]),
+            AnswerError::NoPlatform,
+        ),
+        (index(&[("linux", "Not/one", "")]), AnswerError::NoPlatform),
+        (index(&many), AnswerError::TooMany),
+        (
+            json!({"schemaVersion": 2, "mediaType": MANIFEST_TYPES[2], "config": {"digest": "../../x"}}),
+            AnswerError::Malformed,
+        ),
+    ] {
+        assert_eq!(read(None, &body), Err(error));
+    }
+    assert_eq!(config(b"{}"), Err(AnswerError::NoArchitecture));
+    assert_eq!(config(b"<html>"), Err(AnswerError::Malformed));
+}
+
+fn deployment(images: &[&str], selector: Value) -> Value {
+    let (containers, inits) = images.split_at(1);
+    let list = |images: &[&str]| -> Vec<Value> {
+        let each = images.iter().enumerate();
+        each.map(|(at, image)| json!({"name": format!("c{at}"), "image": image}))
+            .collect()
+    };
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {
+                "nodeSelector": selector, "containers": list(containers),
+                "initContainers": list(inits), "imagePullSecrets": [{"name": "pull"}],
+            },
+        }},
+    })
+}
+
+fn interpreted(
+    images: &[&str],
+    selector: Value,
+    platforms: &[&str],
+) -> Result<Interpreted, Vec<ManifestError>> {
+    let spec = WorkloadSpec {
+        manifests: vec![Manifest(deployment(images, selector))],
+        platforms: platforms.iter().map(|&p| p.to_owned()).collect(),
+        ..WorkloadSpec::default()
+    };
+    let context = Context {
+        namespace: "ns",
+        placement: &PlacementSpec::default(),
+        default_requests: &Resources::new(),
+    };
+    interpret(&spec, &context)
+}
+
+fn known(all: &[(&str, &[&str])]) -> BTreeMap<String, BTreeSet<String>> {
+    all.iter()
+        .map(|(image, platforms)| ((*image).to_owned(), set(platforms)))
+        .collect()
+}
+
+#[test]
+fn a_pod_runs_where_all_of_its_containers_do() {
+    let runs = |images: &[&str], selector: Value, of: &[(&str, &[&str])]| {
+        let mut interpreted = interpreted(images, selector, &[]).unwrap();
+        narrow(&mut interpreted, &known(of)).unwrap();
+        interpreted.components[0].request.architectures.clone()
+    };
+    let (both, arm) = (&["linux/amd64", "linux/arm64/v8"][..], &["linux/arm64"][..]);
+    assert_eq!(
+        runs(&["a"], json!({}), &[("a", both)]),
+        set(&["amd64", "arm64"])
+    );
+    assert_eq!(
+        runs(&["a", "init"], json!({}), &[("a", both), ("init", arm)]),
+        set(&["arm64"])
+    );
+    // What is not known narrows nothing.
+    assert_eq!(
+        runs(&["a", "b"], json!({}), &[("a", both)]),
+        set(&["amd64", "arm64"])
+    );
+    assert_eq!(runs(&["a"], json!({}), &[]), set(&[]));
+    let selector = json!({"kubernetes.io/arch": "arm64"});
+    assert_eq!(runs(&["a"], selector, &[("a", both)]), set(&["arm64"]));
+    let found = interpreted(&["a", "b"], json!({}), &[]).unwrap();
+    assert_eq!(found.components[0].images, set(&["a", "b"]));
+    assert_eq!(found.components[0].pull_secrets, set(&["pull"]));
+}
+
+#[test]
+fn what_no_node_can_run_is_refused_and_never_means_any() {
+    let refused = |images: &[&str], selector: Value, of: &[(&str, &[&str])]| {
+        let mut interpreted = interpreted(images, selector, &[]).unwrap();
+        narrow(&mut interpreted, &known(of)).unwrap_err()[0].to_string()
+    };
+    let none = refused(
+        &["a", "b"],
+        json!({}),
+        &[("a", &["linux/amd64"]), ("b", &["linux/arm64"])],
+    );
+    let words = "manifests[0] Deployment/web: no node can run its pods: \"a\" is for linux/amd64, \
+                 \"b\" is for linux/arm64; push";
+    assert!(none.starts_with(words), "{none}");
+    let arm = json!({"kubernetes.io/arch": "arm64"});
+    let other = refused(&["a"], arm, &[("a", &["linux/amd64"])]);
+    assert!(
+        other.contains("its pods or its placement ask for arm64"),
+        "{other}"
+    );
+    let foreign = refused(&["a"], json!({}), &[("a", &["windows/amd64"])]);
+    assert!(foreign.contains("\"a\" is for windows/amd64"), "{foreign}");
+}
+
+#[test]
+fn declared_platforms_narrow_as_known_ones_do() {
+    let found = interpreted(&["a"], json!({}), &["linux/amd64", "linux/arm64/v8"]).unwrap();
+    assert_eq!(
+        found.components[0].request.architectures,
+        set(&["amd64", "arm64"])
+    );
+    let arm = json!({"kubernetes.io/arch": "arm64"});
+    let clash = interpreted(&["a"], arm, &["linux/amd64"]).unwrap_err();
+    let words = "its pods or its placement ask for arm64, and spec.platforms declares amd64";
+    assert!(clash[0].to_string().contains(words), "{}", clash[0]);
+    let wrong = interpreted(&["a"], json!({}), &["arm64"]).unwrap_err();
+    assert!(
+        wrong[0]
+            .to_string()
+            .contains("spec.platforms[0]: \"arm64\""),
+        "{}",
+        wrong[0]
+    );
+}
