@@ -17,6 +17,7 @@ pub mod client;
 pub mod commit;
 pub mod events;
 pub mod fence;
+pub mod images;
 pub mod leader;
 pub mod measure;
 pub mod members;

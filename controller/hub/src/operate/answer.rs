@@ -57,6 +57,10 @@ impl Operator {
             .filter(|_| current)
             .map(|d| d.id.clone())
             .unwrap_or_default();
+        // A verdict from before its images had to be asked about says nothing of now.
+        if !current && let Some(refusal) = self.sight_at(0).unknown_platforms(entry) {
+            return Ok(super::look::refused(Some(entry), &refusal));
+        }
         let about = heyun_plan::explain::About {
             decision: &id,
             unchecked: &[],

@@ -62,6 +62,7 @@ impl Operator {
                 }
                 Look::Write(chain) => self.start(term, *chain, None),
                 Look::Secrets(names) => self.read_secrets(&key, names),
+                Look::Images(asks) => self.ask_images(&key, asks),
                 Look::Decide(candidate) => batch.push(*candidate),
             }
             if batch.len() >= BATCH {
@@ -124,6 +125,8 @@ impl Operator {
         Sight {
             world: &self.world,
             secrets: &self.secrets,
+            images: &self.images,
+            registries: self.around.registries.as_deref(),
             default_requests: &self.default_requests,
             weights: self.around.config.weights,
             unreachable: &self.unreachable,
@@ -220,7 +223,9 @@ impl Operator {
             });
         };
         let sight = self.sight_at(0);
-        let candidate = sight.candidate(entry, sight.facts(entry)?);
+        let mut facts = sight.facts(entry)?;
+        sight.known_platforms(entry, &mut facts)?;
+        let candidate = sight.candidate(entry, facts);
         let config = Config {
             explained: Explained::ALL,
             ..self.around.config.clone()
@@ -241,7 +246,13 @@ impl Operator {
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
         let previous = self.sight(term).previous(&entry, &candidate.facts);
-        let decision = decide::decision(&verdict, previous.as_ref(), term.epoch, now.0);
+        let decision = decide::decision(
+            &verdict,
+            &candidate.facts.interpreted,
+            previous.as_ref(),
+            term.epoch,
+            now.0,
+        );
         conditions(&mut after, &entry, &verdict, &now);
         let id = decision.as_ref().map(|d| d.id.clone()).unwrap_or_default();
         let about = explain::About {
