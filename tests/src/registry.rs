@@ -69,7 +69,7 @@ pub fn address() -> String {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     // Beyond the blocks of fleets: each process a net, each registry an address there.
-    let ip = Ipv4Addr::new(127, 192 | (high & 0x3f), low, 1 + number);
+    let ip = Ipv4Addr::new(127, 192 + high % 64, low, 1 + number);
     format!("{ip}:5000")
 }
 
@@ -97,6 +97,7 @@ impl Registry {
     }
 
     /// Another that keeps the same images.
+    #[must_use]
     pub fn twin(&self, folder: &Path, tls: bool) -> Self {
         let twin = Self::new(folder, tls);
         let data = twin.folder.join("data");

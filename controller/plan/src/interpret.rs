@@ -154,14 +154,36 @@ pub fn interpret(
     }
     let objects = object::objects(spec, context.namespace, &mut errors);
     let mut found = Interpreted::default();
+    // By component, and what service accounts among the manifests pull images with.
+    let (mut accounts, mut pulling) = (BTreeMap::new(), BTreeMap::new());
     for object in &objects {
         found.required_apis.insert(object.key.api());
         if let Some(kind) = ComponentKind::of(&object.key.api_version, &object.key.kind) {
-            let read = component::read(object, kind, context, &mut errors);
+            let mut read = component::read(object, kind, context, &mut errors);
+            let account = read.service_account.take();
+            accounts.insert(
+                object.index,
+                account.unwrap_or_else(|| "default".to_owned()),
+            );
             found.take(read);
         } else {
+            if object.key.api() == "v1/ServiceAccount" {
+                pulling.insert(
+                    object.key.name.clone(),
+                    component::pull_secrets(object.value),
+                );
+            }
             found.carried.push(object.index);
             found.take_carried(object, &mut errors);
+        }
+    }
+    for component in &mut found.components {
+        // As Kubernetes does: those of the account where the pod names none itself.
+        let account = accounts
+            .get(&component.manifest)
+            .and_then(|name| pulling.get(name));
+        if let Some(secrets) = account.filter(|_| component.pull_secrets.is_empty()) {
+            component.pull_secrets.clone_from(secrets);
         }
     }
     hpa::attach(&objects, &mut found.components, &mut errors);

@@ -52,13 +52,14 @@ impl fmt::Debug for PullSecret {
 #[derive(Deserialize)]
 struct DockerConfig {
     #[serde(default)]
-    auths: BTreeMap<String, Auth>,
+    auths: BTreeMap<String, Account>,
 }
 
 #[derive(Deserialize)]
-struct Auth {
-    #[serde(default)]
-    auth: String,
+struct Account {
+    /// `USER:PASSWORD` in base64.
+    #[serde(default, rename = "auth")]
+    pair: String,
     #[serde(default)]
     username: String,
     #[serde(default)]
@@ -86,9 +87,9 @@ impl PullSecret {
         let Ok(config) = serde_json::from_slice::<DockerConfig>(bytes) else {
             return Self::default();
         };
-        let each = config.auths.into_iter().filter_map(|(server, auth)| {
+        let each = config.auths.into_iter().filter_map(|(server, account)| {
             let (host, path) = server_of(&server);
-            Some((host, path, credentials(auth)?))
+            Some((host, path, credentials(account)?))
         });
         Self {
             auths: each.collect(),
@@ -131,11 +132,11 @@ fn server_of(text: &str) -> (String, String) {
     (host, path.to_owned())
 }
 
-fn credentials(auth: Auth) -> Option<Credentials> {
-    if !auth.username.is_empty() {
-        return Some(Credentials::new(auth.username, auth.password));
+fn credentials(account: Account) -> Option<Credentials> {
+    if !account.username.is_empty() {
+        return Some(Credentials::new(account.username, account.password));
     }
-    let pair = BASE64_STANDARD.decode(auth.auth.trim()).ok()?;
+    let pair = BASE64_STANDARD.decode(account.pair.trim()).ok()?;
     let pair = String::from_utf8(pair).ok()?;
     let (user, password) = pair.split_once(':')?;
     Some(Credentials::new(user, password))

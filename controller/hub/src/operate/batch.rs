@@ -246,13 +246,8 @@ impl Operator {
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
         let previous = self.sight(term).previous(&entry, &candidate.facts);
-        let decision = decide::decision(
-            &verdict,
-            &candidate.facts.interpreted,
-            previous.as_ref(),
-            term.epoch,
-            now.0,
-        );
+        let meant = &candidate.facts.interpreted;
+        let decision = decide::decision(&verdict, meant, previous.as_ref(), term.epoch, now.0);
         conditions(&mut after, &entry, &verdict, &now);
         let id = decision.as_ref().map(|d| d.id.clone()).unwrap_or_default();
         let about = explain::About {
@@ -263,12 +258,8 @@ impl Operator {
         let Some(decision) = decision else {
             self.unplaced.insert(key.clone());
             if after.decision.is_none() {
-                let wanted: i64 = candidate
-                    .request
-                    .components
-                    .iter()
-                    .map(|c| c.replicas)
-                    .sum();
+                let components = candidate.request.components.iter();
+                let wanted: i64 = components.map(|c| c.replicas).sum();
                 after.summary.replicas = format!("0/{wanted}");
             }
             let chain = written(&entry, settled(&entry.status, after), Vec::new());
@@ -286,7 +277,7 @@ impl Operator {
             _ => decision,
         };
         let sight = self.sight(term);
-        let hashes = match sight.hashes(&entry, &candidate.facts.interpreted) {
+        let hashes = match sight.hashes(&entry, meant) {
             Ok(hashes) => hashes,
             Err(names) => {
                 self.read_secrets(&key, names);

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::conditions::{ConditionType, Reason, condition, set_condition};
 use heyun_crds::workload::Decision;
 use heyun_member::error::{Attempts, Classify, describe};
 use heyun_plan::images::{self, ImageName, Version};
@@ -178,6 +178,15 @@ impl Images {
 }
 
 impl Ask {
+    fn new(image: ImageName, namespace: &str, secrets: &BTreeMap<String, String>) -> Self {
+        let namespace = if secrets.is_empty() { "" } else { namespace };
+        Self {
+            image,
+            namespace: namespace.to_owned(),
+            secrets: secrets.clone(),
+        }
+    }
+
     /// For counting failures.
     fn name(&self) -> String {
         format!("{} {}", self.image, self.namespace)
@@ -218,13 +227,7 @@ impl Sight<'_> {
                 if !registries.asks(&image.registry) {
                     continue;
                 }
-                let ask = Ask {
-                    image,
-                    namespace: (!secrets.is_empty())
-                        .then(|| namespace.clone())
-                        .unwrap_or_default(),
-                    secrets: secrets.clone(),
-                };
+                let ask = Ask::new(image, namespace, &secrets);
                 if let Some(found) = self.images.known.get(&ask) {
                     known.insert(written.clone(), found.platforms.clone());
                 } else if let Some(failed) = self.images.failed.get(&ask) {
@@ -282,7 +285,8 @@ impl Sight<'_> {
         }
     }
 
-    /// The same for a question: the decision that stands tells what was known when it was made.
+    /// The same for a question: the decision that stands tells what was known when it was made. One
+    /// who does not ask registries itself, because another leads, repeats what the leader said.
     pub(super) fn known_platforms(&self, entry: &Entry, facts: &mut Facts) -> Result<(), Refusal> {
         let Err(unready) = self.platforms(entry, facts) else {
             return Ok(());
@@ -299,13 +303,22 @@ impl Sight<'_> {
             }
             return Ok(());
         }
-        Err(match unready {
-            Unready::Unknown(refusal) | Unready::Refused(refusal) => refusal,
-            Unready::Secrets(_) | Unready::Ask(_) => refusal(
-                Reason::ImagePlatformsUnknown,
-                "the registries of its images are being asked for their platforms".to_owned(),
-            ),
-        })
+        let reason = Reason::ImagePlatformsUnknown;
+        let status = &entry.status;
+        let said = condition(&status.conditions, ConditionType::Scheduled);
+        let said = said.filter(|_| status.observed_generation == entry.generation());
+        match (unready, said) {
+            (Unready::Unknown(refusal) | Unready::Refused(refusal), _) => Err(refusal),
+            (_, Some(said)) if said.reason == reason.as_str() => {
+                Err(refusal(reason, said.message.clone()))
+            }
+            // It was decided on what was known then.
+            (_, Some(_)) => Ok(()),
+            (_, None) => {
+                let message = "the registries of its images are being asked for their platforms";
+                Err(refusal(reason, message.to_owned()))
+            }
+        }
     }
 
     /// Why the images keep a Workload from being decided; `None` where they do not.
@@ -360,7 +373,7 @@ impl Operator {
         let now = self.around.clock.monotonic();
         match &told.platforms {
             Ok(platforms) => {
-                tracing::debug!(image = %told.ask.image, ?platforms, "platforms known")
+                tracing::debug!(image = %told.ask.image, ?platforms, "platforms known");
             }
             Err(failure) => {
                 tracing::warn!(image = %told.ask.image, error = %failure, "platforms are not known");
@@ -443,7 +456,7 @@ mod tests {
         assert_eq!(images.take(told(&tag), now), [key("a"), key("b")].into());
         assert_eq!(images.take(told(&pinned), now), [key("a")].into());
         let is_known = |images: &Images, ask: &Ask| images.known.contains_key(ask);
-        images.take_due(now + TAG_TTL - Duration::from_secs(1));
+        images.take_due(TAG_TTL);
         assert!(is_known(&images, &tag));
         images.take_due(now + TAG_TTL);
         assert!(!is_known(&images, &tag) && is_known(&images, &pinned));
@@ -461,10 +474,14 @@ mod tests {
             assert_eq!(images.take(failed(&one), now), [key("a")].into());
             assert!(images.failed.contains_key(&one));
             let due = images.next().unwrap();
-            assert!(images.take_due(due - Duration::from_millis(1)).is_empty());
+            assert!(
+                images
+                    .take_due(due.saturating_sub(Duration::from_millis(1)))
+                    .is_empty()
+            );
             assert_eq!(images.take_due(due), [key("a")].into());
             assert!(!images.failed.contains_key(&one));
-            delays.push(due - now);
+            delays.push(due.saturating_sub(now));
             now = due;
         }
         assert!(

@@ -159,12 +159,16 @@ fn interpreted(
         platforms: platforms.iter().map(|&p| p.to_owned()).collect(),
         ..WorkloadSpec::default()
     };
+    understood(&spec)
+}
+
+fn understood(spec: &WorkloadSpec) -> Result<Interpreted, Vec<ManifestError>> {
     let context = Context {
         namespace: "ns",
         placement: &PlacementSpec::default(),
         default_requests: &Resources::new(),
     };
-    interpret(&spec, &context)
+    interpret(spec, &context)
 }
 
 fn known(all: &[(&str, &[&str])]) -> BTreeMap<String, BTreeSet<String>> {
@@ -200,6 +204,32 @@ fn a_pod_runs_where_all_of_its_containers_do() {
     let found = interpreted(&["a", "b"], json!({}), &[]).unwrap();
     assert_eq!(found.components[0].images, set(&["a", "b"]));
     assert_eq!(found.components[0].pull_secrets, set(&["pull"]));
+}
+
+#[test]
+fn images_are_pulled_with_the_secrets_of_the_pod_or_else_of_its_service_account() {
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app"},
+        "imagePullSecrets": [{"name": "of-account"}],
+    });
+    let secrets = |own: bool, account_name: &str| {
+        let mut web = deployment(&["a"], json!({}));
+        let pod = &mut web["spec"]["template"]["spec"];
+        pod["serviceAccountName"] = account_name.into();
+        if !own {
+            pod.as_object_mut().unwrap().remove("imagePullSecrets");
+        }
+        let spec = WorkloadSpec {
+            manifests: vec![Manifest(web), Manifest(account.clone())],
+            ..WorkloadSpec::default()
+        };
+        understood(&spec).unwrap().components[0]
+            .pull_secrets
+            .clone()
+    };
+    assert_eq!(secrets(false, "app"), set(&["of-account"]));
+    assert_eq!(secrets(true, "app"), set(&["pull"]));
+    assert_eq!(secrets(false, "other"), set(&[]));
 }
 
 #[test]

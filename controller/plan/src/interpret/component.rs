@@ -23,6 +23,7 @@ pub(crate) struct Read {
     pub(crate) classes: BTreeSet<String>,
     pub(crate) images: BTreeSet<String>,
     pub(crate) secrets: Vec<Reference>,
+    pub(crate) service_account: Option<String>,
 }
 
 /// Reads a manifest that runs pods.
@@ -85,6 +86,7 @@ pub(crate) fn read(
         classes,
         images: pod.images,
         secrets: secrets::references(object.value),
+        service_account: pod.service_account,
     }
 }
 
@@ -290,6 +292,20 @@ fn daemon_tolerations() -> impl Iterator<Item = Toleration> {
         value: String::new(),
         effect: Some(effect),
     })
+}
+
+/// Secrets that a service account's pods pull images with.
+pub(crate) fn pull_secrets(account: &Value) -> BTreeSet<String> {
+    let all = account.get("imagePullSecrets").and_then(Value::as_array);
+    let names = all
+        .into_iter()
+        .flatten()
+        .filter_map(|secret| secret.get("name"));
+    names
+        .filter_map(Value::as_str)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Classes and Secrets that a carried manifest names.

@@ -77,6 +77,7 @@ pub(crate) struct Pod {
     pub(crate) images: BTreeSet<String>,
     /// Secrets that its images are pulled with.
     pub(crate) pull_secrets: BTreeSet<String>,
+    pub(crate) service_account: Option<String>,
     /// Volume claims by name.
     pub(crate) claims: BTreeSet<String>,
     pub(crate) unchecked: BTreeSet<Unchecked>,
@@ -110,6 +111,7 @@ pub(crate) fn read(template: &At<'_>, notes: &mut Notes<'_>) -> Pod {
     for secret in notes.list(&spec, "imagePullSecrets") {
         pod.pull_secrets.extend(named(notes.text(&secret, "name")));
     }
+    pod.service_account = named(notes.text(&spec, "serviceAccountName"));
     for field in ["serviceAccountName", "serviceAccount"] {
         if let Some(account) = notes.text(&spec, field).filter(|a| a.starts_with("heyun")) {
             let problem = format!("{} is the platform's account", shown(account));
