@@ -107,6 +107,11 @@ pub struct WorkloadSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
     pub platforms: Vec<String>,
+    /// What differs on nodes of some architectures. Default: nothing.
+    /// Example: `[{architectures: [arm64], images: [{container: web, image: registry.gov.example/web-arm:1}]}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub overrides: Vec<Override>,
     /// PriorityClass on the hub. Example: `business`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
@@ -194,6 +199,32 @@ pub struct ComponentSpec {
     /// Whether it may be divided over members; absent: by its kind. Example: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divisible: Option<bool>,
+}
+
+/// What differs on nodes of some architectures. A Workload with overrides is placed on Flavors that
+/// select an architecture, so that each pod has one set of images.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Override {
+    /// Architectures of the nodes, as Kubernetes names them. Example: `[arm64]`.
+    #[schemars(length(min = 1, max = 16))]
+    pub architectures: Vec<String>,
+    /// Images that containers have there. Example: `[{container: web, image: registry.gov.example/web-arm:1}]`.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub images: Vec<ImageOverride>,
+}
+
+/// The image of a container on nodes of some architectures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageOverride {
+    /// The component; absent: every one that has such a container. Example: `Deployment/web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// The container or init container. Example: `web`.
+    pub container: String,
+    /// Its image there. Example: `registry.gov.example/web-arm:1`.
+    pub image: String,
 }
 
 /// What becomes of applied objects when a Workload is deleted.

@@ -12,6 +12,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heyun_crds::workload::Override;
+
 use crate::interpret::{Component, Interpreted, ManifestError, shown};
 
 pub use answer::{Answer, AnswerError, MANIFEST_TYPES, config, manifest};
@@ -33,6 +35,71 @@ pub fn architecture(platform: &str) -> Option<&str> {
 fn architectures(platforms: &BTreeSet<String>) -> BTreeSet<String> {
     let named = platforms.iter().filter_map(|p| architecture(p));
     named.map(str::to_owned).collect()
+}
+
+/// Every image that a component may run with, on whatever architecture.
+pub fn all_images(component: &Component) -> BTreeSet<&str> {
+    let elsewhere = component.images_on.values().flat_map(BTreeMap::values);
+    let all = component.images.values().chain(elsewhere);
+    all.map(String::as_str).collect()
+}
+
+/// The images that a component runs with on one architecture.
+fn images_on<'c>(component: &'c Component, arch: &str) -> impl Iterator<Item = &'c str> {
+    let there = component.images_on.get(arch);
+    component.images.iter().map(move |(container, image)| {
+        let other = there.and_then(|images| images.get(container));
+        other.unwrap_or(image).as_str()
+    })
+}
+
+/// Notes in every component which images it has on single architectures.
+pub(crate) fn override_images(
+    overrides: &[Override],
+    interpreted: &mut Interpreted,
+    errors: &mut Vec<ManifestError>,
+) {
+    for (index, one) in overrides.iter().enumerate() {
+        for (at, image) in one.images.iter().enumerate() {
+            let place = format!("spec.overrides[{index}].images[{at}]");
+            if let Err(error) = ImageName::parse(&image.image) {
+                errors.push(ManifestError::invalid(&place, error.to_string(), ""));
+            }
+            let mut found = false;
+            for component in &mut interpreted.components {
+                let named = image.component.as_ref();
+                let meant = named.is_none_or(|name| *name == component.request.name);
+                if !meant || !component.images.contains_key(&image.container) {
+                    continue;
+                }
+                found = true;
+                for arch in &one.architectures {
+                    let there = component.images_on.entry(arch.clone()).or_default();
+                    let before = there.insert(image.container.clone(), image.image.clone());
+                    if before.is_some_and(|before| before != image.image) {
+                        errors.push(ManifestError::invalid(
+                            &place,
+                            format!(
+                                "container {} of {} has another image on {} by an earlier override",
+                                shown(&image.container),
+                                component.request.name,
+                                shown(arch)
+                            ),
+                            "leave one of the two out",
+                        ));
+                    }
+                }
+            }
+            if !found {
+                let of = image.component.as_deref().unwrap_or("any component");
+                errors.push(ManifestError::invalid(
+                    &place,
+                    format!("{} is no container of {of}", shown(&image.container)),
+                    "name a container, and the component as Kind/name, as in the manifests",
+                ));
+            }
+        }
+    }
 }
 
 /// Narrows every component to the platforms that the Workload declares; none declared: to nothing.
@@ -86,22 +153,19 @@ pub fn narrow(
 ) -> Result<(), Vec<ManifestError>> {
     let mut errors = Vec::new();
     for component in &mut interpreted.components {
-        let of: Vec<(&String, &BTreeSet<String>)> = component
-            .images
-            .iter()
-            .filter_map(|image| known.get_key_value(image))
+        let of: BTreeMap<&str, BTreeSet<String>> = all_images(component)
+            .into_iter()
+            .filter_map(|image| Some((image, architectures(known.get(image)?))))
             .collect();
-        let mut common: Option<BTreeSet<String>> = None;
-        for (_, platforms) in &of {
-            let own = architectures(platforms);
-            common = Some(match common {
-                Some(before) => before.intersection(&own).cloned().collect(),
-                None => own,
-            });
-        }
-        let Some(common) = common else {
+        if of.is_empty() {
             continue;
-        };
+        }
+        let has = |image: &str, arch: &String| of.get(image).is_none_or(|own| own.contains(arch));
+        let candidates = of.values().flatten().chain(component.images_on.keys());
+        let common: BTreeSet<String> = candidates
+            .filter(|arch| images_on(component, arch).all(|image| has(image, arch)))
+            .cloned()
+            .collect();
         let asked = component.request.architectures.clone();
         let runs = if common.is_empty() {
             BTreeSet::new()
@@ -109,7 +173,7 @@ pub fn narrow(
             both(&asked, &common)
         };
         if runs.is_empty() {
-            errors.push(nowhere(component, &of, &asked));
+            errors.push(nowhere(component, known, &asked));
         } else {
             component.request.architectures = runs;
         }
@@ -135,10 +199,13 @@ const IMAGES_NAMED: usize = 4;
 
 fn nowhere(
     component: &Component,
-    images: &[(&String, &BTreeSet<String>)],
+    known: &BTreeMap<String, BTreeSet<String>>,
     asked: &BTreeSet<String>,
 ) -> ManifestError {
-    let each = images.iter().take(IMAGES_NAMED);
+    let all = all_images(component).into_iter();
+    let each = all
+        .filter_map(|image| known.get_key_value(image))
+        .take(IMAGES_NAMED);
     let each =
         each.map(|(image, platforms)| format!("{} is for {}", shown(image), listed(platforms)));
     let mut images: Vec<String> = each.collect();

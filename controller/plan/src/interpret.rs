@@ -100,8 +100,10 @@ pub struct Component {
     pub request: ComponentRequest,
     /// The HorizontalPodAutoscaler that scales it.
     pub hpa: Option<Hpa>,
-    /// Images of its containers, as they are written.
-    pub images: BTreeSet<String>,
+    /// Image of each container and init container as it is written, by the container's name.
+    pub images: BTreeMap<String, String>,
+    /// By architecture, the images that `spec.overrides` gives containers there.
+    pub images_on: BTreeMap<String, BTreeMap<String, String>>,
     /// Secrets that these are pulled with, by name.
     pub pull_secrets: BTreeSet<String>,
     /// `priorityClassName` of its pods.
@@ -188,6 +190,7 @@ pub fn interpret(
     }
     hpa::attach(&objects, &mut found.components, &mut errors);
     scale::apply(spec, &mut found, context.placement, &mut errors);
+    crate::images::override_images(&spec.overrides, &mut found, &mut errors);
     crate::images::declare(&spec.platforms, &mut found, &mut errors);
     for listed in &spec.secrets {
         let need = found.secrets.entry(listed.name.clone()).or_default();
@@ -205,7 +208,7 @@ pub fn interpret(
 impl Interpreted {
     fn take(&mut self, read: component::Read) {
         self.required_classes.extend(read.classes);
-        self.images.extend(read.images);
+        self.images.extend(read.component.images.values().cloned());
         self.label_keys
             .extend(read.component.request.node_selector.keys().cloned());
         let terms = read.component.request.node_affinity.iter().flatten();

@@ -1,5 +1,7 @@
 //! Where work may run follows from its images, as their registry tells it.
 
+use std::collections::BTreeSet;
+
 use heyun_tests::fleet::{Shared, TestTenant, condition_of, fleet, workload};
 use heyun_tests::registry::{Auth, PASSWORD, Registry, USER};
 use serde_json::{Value, json};
@@ -68,6 +70,9 @@ fn an_image_for_arm64_alone_goes_where_it_runs_once_its_registry_tells() {
         shared.runtime.block_on(async {
             registry
                 .push("civil/arm", "1", &["linux/arm64"], false)
+                .await;
+            registry
+                .push("civil/amd", "1", &["linux/amd64"], false)
                 .await;
             registry
                 .push("civil/both", "1", &["linux/amd64", "linux/arm64"], true)
@@ -165,4 +170,36 @@ fn an_image_for_arm64_alone_goes_where_it_runs_once_its_registry_tells() {
         assert_eq!(part["flavor"], "general-amd64");
         assert_eq!(part["architectures"], json!(["amd64"]));
     }
+
+    // One image for each architecture, by an override: each member runs its own.
+    let amd = format!("{host}/civil/amd:1");
+    let overrides = format!(
+        "{duplicated}\noverrides: [{{architectures: [arm64], images: [{{container: main, \
+         image: '{image}'}}]}}]"
+    );
+    let each = workload(ns, "each", &[deployment("each", &amd)], &overrides);
+    shared.hub().apply(&each).unwrap();
+    let object = shared.ready(ns, "each");
+    let mut images = BTreeSet::new();
+    for part in assignments(&object) {
+        let (member, flavor) = (
+            part["member"].as_str().unwrap(),
+            part["flavor"].as_str().unwrap(),
+        );
+        let there = shared
+            .member(member)
+            .json(&["get", "deployment", "each", "-n", ns])
+            .unwrap();
+        let found = there["spec"]["template"]["spec"]["containers"][0]["image"]
+            .as_str()
+            .unwrap();
+        let wanted = if flavor.ends_with("arm64") {
+            &image
+        } else {
+            &amd
+        };
+        assert_eq!(found, wanted, "{part}");
+        images.insert(found.to_owned());
+    }
+    assert_eq!(images, BTreeSet::from([amd, image]));
 }

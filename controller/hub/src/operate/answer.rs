@@ -1,10 +1,13 @@
 //! Answers to the questions of the aggregated API.
 
+use heyun_crds::conditions::Reason;
+use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
+use super::look::Refusal;
 use crate::ask::{AskError, Question};
-use heyun_crds::query::Why;
+use crate::world::Entry;
 
 impl Operator {
     /// Answers a question. One who no longer waits for the answer is no error.
@@ -59,7 +62,7 @@ impl Operator {
             .unwrap_or_default();
         // A verdict from before its images had to be asked about says nothing of now.
         if !current && let Some(refusal) = self.sight_at(0).unknown_platforms(entry) {
-            return Ok(super::look::refused(Some(entry), &refusal));
+            return Ok(refused(Some(entry), &refusal));
         }
         let about = heyun_plan::explain::About {
             decision: &id,
@@ -78,10 +81,26 @@ impl Operator {
                 Ok(heyun_plan::explain::why(&kept, &about))
             }
             (None, Ok(verdict)) => Ok(heyun_plan::explain::why(&verdict, &about)),
-            (None, Err(refusal)) => Ok(super::look::refused(
-                self.world.workloads.get(key),
-                &refusal,
-            )),
+            (None, Err(refusal)) => Ok(refused(self.world.workloads.get(key), &refusal)),
         }
+    }
+}
+
+/// The answer to `why` for a Workload that the scheduler is not asked about.
+fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
+    Why {
+        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
+        kind: "Why".to_owned(),
+        namespace: entry.map(|e| e.key.namespace.clone()).unwrap_or_default(),
+        name: entry.map(|e| e.key.name.clone()).unwrap_or_default(),
+        generation: entry.map(Entry::generation).unwrap_or_default(),
+        outcome: match refusal.reason {
+            Reason::ImagePlatformsUnknown => "Waiting",
+            _ => "Rejected",
+        }
+        .to_owned(),
+        reason: refusal.reason.as_str().to_owned(),
+        message: refusal.message.clone(),
+        ..Why::default()
     }
 }

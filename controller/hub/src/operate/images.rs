@@ -220,7 +220,7 @@ impl Sight<'_> {
                 .secrets
                 .hashes(namespace, component.pull_secrets.iter());
             let secrets = secrets.map_err(Unready::Secrets)?;
-            for written in &component.images {
+            for written in images::all_images(component) {
                 let image = ImageName::parse(written).map_err(|error| {
                     Unready::Refused(refusal(Reason::Invalid, error.to_string()))
                 })?;
@@ -229,7 +229,7 @@ impl Sight<'_> {
                 }
                 let ask = Ask::new(image, namespace, &secrets);
                 if let Some(found) = self.images.known.get(&ask) {
-                    known.insert(written.clone(), found.platforms.clone());
+                    known.insert(written.to_owned(), found.platforms.clone());
                 } else if let Some(failed) = self.images.failed.get(&ask) {
                     failures.insert(format!("image {}: {}", ask.image, failed.message));
                 } else {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::conditions::{ConditionType, Reason, is_true, set_condition};
 use heyun_crds::labels::FINALIZER;
 use heyun_crds::placement::PlacementSpec;
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff::{self, Existing, Step};
@@ -494,25 +493,6 @@ fn compared(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> Vec<Wor
             work
         })
         .collect()
-}
-
-/// The answer to `why` for a Workload that the scheduler is not asked about.
-pub(super) fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
-    Why {
-        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
-        kind: "Why".to_owned(),
-        namespace: entry.map(|e| e.key.namespace.clone()).unwrap_or_default(),
-        name: entry.map(|e| e.key.name.clone()).unwrap_or_default(),
-        generation: entry.map(Entry::generation).unwrap_or_default(),
-        outcome: match refusal.reason {
-            Reason::ImagePlatformsUnknown => "Waiting",
-            _ => "Rejected",
-        }
-        .to_owned(),
-        reason: refusal.reason.as_str().to_owned(),
-        message: refusal.message.clone(),
-        ..Why::default()
-    }
 }
 
 #[cfg(test)]

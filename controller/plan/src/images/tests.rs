@@ -1,5 +1,5 @@
 use heyun_crds::placement::PlacementSpec;
-use heyun_crds::workload::{Manifest, WorkloadSpec};
+use heyun_crds::workload::{ImageOverride, Manifest, Override, WorkloadSpec};
 use heyun_scheduler::resources::Resources;
 use serde_json::{Value, json};
 
@@ -132,18 +132,18 @@ fn what_says_no_platform_says_why() {
 
 fn deployment(images: &[&str], selector: Value) -> Value {
     let (containers, inits) = images.split_at(1);
-    let list = |images: &[&str]| -> Vec<Value> {
+    let list = |sort: &str, images: &[&str]| -> Vec<Value> {
         let each = images.iter().enumerate();
-        each.map(|(at, image)| json!({"name": format!("c{at}"), "image": image}))
-            .collect()
+        let container = |(at, image)| json!({"name": format!("{sort}{at}"), "image": image});
+        each.map(container).collect()
     };
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {
             "metadata": {"labels": {"app": "web"}},
             "spec": {
-                "nodeSelector": selector, "containers": list(containers),
-                "initContainers": list(inits), "imagePullSecrets": [{"name": "pull"}],
+                "nodeSelector": selector, "containers": list("c", containers),
+                "initContainers": list("i", inits), "imagePullSecrets": [{"name": "pull"}],
             },
         }},
     })
@@ -202,7 +202,8 @@ fn a_pod_runs_where_all_of_its_containers_do() {
     let selector = json!({"kubernetes.io/arch": "arm64"});
     assert_eq!(runs(&["a"], selector, &[("a", both)]), set(&["arm64"]));
     let found = interpreted(&["a", "b"], json!({}), &[]).unwrap();
-    assert_eq!(found.components[0].images, set(&["a", "b"]));
+    let images = all_images(&found.components[0]);
+    assert_eq!(images, BTreeSet::from(["a", "b"]));
     assert_eq!(found.components[0].pull_secrets, set(&["pull"]));
 }
 
@@ -254,6 +255,62 @@ fn what_no_node_can_run_is_refused_and_never_means_any() {
     );
     let foreign = refused(&["a"], json!({}), &[("a", &["windows/amd64"])]);
     assert!(foreign.contains("\"a\" is for windows/amd64"), "{foreign}");
+}
+
+fn overridden(container: &str, image: &str) -> WorkloadSpec {
+    let image = ImageOverride {
+        component: None,
+        container: container.to_owned(),
+        image: image.to_owned(),
+    };
+    WorkloadSpec {
+        manifests: vec![Manifest(deployment(&["a"], json!({})))],
+        overrides: vec![Override {
+            architectures: vec!["arm64".to_owned()],
+            images: vec![image],
+        }],
+        ..WorkloadSpec::default()
+    }
+}
+
+#[test]
+fn an_image_for_one_architecture_stands_for_the_other_there_and_nowhere_else() {
+    let runs = |of: &[(&str, &[&str])]| {
+        let mut found = understood(&overridden("c0", "a-arm")).unwrap();
+        assert_eq!(
+            all_images(&found.components[0]),
+            BTreeSet::from(["a", "a-arm"])
+        );
+        narrow(&mut found, &known(of)).map(|()| found.components[0].request.architectures.clone())
+    };
+    let (amd, arm) = (&["linux/amd64"][..], &["linux/arm64"][..]);
+    assert_eq!(
+        runs(&[("a", amd), ("a-arm", arm)]),
+        Ok(set(&["amd64", "arm64"]))
+    );
+    // An image of which nothing is known is taken for what it is given for.
+    assert_eq!(runs(&[("a", amd)]), Ok(set(&["amd64", "arm64"])));
+    assert_eq!(runs(&[("a", amd), ("a-arm", amd)]), Ok(set(&["amd64"])));
+    assert_eq!(runs(&[("a", arm), ("a-arm", arm)]), Ok(set(&["arm64"])));
+    assert!(
+        runs(&[("a", arm), ("a-arm", amd)]).is_err(),
+        "neither runs where it would be"
+    );
+}
+
+#[test]
+fn a_wrong_override_says_value_place_and_fix() {
+    let said = |spec: &WorkloadSpec| understood(spec).unwrap_err()[0].to_string();
+    let missing = said(&overridden("sidecar", "a-arm"));
+    let words = "spec.overrides[0].images[0]: \"sidecar\" is no container of any component; name";
+    assert!(missing.starts_with(words), "{missing}");
+    let malformed = said(&overridden("c0", "r.example/A"));
+    assert!(malformed.contains("is no image reference"), "{malformed}");
+    let mut twice = overridden("c0", "a-arm");
+    twice.overrides.extend(overridden("c0", "b-arm").overrides);
+    let twice = said(&twice);
+    let words = "spec.overrides[1].images[0]: container \"c0\" of Deployment/web has another image";
+    assert!(twice.starts_with(words), "{twice}");
 }
 
 #[test]

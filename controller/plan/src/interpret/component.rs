@@ -1,6 +1,6 @@
 //! Components: manifests that run pods; and what the others name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::placement::PlacementSpec;
 use heyun_scheduler::request::{
@@ -21,7 +21,6 @@ use crate::secrets::{self, Reference};
 pub(crate) struct Read {
     pub(crate) component: Component,
     pub(crate) classes: BTreeSet<String>,
-    pub(crate) images: BTreeSet<String>,
     pub(crate) secrets: Vec<Reference>,
     pub(crate) service_account: Option<String>,
 }
@@ -76,7 +75,8 @@ pub(crate) fn read(
         kind,
         request,
         hpa: None,
-        images: pod.images.clone(),
+        images: pod.images,
+        images_on: BTreeMap::new(),
         pull_secrets: pod.pull_secrets,
         priority_class: pod.priority_class,
         unchecked: pod.unchecked,
@@ -84,7 +84,6 @@ pub(crate) fn read(
     Read {
         component,
         classes,
-        images: pod.images,
         secrets: secrets::references(object.value),
         service_account: pod.service_account,
     }

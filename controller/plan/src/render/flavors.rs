@@ -87,7 +87,7 @@ fn toleration(toleration: &Toleration) -> Value {
 }
 
 /// The node label that tells the architecture.
-const ARCH: &str = "kubernetes.io/arch";
+pub(super) const ARCH: &str = "kubernetes.io/arch";
 
 impl Terms {
     /// The same on nodes of these architectures alone, for a flavor that may span others. Empty:
