@@ -130,3 +130,16 @@ fn a_realm_is_asked_over_https_or_on_the_registrys_own_host_alone() {
         "{error}"
     );
 }
+
+#[test]
+fn a_name_that_nobody_listed_and_that_leads_inside_is_not_connected_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let config = configure(folder.path(), "unlisted: Ask\n");
+    let error = asked(&config, &format!("localhost:{port}/a:1"), &[]).unwrap_err();
+    assert!(error.message.contains("cannot be reached"), "{error}");
+    let came = listener.accept().map(|(_, from)| from);
+    assert_eq!(came.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
