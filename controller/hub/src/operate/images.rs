@@ -371,6 +371,9 @@ impl Operator {
     /// Takes in what a registry told.
     pub(super) fn take_image(&mut self, told: Told) {
         let now = self.around.clock.monotonic();
+        let failure = told.platforms.as_ref().err();
+        let error_type = failure.map_or("", |failure| failure.class.as_str());
+        self.around.metrics.registry_question(error_type);
         match &told.platforms {
             Ok(platforms) => {
                 tracing::debug!(image = %told.ask.image, ?platforms, "platforms known");
