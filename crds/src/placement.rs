@@ -121,7 +121,8 @@ pub struct AffinityTerm {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Requirements {
-    /// Architectures that the images exist for; empty: what the manifests' node selectors say.
+    /// Architectures that it may run on; empty: those that the Workload's images exist for and the
+    /// manifests' node selectors allow.
     /// Example: `[amd64, arm64]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arch: Vec<String>,

@@ -101,6 +101,17 @@ pub struct WorkloadSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub components: Vec<ComponentSpec>,
+    /// Platforms that every image of the pods exists for, as `linux/ARCHITECTURE`; the registries
+    /// are then not asked. Absent: what the registries say, where the platform has the hub ask
+    /// them; else any. Example: `[linux/amd64, linux/arm64]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    pub platforms: Vec<String>,
+    /// What differs on nodes of some architectures. Default: nothing.
+    /// Example: `[{architectures: [arm64], images: [{container: web, image: registry.gov.example/web-arm:1}]}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub overrides: Vec<Override>,
     /// PriorityClass on the hub. Example: `business`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
@@ -188,6 +199,32 @@ pub struct ComponentSpec {
     /// Whether it may be divided over members; absent: by its kind. Example: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divisible: Option<bool>,
+}
+
+/// What differs on nodes of some architectures. A Workload with overrides is placed on Flavors that
+/// select an architecture, so that each pod has one set of images.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Override {
+    /// Architectures of the nodes, as Kubernetes names them. Example: `[arm64]`.
+    #[schemars(length(min = 1, max = 16))]
+    pub architectures: Vec<String>,
+    /// Images that containers have there. Example: `[{container: web, image: registry.gov.example/web-arm:1}]`.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub images: Vec<ImageOverride>,
+}
+
+/// The image of a container on nodes of some architectures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageOverride {
+    /// The component; absent: every one that has such a container. Example: `Deployment/web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// The container or init container. Example: `web`.
+    pub container: String,
+    /// Its image there. Example: `registry.gov.example/web-arm:1`.
+    pub image: String,
 }
 
 /// What becomes of applied objects when a Workload is deleted.
@@ -312,6 +349,11 @@ pub struct Assignment {
     pub component: String,
     /// Replicas.
     pub replicas: i32,
+    /// Architectures that its pods run on, as they were known when it was decided; empty: any.
+    /// Its pods get required affinity to nodes of these. Example: `[amd64, arm64]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub architectures: Vec<String>,
     /// Requests of one replica.
     #[serde(default)]
     pub requests: ResourceMap,

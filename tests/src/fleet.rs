@@ -14,6 +14,8 @@ use heyun_sandbox::{Cluster, Kubectl, built_binary, built_keeper};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use crate::registry;
+
 /// Longest time for anything to come about.
 pub const SOON: Duration = Duration::from_mins(2);
 
@@ -30,6 +32,8 @@ pub struct Shared {
     pub runtime: Runtime,
     /// `heyun`.
     pub cli: PathBuf,
+    /// Host of the one registry that the hub asks; whoever starts it there says what it holds.
+    pub registry: String,
 }
 
 /// Who may use the fleet now.
@@ -62,7 +66,17 @@ fn start() -> Shared {
         .expect("a runtime");
     let hub = built_binary("heyun-hub").expect("the hub is built");
     let cli = built_binary("heyun").expect("the CLI is built");
-    let options = Options::new(built_keeper().expect("the keeper is built"), hub).expect("options");
+    let mut options =
+        Options::new(built_keeper().expect("the keeper is built"), hub).expect("options");
+    // The hub reads it when it starts, and never again.
+    let registry = registry::address();
+    let registries = tempfile::NamedTempFile::new().expect("a file");
+    let listed = format!("unlisted: Skip\nregistries: [{{host: '{registry}', insecure: true}}]\n");
+    std::fs::write(registries.path(), listed).expect("a configuration of registries");
+    if let Some(hub) = &mut options.hub {
+        let path = registries.path().display();
+        hub.args.push(format!("--registries={path}"));
+    }
     let sandbox = runtime
         .block_on(sandbox::up(options))
         .expect("the sandbox starts");
@@ -70,6 +84,7 @@ fn start() -> Shared {
         sandbox,
         runtime,
         cli,
+        registry,
     };
     shared.hub().apply(FLAVORS).expect("flavors are accepted");
     shared

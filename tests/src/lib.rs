@@ -12,3 +12,4 @@
 pub mod bench;
 pub mod demo;
 pub mod fleet;
+pub mod registry;

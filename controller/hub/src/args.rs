@@ -31,6 +31,11 @@ pub struct Args {
     #[arg(long, env = "HEYUN_LEDGER_URL", value_name = "URL")]
     pub ledger_url: Option<String>,
 
+    /// Configuration of image registries: which are asked for the platforms of images, and how;
+    /// without it, none is asked, and images may run on any architecture.
+    #[arg(long, env = "HEYUN_REGISTRIES", value_name = "FILE")]
+    pub registries: Option<PathBuf>,
+
     /// Endpoint of an OpenTelemetry collector (gRPC); without it, nothing is exported.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,

@@ -18,6 +18,7 @@ pub mod commit;
 pub mod events;
 pub mod fence;
 pub mod history;
+pub mod images;
 pub mod leader;
 pub mod measure;
 pub mod members;

@@ -16,6 +16,7 @@ mod batch;
 mod facts;
 mod follow;
 mod holdings;
+mod images;
 mod look;
 mod orphaned;
 mod platform;
@@ -46,6 +47,7 @@ use tracing::{error, info};
 use crate::ask::Question;
 use crate::commit::{Finished, Writer};
 use crate::events::Events;
+use crate::images::Registries;
 use crate::leader::{self, Standing, Term};
 use crate::members::Fleet;
 use crate::serve::admin::Readiness;
@@ -73,6 +75,8 @@ pub struct Surroundings {
     pub metrics: Metrics,
     /// What the scheduler may be tuned with.
     pub config: Config,
+    /// Registries that images are asked from; `None`: none is asked.
+    pub registries: Option<Arc<Registries>>,
     /// To the ledger's outbox.
     pub outbox: mpsc::Sender<Vec<LedgerEntry>>,
     /// Past verdicts, for `why`.
@@ -131,6 +135,8 @@ pub struct Operator {
     again: BTreeSet<WorkloadKey>,
     /// What is known of Secrets that go along with work.
     secrets: secrets::Secrets,
+    /// What is known of images.
+    images: images::Images,
     /// Watches that tell when they change.
     secret_watches: rotate::Watches,
     default_requests: Resources,
@@ -150,6 +156,8 @@ enum Ended {
     Fenced(Term),
     /// A Secret was read.
     Secret(secrets::Answer),
+    /// A registry was asked about an image.
+    Image(Box<images::Told>),
     /// An Event was published.
     Noted,
 }
@@ -190,6 +198,7 @@ impl Operator {
             unblock_at: None,
             again: BTreeSet::new(),
             secrets: secrets::Secrets::default(),
+            images: images::Images::default(),
             secret_watches: rotate::Watches::default(),
             default_requests: batch::default_requests(),
             unreachable: BTreeSet::new(),
@@ -288,6 +297,7 @@ impl Operator {
             Ok(Ended::Platform(outcome)) => self.finish_platform(*outcome),
             Ok(Ended::Fenced(term)) => self.fenced(term),
             Ok(Ended::Secret(answer)) => self.take_secret(answer),
+            Ok(Ended::Image(told)) => self.take_image(*told),
             Ok(Ended::Noted) => {}
             Err(error) => error!(%error, "a task of the loop ended badly"),
         }
@@ -361,6 +371,7 @@ impl Operator {
             self.round.clone_from(&self.unplaced);
         }
         self.candidates.extend(self.retries.take_due(now));
+        self.candidates.extend(self.images.take_due(now));
     }
 
     /// When the next look at all that waits begins: not before the last one has ended, so that
@@ -375,7 +386,7 @@ impl Operator {
             Some(term) if term.may_write() => May::Write,
             Some(_) => May::Hold,
         };
-        let always = [self.next_round(), self.retries.next()];
+        let always = [self.next_round(), self.retries.next(), self.images.next()];
         let writing = [
             self.has_more().then_some(Duration::ZERO),
             self.platform.next_due(),

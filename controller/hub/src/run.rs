@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::args::{Args, ArgsError, LeaseTimes, ServeAddress};
 use crate::ask::Question;
 use crate::client::{self, ClientError};
+use crate::images::{self, Registries};
 use crate::leader::{Election, Standing};
 use crate::operate::{Operator, Surroundings};
 use crate::outbox;
@@ -43,6 +44,8 @@ enum StartError {
     Client(#[from] ClientError),
     #[error("telemetry cannot be set up")]
     Telemetry(#[from] heyun_telemetry::TelemetryError),
+    #[error(transparent)]
+    Registries(#[from] images::ConfigError),
     #[error("the ledger's URL cannot be used")]
     Ledger(#[from] heyun_ledger::LedgerError),
     #[error("--data-dir {path} cannot be made")]
@@ -116,6 +119,8 @@ async fn hub(
     telemetry: Arc<Telemetry>,
 ) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let registries = args.registries.as_deref().map(Registries::load);
+    let registries = registries.transpose()?.map(Arc::new);
     make_data_dir(&args.data_dir).await?;
     let watch_client = client::connect(args.kubeconfig.as_deref()).await?;
     let client = client::with_write_deadline(&watch_client, times.write_timeout());
@@ -170,6 +175,7 @@ async fn hub(
         clock,
         metrics: telemetry.metrics().clone(),
         config: Config::default(),
+        registries,
         outbox: entries,
         ledger,
         questions,

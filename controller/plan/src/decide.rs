@@ -24,18 +24,24 @@ use crate::observe::amounts;
 use crate::observe::held::{Amount, Place, Places, places};
 
 /// The decision that a verdict amounts to; `None` when nothing is placed, and then what the
-/// previous decision assigns stays. `now` is when it was decided.
+/// previous decision assigns stays. `interpreted` is what was decided on; `now` is when.
 ///
 /// The same Workload, generation and assignments give the same id. Compare with [`same`] before
 /// writing: a decision that says the same is not written again.
 pub fn decision(
     verdict: &Verdict,
+    interpreted: &Interpreted,
     previous: Option<&Decision>,
     epoch: i64,
     now: jiff::Timestamp,
 ) -> Option<Decision> {
     let placed = verdict.outcome.placed()?;
     let mut assignments: Vec<Assignment> = placed.assignments.iter().map(assignment).collect();
+    for assignment in &mut assignments {
+        let component = interpreted.component(&assignment.component);
+        let runs_on = component.map(|c| c.request.architectures.iter().cloned().collect());
+        assignment.architectures = runs_on.unwrap_or_default();
+    }
     assignments.sort_by(|one, other| order(one).cmp(&order(other)));
     let mut carried_to = placed.carried_to.clone();
     carried_to.sort();
@@ -71,6 +77,7 @@ fn assignment(placed: &PlacedAssignment) -> Assignment {
         replicas: i32::try_from(placed.replicas).unwrap_or(i32::MAX),
         requests: amounts::to_map(&placed.requests),
         charge: amounts::to_map(&placed.charge),
+        ..Assignment::default()
     }
 }
 
@@ -127,6 +134,7 @@ fn to_assignments(places: Places) -> Vec<Assignment> {
         replicas: i32::try_from(at.replicas).unwrap_or(i32::MAX),
         requests: amounts::to_map(&at.requests),
         charge: amounts::to_map(&at.charge),
+        ..Assignment::default()
     };
     let mut assignments: Vec<Assignment> = places.into_iter().map(each).collect();
     assignments.sort_by(|one, other| order(one).cmp(&order(other)));

@@ -48,6 +48,13 @@ pub fn refusals(spec: &WorkloadSpec, context: &Context<'_>) -> Vec<ManifestError
         class,
         context,
     ));
+    for (index, one) in spec.overrides.iter().enumerate() {
+        let images = one.images.iter().enumerate();
+        found.extend(images.filter_map(|(at, of)| {
+            let place = format!("spec.overrides[{index}].images[{at}].image");
+            image(place, Some(&of.image), context)
+        }));
+    }
     for (index, manifest) in spec.manifests.iter().enumerate() {
         let place = place(index, &manifest.0);
         found.extend(kind(&place, &manifest.0, context));

@@ -100,6 +100,12 @@ pub struct Component {
     pub request: ComponentRequest,
     /// The HorizontalPodAutoscaler that scales it.
     pub hpa: Option<Hpa>,
+    /// Image of each container and init container as it is written, by the container's name.
+    pub images: BTreeMap<String, String>,
+    /// By architecture, the images that `spec.overrides` gives containers there.
+    pub images_on: BTreeMap<String, BTreeMap<String, String>>,
+    /// Secrets that these are pulled with, by name.
+    pub pull_secrets: BTreeSet<String>,
     /// `priorityClassName` of its pods.
     pub priority_class: Option<String>,
     /// What counted node shapes cannot judge about it.
@@ -150,18 +156,42 @@ pub fn interpret(
     }
     let objects = object::objects(spec, context.namespace, &mut errors);
     let mut found = Interpreted::default();
+    // By component, and what service accounts among the manifests pull images with.
+    let (mut accounts, mut pulling) = (BTreeMap::new(), BTreeMap::new());
     for object in &objects {
         found.required_apis.insert(object.key.api());
         if let Some(kind) = ComponentKind::of(&object.key.api_version, &object.key.kind) {
-            let read = component::read(object, kind, context, &mut errors);
+            let mut read = component::read(object, kind, context, &mut errors);
+            let account = read.service_account.take();
+            accounts.insert(
+                object.index,
+                account.unwrap_or_else(|| "default".to_owned()),
+            );
             found.take(read);
         } else {
+            if object.key.api() == "v1/ServiceAccount" {
+                pulling.insert(
+                    object.key.name.clone(),
+                    component::pull_secrets(object.value),
+                );
+            }
             found.carried.push(object.index);
             found.take_carried(object, &mut errors);
         }
     }
+    for component in &mut found.components {
+        // As Kubernetes does: those of the account where the pod names none itself.
+        let account = accounts
+            .get(&component.manifest)
+            .and_then(|name| pulling.get(name));
+        if let Some(secrets) = account.filter(|_| component.pull_secrets.is_empty()) {
+            component.pull_secrets.clone_from(secrets);
+        }
+    }
     hpa::attach(&objects, &mut found.components, &mut errors);
     scale::apply(spec, &mut found, context.placement, &mut errors);
+    crate::images::override_images(&spec.overrides, &mut found, &mut errors);
+    crate::images::declare(&spec.platforms, &mut found, &mut errors);
     for listed in &spec.secrets {
         let need = found.secrets.entry(listed.name.clone()).or_default();
         need.listed = true;
@@ -178,7 +208,7 @@ pub fn interpret(
 impl Interpreted {
     fn take(&mut self, read: component::Read) {
         self.required_classes.extend(read.classes);
-        self.images.extend(read.images);
+        self.images.extend(read.component.images.values().cloned());
         self.label_keys
             .extend(read.component.request.node_selector.keys().cloned());
         let terms = read.component.request.node_affinity.iter().flatten();

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod explain;
 pub mod guard;
 pub mod health;
+pub mod images;
 pub mod interpret;
 pub mod live;
 pub mod member_names;

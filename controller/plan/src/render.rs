@@ -8,8 +8,10 @@
 //!   `spec.completions` of a Job, `spec.minReplicas` and `spec.maxReplicas` of the autoscaler.
 //!   The autoscaler's maximum is never more than what is charged there, and it is left out where
 //!   a member has none of the replicas.
-//! - In pod templates: required node affinity of the assigned flavor (every existing term is
-//!   narrowed by it) and the flavor's tolerations, after those that are there.
+//! - In pod templates: required node affinity of the assigned flavor, with the architectures that
+//!   the decision found the pods to run on where the flavor selects none (every existing term is
+//!   narrowed by it), and the flavor's tolerations, after those that are there.
+//!   Images of containers that `spec.overrides` gives other ones on the flavor's architecture.
 //! - Labels `heyun.dev/work` and `heyun.dev/component` on pod templates; `heyun.dev/work`,
 //!   `heyun.dev/workload` and, where it is absent, `app.kubernetes.io/managed-by` on objects.
 //! - Annotations `heyun.dev/decision` and `heyun.dev/epoch` on objects; `heyun.dev/component` and
@@ -99,6 +101,20 @@ pub enum RenderError {
         /// The flavor.
         flavor: String,
     },
+    /// Images differ by architecture, and the flavor of the decision selects none.
+    #[error(
+        "decision {decision} places {component} on {member} with flavor {flavor}, which selects no kubernetes.io/arch, and spec.overrides gives it other images by architecture: have the Flavor select one, or change the Workload so that it is decided anew"
+    )]
+    NoArchitecture {
+        /// Id of the decision.
+        decision: String,
+        /// The component.
+        component: String,
+        /// The member.
+        member: String,
+        /// The flavor.
+        flavor: String,
+    },
     /// The decision names a component that the manifests do not have.
     #[error(
         "decision {decision} places {component}, which is no component of generation {generation}: it is decided anew"
@@ -135,6 +151,8 @@ struct Part<'a> {
     assignment: &'a Assignment,
     share: Share,
     flavor: Option<flavors::Terms>,
+    /// Images of containers that differ from the manifest's, by the container's name.
+    images: Option<&'a BTreeMap<String, String>>,
 }
 
 /// The parts of a decision by member and component.
@@ -166,12 +184,14 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
         };
         for ((member, assignment), share) in members.into_iter().zip(shares) {
             let flavor = flavor_terms(input, assignment)?;
+            let images = images(input, component, assignment)?;
             parts.insert(
                 (member, name),
                 Part {
                     assignment,
                     share,
                     flavor,
+                    images,
                 },
             );
         }
@@ -184,6 +204,27 @@ fn is_duplicated(component: &Component, placement: &PlacementSpec) -> bool {
         || placement.division.type_ == DivisionType::Duplicated
 }
 
+/// The images that `spec.overrides` gives on the architecture of the assigned flavor.
+fn images<'a>(
+    input: &Input<'a>,
+    component: &'a Component,
+    assignment: &Assignment,
+) -> Result<Option<&'a BTreeMap<String, String>>, RenderError> {
+    if component.images_on.is_empty() || assignment.flavor == NO_FLAVOR {
+        return Ok(None);
+    }
+    let flavor = input.flavors.get(&assignment.flavor);
+    let labels = flavor.map(|flavor| &flavor.node_selector.match_labels);
+    let arch = labels.and_then(|labels| labels.get(flavors::ARCH));
+    let arch = arch.ok_or_else(|| RenderError::NoArchitecture {
+        decision: input.decision.id.clone(),
+        component: assignment.component.clone(),
+        member: assignment.member.clone(),
+        flavor: assignment.flavor.clone(),
+    })?;
+    Ok(component.images_on.get(arch))
+}
+
 fn flavor_terms(
     input: &Input<'_>,
     assignment: &Assignment,
@@ -192,7 +233,7 @@ fn flavor_terms(
         return Ok(None);
     }
     flavors::terms(&assignment.flavor, input.flavors)
-        .map(Some)
+        .map(|terms| Some(terms.on(&assignment.architectures)))
         .ok_or_else(|| RenderError::UnknownFlavor {
             decision: input.decision.id.clone(),
             component: assignment.component.clone(),

@@ -236,7 +236,7 @@ impl Province {
             .as_ref()
             .and_then(|s| s.decision.clone());
         let now = "2027-05-01T08:00:00Z".parse().unwrap();
-        let decision = decide::decision(&verdict, previous.as_ref(), 1, now)
+        let decision = decide::decision(&verdict, &case.interpreted, previous.as_ref(), 1, now)
             .unwrap_or_else(|| panic!("{:?}", explain::condition(&verdict)));
         case.workload.status = Some(WorkloadStatus {
             decision: Some(decision.clone()),
@@ -315,6 +315,7 @@ fn a_service_is_divided_rendered_and_then_left_alone() {
     // The same again: in flight, charged, and decided as it is.
     let again = decide::decision(
         &province.verdict(&case),
+        &case.interpreted,
         Some(&first),
         1,
         jiff::Timestamp::UNIX_EPOCH,
@@ -335,6 +336,7 @@ fn a_service_is_divided_rendered_and_then_left_alone() {
     }
     let settled = decide::decision(
         &province.verdict(&case),
+        &case.interpreted,
         Some(&first),
         1,
         jiff::Timestamp::UNIX_EPOCH,
@@ -458,7 +460,13 @@ fn what_the_quota_does_not_cover_is_refused_with_numbers() {
     let [quota, scheduled] = explain::conditions(&verdict);
     assert_eq!((quota.status, scheduled.status), (Some(false), Some(false)));
     assert_eq!(
-        decide::decision(&verdict, None, 1, jiff::Timestamp::UNIX_EPOCH),
+        decide::decision(
+            &verdict,
+            &case.interpreted,
+            None,
+            1,
+            jiff::Timestamp::UNIX_EPOCH
+        ),
         None
     );
 }

@@ -40,6 +40,7 @@ struct Scheduler {
     decision_duration: Histogram<f64>,
     decisions: Counter<u64>,
     rejections: Counter<u64>,
+    registry_questions: Counter<u64>,
     queue_size: Board,
     unscheduled: Board,
 }
@@ -71,6 +72,7 @@ impl Scheduler {
     fn new(meter: &Meter) -> Self {
         let help = "Time to decide on one Workload";
         let refused = "Members refused by a filter";
+        let asked = "Questions to registries about images";
         let queued = "Workloads in the scheduling queue";
         let unplaced = "Workloads without a placement";
         Self {
@@ -82,6 +84,7 @@ impl Scheduler {
                 "{cluster}",
                 refused,
             ),
+            registry_questions: counter(meter, names::REGISTRY_QUESTIONS, "{question}", asked),
             queue_size: board(
                 meter,
                 names::SCHEDULER_QUEUE_SIZE,
@@ -221,6 +224,12 @@ impl Metrics {
                 KeyValue::new(attribute::REASON, reason),
             ],
         );
+    }
+
+    /// Counts a question about an image; `error_type` is empty where a registry told.
+    pub fn registry_question(&self, error_type: &'static str) {
+        let error_type = KeyValue::new(attribute::ERROR_TYPE, error_type);
+        self.scheduler.registry_questions.add(1, &[error_type]);
     }
 
     /// Sets how many Workloads are in one part of the scheduling queue.

@@ -22,6 +22,8 @@ names! {
     SCHEDULER_QUEUE_SIZE = "heyun.scheduler.queue.size";
     /// Up-down counter: Workloads without a placement, by reason.
     PLACEMENT_UNSCHEDULED = "heyun.placement.unscheduled";
+    /// Counter: questions about images, by what kept registries from telling.
+    REGISTRY_QUESTIONS = "heyun.registry.questions";
     /// Histogram, s: one pass of a reconciler.
     CONTROLLER_RECONCILE_DURATION = "heyun.controller.reconcile.duration";
     /// Counter: passes of reconcilers by result.

@@ -146,6 +146,23 @@ pub(super) const WORKLOAD_BOUNDS: &[Bound] = &[
         "spec.components[].name",
         r#"{"maxLength": 317, "minLength": 3}"#,
     ),
+    bound("spec.platforms[]", r#"{"maxLength": 32, "minLength": 7}"#),
+    bound(
+        "spec.overrides[].architectures[]",
+        r#"{"maxLength": 16, "minLength": 1}"#,
+    ),
+    bound(
+        "spec.overrides[].images[].component",
+        r#"{"maxLength": 317}"#,
+    ),
+    bound(
+        "spec.overrides[].images[].container",
+        r#"{"maxLength": 63, "minLength": 1}"#,
+    ),
+    bound(
+        "spec.overrides[].images[].image",
+        r#"{"maxLength": 512, "minLength": 1}"#,
+    ),
     bound("spec.priorityClassName", r#"{"maxLength": 253}"#),
 ];
 
@@ -231,6 +248,18 @@ pub(super) const WORKLOAD_RULES: &[Rule] = &[
         "self.name.matches('^[A-Z][A-Za-z0-9]*/[^/]+$')",
         "a component is written as Kind/name",
         "\"component '%s' is not written as Kind/name, such as StatefulSet/db\".format([self.name])",
+    ),
+    rule(
+        "spec.platforms[]",
+        "self.matches('^linux/[a-z0-9_]+(/v[0-9]+)?$') && !(self in ['linux/x86_64', 'linux/aarch64', 'linux/x86'])",
+        "a platform is written as linux/ARCHITECTURE, with Kubernetes' name of the architecture",
+        "\"platform '%s' is not written as linux/ARCHITECTURE: use %s\".format([self, self.contains('aarch64') || self.contains('arm64') ? 'linux/arm64' : 'linux/amd64, linux/arm64 or linux/loong64'])",
+    ),
+    rule(
+        "spec.overrides[].architectures[]",
+        "!(self in ['x86_64', 'aarch64', 'x86', 'arm'])  && self.matches('^[a-z0-9_]+$')",
+        "architectures are named as Kubernetes does",
+        "\"architecture '%s' is not Kubernetes' name of one: use %s\".format([self, self == 'aarch64' ? 'arm64' : 'amd64, arm64 or loong64'])",
     ),
     rule(
         "spec.priorityClassName",

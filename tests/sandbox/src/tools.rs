@@ -44,6 +44,8 @@ pub enum Tool {
     Helm,
     /// An OpenTelemetry Collector 0.145.0: otlp receiver, batch processor, debug and file exporters.
     OtelCollector,
+    /// `registry` 3.0.0 of the CNCF's Distribution: the registry that most others are built on.
+    Registry,
 }
 
 struct Module {
@@ -102,6 +104,13 @@ impl Tool {
                 extra: include_str!("../modules/collector/manifest.yaml"),
                 ldflags,
             },
+            Self::Registry => Module {
+                name: "registry",
+                go_mod: include_str!("../modules/registry/go.mod"),
+                go_sum: include_str!("../modules/registry/go.sum"),
+                extra: "",
+                ldflags,
+            },
         }
     }
 
@@ -109,6 +118,7 @@ impl Tool {
         match self {
             Self::Helm => "helm",
             Self::OtelCollector => "otelcol",
+            Self::Registry => "registry",
         }
     }
 }
@@ -144,7 +154,8 @@ pub fn controlplane(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     })
 }
 
-/// Another tool, built if it is not there: two minutes cold for Helm, one for the Collector.
+/// Another tool, built if it is not there: two minutes cold for Helm, one for the Collector,
+/// three for the registry.
 ///
 /// # Errors
 /// [`Error::Preflight`], [`Error::Build`].

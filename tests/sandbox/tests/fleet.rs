@@ -519,6 +519,7 @@ fn tools_are_built_and_run() {
     for (which, args, said) in [
         (Tool::Helm, ["version", "--short"].as_slice(), "v4.3.1"),
         (Tool::OtelCollector, &["components"], "otlp"),
+        (Tool::Registry, &["--version"], "v3.0.0"),
     ] {
         let path = tool(&Cache::locate().unwrap(), which, &Progress::stderr()).unwrap();
         let output = Command::new(path).args(args).output().unwrap();

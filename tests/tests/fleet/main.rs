@@ -16,6 +16,7 @@ mod agreement;
 mod application;
 mod capacity;
 mod dry_run;
+mod images;
 mod joining;
 mod lifecycle;
 mod quantities;

@@ -123,7 +123,7 @@ fn no_role_has_a_wildcard() {
 #[test]
 fn the_hub_understands_the_arguments_of_the_chart_and_is_restricted() {
     let otlp = "telemetry.otlpEndpoint=http://collector:4317";
-    let all = template("heyun", &[otlp]);
+    let all = template("heyun", &[otlp, "registries.secret=heyun-registries"]);
     let deployment = all
         .iter()
         .find(|o| o["kind"] == "Deployment")
@@ -139,6 +139,22 @@ fn the_hub_understands_the_arguments_of_the_chart_and_is_restricted() {
         Some("http://collector:4317")
     );
     assert!(parsed.lease_times().is_ok());
+    let registries = parsed.registries.expect("a configuration of registries");
+    let mounts = container["volumeMounts"].as_array().expect("mounts");
+    let mount = mounts
+        .iter()
+        .find(|m| m["name"] == "registries")
+        .expect("a mount");
+    assert_eq!(
+        registries.parent(),
+        mount["mountPath"].as_str().map(Path::new)
+    );
+    let volumes = pod["volumes"].as_array().expect("volumes");
+    let volume = volumes
+        .iter()
+        .find(|v| v["name"] == "registries")
+        .expect("a volume");
+    assert_eq!(volume["secret"]["secretName"], "heyun-registries");
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
     assert_eq!(

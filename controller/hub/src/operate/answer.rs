@@ -1,10 +1,13 @@
 //! Answers to the questions of the aggregated API.
 
+use heyun_crds::conditions::Reason;
+use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
+use super::look::Refusal;
 use crate::ask::{AskError, Question};
-use heyun_crds::query::Why;
+use crate::world::Entry;
 
 impl Operator {
     /// Answers a question. One who no longer waits for the answer is no error.
@@ -76,6 +79,14 @@ impl Operator {
             Some(earlier) => (String::new(), earlier.id),
             None => (String::new(), String::new()),
         };
+        // A verdict from before its images had to be asked about says nothing of now.
+        if id.is_empty()
+            && let Some(refusal) = self.sight_at(0).unknown_platforms(entry)
+        {
+            let mut why = refused(Some(entry), &refusal);
+            why.in_force = in_force;
+            return Ok(why);
+        }
         let about = heyun_plan::explain::About {
             decision: &id,
             unchecked: &[],
@@ -93,7 +104,7 @@ impl Operator {
                 Ok(judged) => judged,
                 Err(refusal) => {
                     let entry = self.world.workloads.get(key);
-                    let mut why = super::look::refused(entry, &refusal);
+                    let mut why = refused(entry, &refusal);
                     why.in_force = in_force;
                     return Ok(why);
                 }
@@ -104,5 +115,24 @@ impl Operator {
         why.in_force = in_force;
         why.queue = self.queue_of(key, &verdict);
         Ok(why)
+    }
+}
+
+/// The answer to `why` for a Workload that the scheduler is not asked about.
+fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
+    Why {
+        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
+        kind: "Why".to_owned(),
+        namespace: entry.map(|e| e.key.namespace.clone()).unwrap_or_default(),
+        name: entry.map(|e| e.key.name.clone()).unwrap_or_default(),
+        generation: entry.map(Entry::generation).unwrap_or_default(),
+        outcome: match refusal.reason {
+            Reason::ImagePlatformsUnknown => "Waiting",
+            _ => "Rejected",
+        }
+        .to_owned(),
+        reason: refusal.reason.as_str().to_owned(),
+        message: refusal.message.clone(),
+        ..Why::default()
     }
 }

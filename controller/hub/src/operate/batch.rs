@@ -68,6 +68,7 @@ impl Operator {
                     self.tell_of(&key, row);
                 }
                 Look::Secrets(names) => self.read_secrets(&key, names),
+                Look::Images(asks) => self.ask_images(&key, asks),
                 Look::Decide(candidate) => batch.push(*candidate),
             }
             if batch.len() >= BATCH {
@@ -130,6 +131,8 @@ impl Operator {
         Sight {
             world: &self.world,
             secrets: &self.secrets,
+            images: &self.images,
+            registries: self.around.registries.as_deref(),
             default_requests: &self.default_requests,
             weights: self.around.config.weights,
             unreachable: &self.unreachable,
@@ -227,7 +230,9 @@ impl Operator {
             });
         };
         let sight = self.sight_at(0);
-        let candidate = sight.candidate(entry, sight.facts(entry)?);
+        let mut facts = sight.facts(entry)?;
+        sight.known_platforms(entry, &mut facts)?;
+        let candidate = sight.candidate(entry, facts);
         let config = Config {
             explained: Explained::ALL,
             ..self.around.config.clone()
@@ -248,7 +253,8 @@ impl Operator {
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
         let previous = self.sight(term).previous(&entry, &candidate.facts);
-        let decision = decide::decision(&verdict, previous.as_ref(), term.epoch, now.0);
+        let meant = &candidate.facts.interpreted;
+        let decision = decide::decision(&verdict, meant, previous.as_ref(), term.epoch, now.0);
         conditions(&mut after, &entry, &verdict, &now);
         let id = decision.as_ref().map(|d| d.id.clone()).unwrap_or_default();
         let about = explain::About {
@@ -259,12 +265,8 @@ impl Operator {
         let Some(decision) = decision else {
             self.unplaced.insert(key.clone());
             if after.decision.is_none() {
-                let wanted: i64 = candidate
-                    .request
-                    .components
-                    .iter()
-                    .map(|c| c.replicas)
-                    .sum();
+                let components = candidate.request.components.iter();
+                let wanted: i64 = components.map(|c| c.replicas).sum();
                 after.summary.replicas = format!("0/{wanted}");
             }
             let chain = written(&entry, settled(&entry.status, after), Vec::new());
@@ -284,7 +286,7 @@ impl Operator {
             _ => decision,
         };
         let sight = self.sight(term);
-        let hashes = match sight.hashes(&entry, &candidate.facts.interpreted) {
+        let hashes = match sight.hashes(&entry, meant) {
             Ok(hashes) => hashes,
             Err(names) => {
                 self.read_secrets(&key, names);

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::conditions::{ConditionType, Reason, is_true, set_condition};
 use heyun_crds::labels::FINALIZER;
 use heyun_crds::placement::PlacementSpec;
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff::{self, Existing, Step};
@@ -19,9 +18,11 @@ use heyun_scheduler::config::ScoreWeights;
 use heyun_scheduler::request::{Request, WorkloadKey};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::images::{Ask, Images};
 use super::orphaned;
 use super::secrets::Secrets;
 use crate::commit::{Chain, StatusWrite};
+use crate::images::Registries;
 use crate::world::{Entry, WorkEntry, World, digest};
 
 /// What there is to do about one Workload.
@@ -34,6 +35,8 @@ pub(super) enum Look {
     Decide(Box<Candidate>),
     /// Secrets must be read before anything can be rendered.
     Secrets(Vec<String>),
+    /// Registries must be asked about images before anything can be decided.
+    Images(Vec<Ask>),
 }
 
 /// A Workload that needs a decision, with all that is known of it.
@@ -71,6 +74,10 @@ pub(super) struct Sight<'a> {
     pub world: &'a World,
     /// Secrets that were read.
     pub secrets: &'a Secrets,
+    /// What registries told of images.
+    pub images: &'a Images,
+    /// Registries that are asked; `None`: none is.
+    pub registries: Option<&'a Registries>,
     /// What containers are charged that ask for nothing.
     pub default_requests: &'a Resources,
     /// Weights of the scores where a placement gives none.
@@ -99,17 +106,20 @@ impl Sight<'_> {
         if entry.deleting() {
             return self.look_at_deletion(entry);
         }
-        let facts = match self.facts(entry) {
+        let mut facts = match self.facts(entry) {
             Ok(facts) => facts,
             Err(refusal) => return self.refuse(entry, &refusal),
         };
         // A decision that was lost is taken from the Works that carry it: adopted, not placed again.
         let decision = self.previous(entry, &facts);
-        let current = decision.filter(|d| d.generation == entry.generation() && !again);
-        match current {
-            Some(decision) => self.follow(entry, &facts, decision),
-            None if entry.spec.suspend => self.suspend(entry),
-            None => Look::Decide(Box::new(self.candidate(entry, facts))),
+        let standing = decision.filter(|d| d.generation == entry.generation());
+        match standing {
+            Some(decision) if !again => self.follow(entry, &facts, decision),
+            _ if entry.spec.suspend => self.suspend(entry),
+            standing => match self.platforms(entry, &mut facts) {
+                Ok(()) => Look::Decide(Box::new(self.candidate(entry, facts))),
+                Err(unready) => self.unready(entry, &facts, standing, unready),
+            },
         }
     }
 
@@ -160,7 +170,7 @@ impl Sight<'_> {
     }
 
     /// A decision stands: what it asks for is compared with what is there.
-    fn follow(&self, entry: &Entry, facts: &Facts, mut decision: Decision) -> Look {
+    pub(super) fn follow(&self, entry: &Entry, facts: &Facts, mut decision: Decision) -> Look {
         let hashes = match self.hashes(entry, &facts.interpreted) {
             Ok(hashes) => hashes,
             Err(missing) => return Look::Secrets(missing),
@@ -346,7 +356,7 @@ impl Sight<'_> {
     }
 
     /// Not accepted: the condition says why; a decision that stands stays, with its Works.
-    fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Look {
+    pub(super) fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Look {
         let mut after = entry.status.clone();
         let generation = entry.generation();
         let reason = refusal.reason.as_str();
@@ -371,28 +381,39 @@ impl Sight<'_> {
     }
 
     fn suspend(&self, entry: &Entry) -> Look {
-        let mut after = entry.status.clone();
-        let generation = entry.generation();
         let message = "spec.suspend is true: set it to false to have it scheduled";
-        for kind in [ConditionType::Scheduled, ConditionType::Ready] {
-            set_condition(
-                &mut after.conditions,
-                kind,
-                Some(false),
-                Reason::Suspended.as_str(),
-                message,
-                Some(generation),
-                &self.now,
-            );
-        }
-        after.observed_generation = generation;
+        let mut after = self.unscheduled(entry, Reason::Suspended, message);
         Reason::Suspended
             .as_str()
             .clone_into(&mut after.summary.reason);
         Self::chain(entry, after, Vec::new())
     }
 
-    fn chain(entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
+    /// The status of a Workload that is not decided, and why.
+    pub(super) fn unscheduled(
+        &self,
+        entry: &Entry,
+        reason: Reason,
+        message: &str,
+    ) -> WorkloadStatus {
+        let mut after = entry.status.clone();
+        let generation = entry.generation();
+        for kind in [ConditionType::Scheduled, ConditionType::Ready] {
+            set_condition(
+                &mut after.conditions,
+                kind,
+                Some(false),
+                reason.as_str(),
+                message,
+                Some(generation),
+                &self.now,
+            );
+        }
+        after.observed_generation = generation;
+        after
+    }
+
+    pub(super) fn chain(entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
         let chain = written(entry, after, steps);
         if chain.is_empty() {
             Look::Nothing
@@ -472,21 +493,6 @@ fn compared(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> Vec<Wor
             work
         })
         .collect()
-}
-
-/// The answer to `why` for a Workload that is not accepted.
-pub(super) fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
-    Why {
-        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
-        kind: "Why".to_owned(),
-        namespace: entry.map(|e| e.key.namespace.clone()).unwrap_or_default(),
-        name: entry.map(|e| e.key.name.clone()).unwrap_or_default(),
-        generation: entry.map(Entry::generation).unwrap_or_default(),
-        outcome: "Rejected".to_owned(),
-        reason: refusal.reason.as_str().to_owned(),
-        message: refusal.message.clone(),
-        ..Why::default()
-    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn verdict(outcome: Outcome) -> Verdict {
 }
 
 fn decide(parts: &[(&str, &str, i64)], previous: Option<&Decision>) -> Decision {
-    decision(&placed(parts), previous, 3, now()).unwrap()
+    decision(&placed(parts), &Interpreted::default(), previous, 3, now()).unwrap()
 }
 
 fn shape(assignments: &[Assignment]) -> Vec<String> {
@@ -127,7 +127,10 @@ fn ids_follow_what_is_decided_and_nothing_else() {
 #[test]
 fn what_is_not_placed_makes_no_decision() {
     let waiting = verdict(Outcome::Waiting(WorkloadReason::NoMembers));
-    assert_eq!(decision(&waiting, None, 3, now()), None);
+    assert_eq!(
+        decision(&waiting, &Interpreted::default(), None, 3, now()),
+        None
+    );
 }
 
 #[test]
@@ -193,10 +196,17 @@ fn larger_requests_release_nothing_and_smaller_ones_the_difference() {
         placed.assignments[0].requests = Resources::new().with("cpu", 2000);
         placed.assignments[0].charge = Resources::new().with("cpu", 10_000);
     }
-    let big = decision(&bigger, None, 3, now()).unwrap();
+    let big = decision(&bigger, &Interpreted::default(), None, 3, now()).unwrap();
     let small = decide(&[("a", "x", 4)], Some(&big));
     assert_eq!(shape(&small.releasing), ["a/x 0 (5 cpu)"]);
-    let grown = decision(&bigger, Some(&decide(&[("a", "x", 4)], None)), 3, now()).unwrap();
+    let grown = decision(
+        &bigger,
+        &Interpreted::default(),
+        Some(&decide(&[("a", "x", 4)], None)),
+        3,
+        now(),
+    )
+    .unwrap();
     assert!(grown.releasing.is_empty());
 }
 

@@ -172,6 +172,25 @@ fn images_come_from_the_registries_allowed() {
 }
 
 #[test]
+fn an_override_names_no_image_that_a_manifest_may_not() {
+    let image = heyun_crds::workload::ImageOverride {
+        container: "main".to_owned(),
+        image: "evil.com/web:1".to_owned(),
+        ..Default::default()
+    };
+    let mut spec = spec(vec![]);
+    spec.overrides = vec![heyun_crds::workload::Override {
+        architectures: vec!["arm64".to_owned()],
+        images: vec![image],
+    }];
+    let rails = registries(&["registry.gov.example/"]);
+    let found = judged(&tree(rails, Guardrails::default()), &spec);
+    let said = summarize(&found);
+    let words = "spec.overrides[0].images[0].image: image \"evil.com/web:1\" is in none";
+    assert!(said.starts_with(words), "{said}");
+}
+
+#[test]
 fn images_are_found_wherever_a_pod_may_name_them() {
     let pod = json!({
         "initContainers": [{"name": "a", "image": "evil/a"}],

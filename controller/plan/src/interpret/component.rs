@@ -1,6 +1,6 @@
 //! Components: manifests that run pods; and what the others name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::placement::PlacementSpec;
 use heyun_scheduler::request::{
@@ -21,8 +21,8 @@ use crate::secrets::{self, Reference};
 pub(crate) struct Read {
     pub(crate) component: Component,
     pub(crate) classes: BTreeSet<String>,
-    pub(crate) images: BTreeSet<String>,
     pub(crate) secrets: Vec<Reference>,
+    pub(crate) service_account: Option<String>,
 }
 
 /// Reads a manifest that runs pods.
@@ -75,14 +75,17 @@ pub(crate) fn read(
         kind,
         request,
         hpa: None,
+        images: pod.images,
+        images_on: BTreeMap::new(),
+        pull_secrets: pod.pull_secrets,
         priority_class: pod.priority_class,
         unchecked: pod.unchecked,
     };
     Read {
         component,
         classes,
-        images: pod.images,
         secrets: secrets::references(object.value),
+        service_account: pod.service_account,
     }
 }
 
@@ -288,6 +291,20 @@ fn daemon_tolerations() -> impl Iterator<Item = Toleration> {
         value: String::new(),
         effect: Some(effect),
     })
+}
+
+/// Secrets that a service account's pods pull images with.
+pub(crate) fn pull_secrets(account: &Value) -> BTreeSet<String> {
+    let all = account.get("imagePullSecrets").and_then(Value::as_array);
+    let names = all
+        .into_iter()
+        .flatten()
+        .filter_map(|secret| secret.get("name"));
+    names
+        .filter_map(Value::as_str)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Classes and Secrets that a carried manifest names.

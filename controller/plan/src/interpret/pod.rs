@@ -74,7 +74,11 @@ pub(crate) struct Pod {
     pub(crate) runtime_class: Option<String>,
     /// Storage classes of ephemeral volumes.
     pub(crate) storage_classes: BTreeSet<String>,
-    pub(crate) images: BTreeSet<String>,
+    /// Image of each container, by its name.
+    pub(crate) images: BTreeMap<String, String>,
+    /// Secrets that its images are pulled with.
+    pub(crate) pull_secrets: BTreeSet<String>,
+    pub(crate) service_account: Option<String>,
     /// Volume claims by name.
     pub(crate) claims: BTreeSet<String>,
     pub(crate) unchecked: BTreeSet<Unchecked>,
@@ -105,6 +109,10 @@ pub(crate) fn read(template: &At<'_>, notes: &mut Notes<'_>) -> Pod {
     pod.priority_class = named(notes.text(&spec, "priorityClassName"));
     pod.runtime_class = named(notes.text(&spec, "runtimeClassName"));
     volumes(&spec, &mut pod, notes);
+    for secret in notes.list(&spec, "imagePullSecrets") {
+        pod.pull_secrets.extend(named(notes.text(&secret, "name")));
+    }
+    pod.service_account = named(notes.text(&spec, "serviceAccountName"));
     for field in ["serviceAccountName", "serviceAccount"] {
         if let Some(account) = notes.text(&spec, field).filter(|a| a.starts_with("heyun")) {
             let problem = format!("{} is the platform's account", shown(account));
@@ -193,9 +201,9 @@ fn container_amounts(
     host_network: bool,
     notes: &mut Notes<'_>,
 ) -> Amounts {
-    notes.required_text(container, "name");
+    let name = notes.required_text(container, "name").unwrap_or_default();
     if let Some(image) = notes.required_text(container, "image") {
-        pod.images.insert(image.to_owned());
+        pod.images.insert(name.to_owned(), image.to_owned());
     }
     for port in notes.list(container, "ports") {
         let host = notes.count(&port, "hostPort").is_some_and(|p| p > 0);

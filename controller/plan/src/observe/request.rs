@@ -82,7 +82,8 @@ fn assignments(decision: &Decision) -> Vec<to::Assignment> {
 }
 
 fn placement(input: &Input<'_>) -> to::PlacementSpec {
-    placement_of(input.placement, flavors(input), input.weights)
+    let flavors = of_one_architecture(flavors(input), input);
+    placement_of(input.placement, flavors, input.weights)
 }
 
 /// A placement as the scheduler takes it, with these flavors in order of preference. `weights`
@@ -129,6 +130,30 @@ fn flavors(input: &Input<'_>) -> Vec<String> {
         all().collect()
     } else {
         with_quota
+    }
+}
+
+/// The node label that tells the architecture.
+const ARCH: &str = "kubernetes.io/arch";
+/// Stands where no flavor is left, for an empty list would mean every one. No Flavor has this name,
+/// so every member is refused for its flavors.
+const SELECTS_ARCH: &str = "(one that selects kubernetes.io/arch)";
+
+/// Where images differ by architecture, the flavors that select one: each pod has one set of images.
+fn of_one_architecture(flavors: Vec<String>, input: &Input<'_>) -> Vec<String> {
+    let mut components = input.interpreted.components.iter();
+    if components.all(|component| component.images_on.is_empty()) {
+        return flavors;
+    }
+    let selects = |name: &String| {
+        let flavor = input.flavors.get(name);
+        flavor.is_some_and(|flavor| flavor.node_selector.match_labels.contains_key(ARCH))
+    };
+    let left: Vec<String> = flavors.into_iter().filter(selects).collect();
+    if left.is_empty() {
+        vec![SELECTS_ARCH.to_owned()]
+    } else {
+        left
     }
 }
 

@@ -501,6 +501,16 @@ spec:
 ";
 
 fn request_of(placement: &PlacementSpec, quota_flavors: &[&str]) -> scheduler_request::Request {
+    request_with(placement, quota_flavors, &[], &[])
+}
+
+/// With images that differ on these architectures, and these flavors that select one.
+fn request_with(
+    placement: &PlacementSpec,
+    quota_flavors: &[&str],
+    images_on: &[&str],
+    selecting: &[&str],
+) -> scheduler_request::Request {
     let manifests = vec![Manifest(serde_yaml::from_str(WEB).unwrap())];
     let mut workload = Workload::new(
         "web",
@@ -518,9 +528,19 @@ fn request_of(placement: &PlacementSpec, quota_flavors: &[&str]) -> scheduler_re
         placement,
         default_requests: &defaults,
     };
-    let interpreted = interpret(&workload.spec, &context).unwrap();
+    let mut interpreted = interpret(&workload.spec, &context).unwrap();
+    for arch in images_on {
+        let there = std::collections::BTreeMap::new();
+        interpreted.components[0]
+            .images_on
+            .insert((*arch).to_owned(), there);
+    }
     let flavors = [("general", 0), ("xinchuang", 20), ("gpu", 10)].map(|(name, precedence)| {
-        let node_selector = LabelEquals::default();
+        let mut node_selector = LabelEquals::default();
+        if selecting.contains(&name) {
+            let (key, arch) = ("kubernetes.io/arch".to_owned(), "arm64".to_owned());
+            node_selector.match_labels.insert(key, arch);
+        }
         (
             name.to_owned(),
             FlavorSpec {
@@ -591,6 +611,25 @@ fn a_request_says_what_the_workload_says() {
     let weights = request.placement.weights.unwrap();
     assert_eq!((weights.cost, weights.balance), (90, 40));
     assert!(request.required_apis.contains("apps/v1/Deployment"));
+}
+
+#[test]
+fn where_images_differ_by_architecture_a_flavor_selects_one() {
+    let placement = PlacementSpec::default();
+    let flavors = |images_on: &[&str], selecting: &[&str]| {
+        let quota = ["general", "xinchuang"];
+        request_with(&placement, &quota, images_on, selecting)
+            .placement
+            .flavors
+    };
+    assert_eq!(flavors(&[], &["gpu"]), ["xinchuang", "general"]);
+    assert_eq!(flavors(&["arm64"], &["general", "gpu"]), ["general"]);
+    // None is left: that means none, and not every one.
+    let none = flavors(&["arm64"], &[]);
+    assert!(
+        none.len() == 1 && none[0].contains("kubernetes.io/arch"),
+        "{none:?}"
+    );
 }
 
 #[test]

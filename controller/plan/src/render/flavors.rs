@@ -86,6 +86,28 @@ fn toleration(toleration: &Toleration) -> Value {
     serde_json::to_value(toleration).unwrap_or_default()
 }
 
+/// The node label that tells the architecture.
+pub(super) const ARCH: &str = "kubernetes.io/arch";
+
+impl Terms {
+    /// The same on nodes of these architectures alone, for a flavor that may span others. Empty:
+    /// any.
+    pub(super) fn on(mut self, architectures: &[String]) -> Self {
+        if architectures.is_empty() {
+            return self;
+        }
+        let on = json!({"key": ARCH, "operator": "In", "values": architectures});
+        for list in &mut self.any_of {
+            let told = |one: &Value| one["key"] == ARCH && one["operator"] == "In";
+            // What the flavor selects has been judged to be one of these.
+            if !list.iter().any(told) {
+                list.push(on.clone());
+            }
+        }
+        self
+    }
+}
+
 /// Narrows a pod spec to the nodes of a flavor.
 pub(super) fn require(spec: &mut Map<String, Value>, terms: &Terms) {
     tolerate(spec, &terms.tolerations);

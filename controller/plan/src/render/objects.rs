@@ -1,5 +1,7 @@
 //! The objects of one Work.
 
+use std::collections::BTreeMap;
+
 use heyun_crds::labels;
 use heyun_crds::member_cluster::ClassMap;
 use heyun_crds::workload::Assignment;
@@ -104,6 +106,11 @@ fn place(object: &mut Value, component: &Component, part: &Part<'_>, work: &str)
         {
             flavors::require(spec, terms);
         }
+        if let Some(images) = part.images
+            && let Some(spec) = child(template, "spec")
+        {
+            replace_images(spec, images);
+        }
     }
     if let Some(annotations) = metadata_map(object, "annotations") {
         let assignment = part.assignment;
@@ -115,6 +122,20 @@ fn place(object: &mut Value, component: &Component, part: &Part<'_>, work: &str)
         });
         annotations.insert(labels::COMPONENT.to_owned(), name.as_str().into());
         annotations.insert(labels::CHARGE.to_owned(), charge.to_string().into());
+    }
+}
+
+/// Gives containers the images of the architecture that they are placed on.
+fn replace_images(spec: &mut Map<String, Value>, images: &BTreeMap<String, String>) {
+    for field in ["containers", "initContainers"] {
+        let list = spec.get_mut(field).and_then(Value::as_array_mut);
+        for container in list.into_iter().flatten() {
+            let name = container.get("name").and_then(Value::as_str);
+            let image = name.and_then(|name| images.get(name)).cloned();
+            if let (Some(image), Some(fields)) = (image, container.as_object_mut()) {
+                fields.insert("image".to_owned(), image.into());
+            }
+        }
     }
 }
 

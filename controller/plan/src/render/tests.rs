@@ -3,7 +3,7 @@ use crate::interpret::{Context, interpret};
 use heyun_crds::common::{LabelEquals, Toleration};
 use heyun_crds::member_cluster::{ClassMap, MemberClusterSpec};
 use heyun_crds::quantity::Quantity;
-use heyun_crds::workload::WorkloadSpec;
+use heyun_crds::workload::{ImageOverride, Override, WorkloadSpec};
 use heyun_scheduler::resources::Resources;
 use serde_json::{Value, json};
 
@@ -371,6 +371,68 @@ fn a_flavor_narrows_every_written_term() {
         stateful["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"],
         json!([{"matchExpressions": xinchuang}])
     );
+}
+
+#[test]
+fn pods_stay_on_the_architectures_of_the_decision_where_a_flavor_spans_others() {
+    let mut world = world();
+    world.flavors.remove("arm");
+    for assignment in &mut world.decision.assignments {
+        assignment.architectures = vec!["amd64".to_owned(), "loong64".to_owned()];
+    }
+    let works = render(&world).unwrap();
+    let spec = |at: usize| object(&works[at], "Deployment")["spec"]["template"]["spec"].clone();
+    let node = |arch: &'static str| BTreeMap::from([("kubernetes.io/arch", arch), ("disk", "ssd")]);
+    for (arch, runs) in [("amd64", true), ("loong64", true), ("arm64", false)] {
+        let affinity = &spec(1)["affinity"]["nodeAffinity"];
+        let terms =
+            affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"].clone();
+        // The first term as it is written; the second names a field of the node.
+        let expressions = terms[0]["matchExpressions"].as_array().unwrap();
+        let on = |e: &Value| {
+            let found = node(arch).get(e["key"].as_str().unwrap()).copied();
+            let values = e["values"].as_array().unwrap();
+            let among = values.iter().any(|v| v.as_str() == found);
+            if e["operator"] == "In" { among } else { !among }
+        };
+        assert_eq!(expressions.iter().all(on), runs, "{arch}: {terms}");
+    }
+    // A flavor that selects the architecture needs no second word of it.
+    let terms = spec(0)["affinity"].to_string();
+    assert_eq!(terms.matches("kubernetes.io/arch").count(), 2, "{terms}");
+    assert!(!terms.contains("loong64"), "{terms}");
+}
+
+#[test]
+fn containers_have_the_image_of_their_flavors_architecture() {
+    let mut world = world();
+    world.workload.spec.overrides = vec![Override {
+        architectures: vec!["arm64".to_owned()],
+        images: vec![ImageOverride {
+            component: Some("Deployment/web".to_owned()),
+            container: "c".to_owned(),
+            image: "i-arm".to_owned(),
+        }],
+    }];
+    let error = render(&world).unwrap_err();
+    assert!(
+        matches!(error, RenderError::NoArchitecture { .. }),
+        "{error}"
+    );
+    let amd64 = flavor(&[("kubernetes.io/arch", "amd64")], 0);
+    world.flavors.insert("general".to_owned(), amd64);
+    let works = render(&world).unwrap();
+    let image = |at: usize, kind: &str| {
+        let pod = &object(&works[at], kind)["spec"]["template"]["spec"];
+        pod["containers"][0]["image"].clone()
+    };
+    assert_eq!(image(0, "Deployment"), "i-arm");
+    assert_eq!(
+        image(0, "StatefulSet"),
+        "i",
+        "the override names another component"
+    );
+    assert_eq!(image(1, "Deployment"), "i");
 }
 
 #[test]

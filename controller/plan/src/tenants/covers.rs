@@ -55,6 +55,13 @@ impl Reference {
         }
     }
 
+    /// Registry, path in it, and tag and digest as they are written.
+    pub(crate) fn parts(&self) -> (&str, String, &str) {
+        let registry = self.segments.first().map_or("", String::as_str);
+        let path = self.segments.get(1..).unwrap_or_default().join("/");
+        (registry, path, &self.version)
+    }
+
     fn new(registry: &str, path: &str) -> Self {
         let end = path.find(['@', ':']).unwrap_or(path.len());
         let (path, version) = path.split_at(end);

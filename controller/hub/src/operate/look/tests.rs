@@ -59,6 +59,8 @@ fn going(world: &World) -> Option<(bool, usize)> {
     let sight = Sight {
         world,
         secrets: &Secrets::default(),
+        images: &Images::default(),
+        registries: None,
         default_requests: &Resources::default(),
         weights: ScoreWeights::default(),
         unreachable: &BTreeSet::new(),
@@ -68,7 +70,9 @@ fn going(world: &World) -> Option<(bool, usize)> {
     match sight.look(&key(), false) {
         Look::Write(chain) => Some((chain.abandon, chain.steps.len())),
         Look::Nothing => None,
-        Look::Decide(_) | Look::Secrets(_) => panic!("there is no Workload to decide"),
+        Look::Decide(_) | Look::Secrets(_) | Look::Images(_) => {
+            panic!("there is no Workload to decide")
+        }
     }
 }
 
