@@ -116,19 +116,15 @@ fn price(
     let part = main?;
     let choice = part.on_seat(seat).first()?;
     let price = |prices| price_of(&part.component.per_replica, prices);
-    match choice.lot {
-        Some(lot) => {
-            let number = fleet.prices_of(lot)?;
-            let prices = fleet.prices.get(number)?;
-            let class = classes.get(part.class)?;
-            Some(class.price(number, || price(prices)))
-        }
-        None => {
-            let member = &fleet.sites.get(site)?.member;
-            let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
-            Some(price(prices))
-        }
+    if let Some(lot) = choice.lot {
+        let number = fleet.prices_of(lot)?;
+        let prices = fleet.prices.get(number)?;
+        let class = classes.get(part.class)?;
+        return Some(class.price(number, || price(prices)));
     }
+    let member = &fleet.sites.get(site)?.member;
+    let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
+    Some(price(prices))
 }
 
 fn price_of(amounts: &Resources, prices: &BTreeMap<String, i64>) -> i128 {
