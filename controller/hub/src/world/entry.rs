@@ -28,6 +28,21 @@ pub fn version(meta: &ObjectMeta) -> u64 {
         .unwrap_or(0)
 }
 
+/// Whether anything that was held is held no longer: another may have it.
+pub fn frees(before: &Held, now: &Held) -> bool {
+    before.entries.iter().any(|had| {
+        let place = (&had.member, &had.component, &had.flavor);
+        let mut has = now
+            .entries
+            .iter()
+            .filter(|has| (&has.member, &has.component, &has.flavor) == place);
+        !has.any(|has| {
+            let covers = |(name, amount): (&str, i64)| has.charge.get(name) >= amount;
+            has.replicas >= had.replicas && had.charge.iter().all(covers)
+        })
+    })
+}
+
 /// A Workload as it is held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
