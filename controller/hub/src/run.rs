@@ -171,7 +171,6 @@ async fn hub(
         metrics: telemetry.metrics().clone(),
         config: Config::default(),
         outbox: entries,
-        ledger,
         questions,
         standing,
         highest,

@@ -14,7 +14,7 @@ use heyun_member::apply::{self, Guard};
 use heyun_member::error::{Class, Classify};
 use heyun_scheduler::quota::Amounts;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 use tracing::warn;
 
 use self::settle::Written;
