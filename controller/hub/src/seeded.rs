@@ -34,6 +34,8 @@ pub enum Bug {
     Unblock,
     /// A status whose answer was lost counts as written where its decision is there already.
     Said,
+    /// A decision of a past generation is left as it is while a newer one waits.
+    Uphold,
 }
 
 #[cfg(feature = "seeded-bugs")]
