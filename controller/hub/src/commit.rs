@@ -6,17 +6,17 @@
 //! when another leads.
 
 mod carry;
+mod settle;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use heyun_crds::labels::FINALIZER;
 use heyun_crds::workload::{DeletionPolicy, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_member::apply::{self, Guard};
 use heyun_member::clock::Clock;
-use heyun_member::error::{Attempts, Class, Classify as _};
 use heyun_plan::diff::{Existing, Step};
 use heyun_plan::render::RenderedWork;
 use heyun_scheduler::request::WorkloadKey;
@@ -27,6 +27,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
 use crate::leader::Term;
+use crate::seeded::{self, Bug};
+use settle::{created, is_settled, settle};
 
 /// Works of one Workload written at once.
 const WORKS_AT_ONCE: usize = 8;
@@ -172,6 +174,13 @@ async fn write(writer: &Writer, chain: Chain, done: &mut Finished) -> Result<(),
         done.workload = finalize(writer, &chain, add).await?.map(Box::new);
         done.released = !add;
     }
+    let mut chain = chain;
+    if seeded::is(Bug::Order) {
+        let steps = stream::iter(std::mem::take(&mut chain.steps));
+        let works = steps.then(|step| step_one(writer, step, chain.abandon));
+        done.works
+            .extend(works.try_collect::<Vec<_>>().await?.into_iter().flatten());
+    }
     if let Some(status) = &chain.status {
         done.requests += 1;
         let meta = done.workload.as_ref().map_or(&chain.meta, |w| &w.metadata);
@@ -221,17 +230,11 @@ async fn commit(
     let api = writer.workloads(meta.namespace.as_deref().unwrap_or_default());
     let object = bare(meta);
     let asked = writer.clock.monotonic();
-    let written = apply::patch_status(
-        &api,
-        &object,
-        Some(&write.before),
-        &write.after,
-        Guard::Version,
-    )
-    .await;
+    let written =
+        apply::patch_status(&api, &object, Some(&write.before), &write.after, guard()).await;
     match written {
         Ok(workload) => Ok(workload),
-        Err(error) if is_settled(&error) => Err(error.into()),
+        Err(error) if is_settled(&error) || seeded::is(Bug::Lost) => Err(error.into()),
         Err(error) => {
             // It may take minutes, and others write meanwhile.
             drop(permit);
@@ -240,74 +243,13 @@ async fn commit(
     }
 }
 
-/// Whether an answer says that nothing was written. A server that ran out of time (504), or whose
-/// etcd did (500), does not know itself.
-fn is_settled(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code < 500)
-}
-
-/// Reads until it is known whether a status was written.
-async fn settle(
-    writer: &Writer,
-    api: &Api<Workload>,
-    meta: &ObjectMeta,
-    write: &StatusWrite,
-    asked: Duration,
-    error: kube::Error,
-) -> Result<Option<Workload>, CommitError> {
-    let name = meta.name.as_deref().unwrap_or_default();
-    let mut attempts = Attempts::default();
-    loop {
-        // A leader after us reads everything anew before it decides.
-        writer.check()?;
-        let pause = match api.get_opt(name).await {
-            Ok(found) => match outcome(found.as_ref(), meta, write) {
-                Outcome::Written => return Ok(found),
-                Outcome::NotWritten => return Err(error.into()),
-                Outcome::Open => {
-                    let since = writer.clock.monotonic().saturating_sub(asked);
-                    if since >= writer.deadline {
-                        return Err(error.into());
-                    }
-                    writer.deadline.saturating_sub(since)
-                }
-            },
-            // Whatever the read failed of, its answer may be another next time.
-            Err(failed) => {
-                let delay = attempts.failed(name, failed.class());
-                delay
-                    .or_else(|| attempts.failed(name, Class::Bug))
-                    .unwrap_or(writer.deadline)
-            }
-        };
-        tokio::time::sleep(pause).await;
+/// A decision holds only for the version that it was made from.
+fn guard() -> Guard {
+    if seeded::is(Bug::Precondition) {
+        Guard::Uid
+    } else {
+        Guard::Version
     }
-}
-
-/// What a read tells of a write whose answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// It is there.
-    Written,
-    /// It is not, and cannot come any more.
-    NotWritten,
-    /// It may still be under way, until its deadline.
-    Open,
-}
-
-fn outcome(found: Option<&Workload>, meta: &ObjectMeta, write: &StatusWrite) -> Outcome {
-    match found {
-        Some(found) if holds(found, meta, write) => Outcome::Written,
-        // It asked for the version that it was made from: it came from there or never.
-        Some(found) if found.metadata.resource_version == meta.resource_version => Outcome::Open,
-        _ => Outcome::NotWritten,
-    }
-}
-
-/// Whether a Workload is the same object and has the decision that was to be written.
-fn holds(found: &Workload, meta: &ObjectMeta, write: &StatusWrite) -> bool {
-    let decision = found.status.as_ref().and_then(|s| s.decision.as_ref());
-    found.metadata.uid == meta.uid && decision == write.after.decision.as_ref()
 }
 
 /// A Workload of which only the metadata matters.
@@ -319,7 +261,8 @@ fn bare(meta: &ObjectMeta) -> Workload {
 }
 
 async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<Work>, CommitError> {
-    let _permit = writer.turn().await?;
+    let permit = writer.turn().await?;
+    let asked = writer.clock.monotonic();
     match step {
         Step::Create(wanted) => {
             carry::secrets(writer, &wanted).await?;
@@ -335,7 +278,11 @@ async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<W
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {
                     Ok(api.get_opt(&wanted.name).await?)
                 }
-                Err(error) => Err(error.into()),
+                Err(error) if is_settled(&error) => Err(error.into()),
+                Err(error) => {
+                    drop(permit);
+                    created(writer, &api, &wanted.name, asked, error).await
+                }
             }
         }
         Step::Update {
@@ -401,6 +348,9 @@ async fn take_away(
     if abandon {
         // Nobody reads them any more, and the Work may be gone with the next write.
         carry::forget(writer, &existing.namespace, &existing.name).await?;
+    }
+    if seeded::is(Bug::Retire) {
+        return delete(&api, &existing.name, &work.metadata).await;
     }
     let work = retired(work, writer.term.epoch, abandon);
     let work = api

@@ -28,6 +28,7 @@ use tracing::{info, warn};
 
 use crate::args::LeaseTimes;
 use crate::fence;
+use crate::seeded::{self, Bug};
 use decide::{LeaseView, Step};
 
 /// One stretch of leading, from an acquisition to its loss.
@@ -49,11 +50,24 @@ struct Gate {
 }
 
 impl Term {
+    /// A term that lasts until it is cancelled: for who runs the loop without an election.
+    pub fn unelected(epoch: i64, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            epoch,
+            ended: CancellationToken::new(),
+            gate: Arc::new(Gate {
+                clock,
+                renewed_ms: AtomicU64::new(u64::MAX),
+                renew_deadline: Duration::MAX,
+            }),
+        }
+    }
+
     /// Whether a write may start now: the lease was renewed within the renew deadline.
     ///
     /// This check saves work; the fence refuses what slips through.
     pub fn may_write(&self) -> bool {
-        if cfg!(feature = "seeded-bugs") && crate::seeded::lease_check_is_off() {
+        if seeded::is(Bug::LeaseCheck) {
             return true;
         }
         !self.ended.is_cancelled() && self.gate.fresh()
@@ -144,6 +158,7 @@ impl Election {
             }
             hold = self.judge(hold, &standing);
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(self.times.retry) => {}
             }
@@ -214,7 +229,7 @@ impl Election {
     /// Begins to lead once nothing of the last holder can still arrive; stops when the term is
     /// over or was not renewed in time.
     fn judge(&self, hold: Hold, standing: &watch::Sender<Standing>) -> Hold {
-        let unchecked = cfg!(feature = "seeded-bugs") && crate::seeded::lease_check_is_off();
+        let unchecked = seeded::is(Bug::LeaseCheck);
         if let Some(term) = hold.term()
             && (term.ended.is_cancelled() || !(term.gate.fresh() || unchecked))
         {
@@ -302,6 +317,9 @@ impl Election {
 ///
 /// A hub without its fence must not lead: it says so and tries again.
 pub async fn wait_for_fence(client: &Client, term: &Term) {
+    if seeded::is(Bug::Fence) {
+        return;
+    }
     loop {
         match fence::canary(client, term.epoch).await {
             Ok(fence::Canary::InForce) => return,
@@ -314,6 +332,7 @@ pub async fn wait_for_fence(client: &Client, term: &Term) {
             Err(error) => warn!(%error, "the fence could not be tried"),
         }
         tokio::select! {
+            biased;
             () = term.ended.cancelled() => return,
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
         }

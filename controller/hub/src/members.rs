@@ -198,7 +198,8 @@ impl Fleet {
     /// The next report; pending while there is none.
     pub async fn report(&mut self) -> Option<Report> {
         tokio::select! {
-            Some(report) = self.reports.recv() => Some(Report::Worker(report)),
+            // Tasks are started by what is heard: they end sooner or later, and reports go on.
+            biased;
             Some(done) = self.tasks.join_next() => match done {
                 Ok(report) => Some(report),
                 Err(error) => {
@@ -206,6 +207,7 @@ impl Fleet {
                     None
                 }
             },
+            Some(report) = self.reports.recv() => Some(Report::Worker(report)),
             else => std::future::pending().await,
         }
     }

@@ -26,12 +26,14 @@ mod replant;
 mod rotate;
 mod secrets;
 mod state;
+mod uphold;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use heyun_ledger::Entry as LedgerEntry;
 use heyun_member::clock::Clock;
 use heyun_plan::observe::scene::Scene;
@@ -50,6 +52,7 @@ use crate::events::Events;
 use crate::images::Registries;
 use crate::leader::{self, Standing, Term};
 use crate::members::Fleet;
+use crate::seeded::{self, Bug};
 use crate::serve::admin::Readiness;
 use crate::watch as watches;
 use crate::watch::Seen;
@@ -58,6 +61,8 @@ use state::{Assumed, May, Retries};
 
 /// Messages of the watches that are taken in before the loop looks at anything.
 const DRAIN: usize = 4096;
+/// Reports of members that are taken in before it does.
+const REPORTS: usize = 256;
 /// Workloads that are decided in one batch.
 const BATCH: usize = 256;
 /// Least time between two looks at everything that waits, however much happens.
@@ -79,8 +84,6 @@ pub struct Surroundings {
     pub registries: Option<Arc<Registries>>,
     /// To the ledger's outbox.
     pub outbox: mpsc::Sender<Vec<LedgerEntry>>,
-    /// Past verdicts, for `why`.
-    pub ledger: Arc<heyun_ledger::Ledger>,
     /// Questions of the aggregated API.
     pub questions: mpsc::Receiver<Question>,
     /// Whether this process leads.
@@ -214,32 +217,22 @@ impl Operator {
         loop {
             let due = self.next_due();
             tokio::select! {
+                // In one order, so that the same happens each time. It starves nobody: whatever
+                // wakes the loop, a turn then takes in what else has come.
+                biased;
                 () = stop.cancelled() => break,
                 changed = standing.changed() => {
                     if changed.is_err() { break; }
                     let now = standing.borrow_and_update().clone();
                     self.turn(now);
                 }
-                Some(first) = self.seen.recv() => {
-                    self.see(first);
-                    for _ in 0..DRAIN {
-                        match self.seen.try_recv() {
-                            Ok(next) => self.see(next),
-                            Err(_) => break,
-                        }
-                    }
-                }
-                Some(ended) = self.running.join_next() => {
-                    self.end(ended);
-                    // All that ended meanwhile, so that they share one batch and not one each.
-                    while let Some(ended) = self.running.try_join_next() {
-                        self.end(ended);
-                    }
-                }
-                Some(question) = self.around.questions.recv() => self.answer(question),
+                Some(ended) = self.running.join_next() => self.end(ended),
+                Some(first) = self.seen.recv() => self.see(first),
                 Some(report) = self.fleet.report() => self.hear(report),
+                Some(question) = self.around.questions.recv() => self.answer(question),
                 () = tokio::time::sleep(due) => {}
             }
+            self.take_in();
             if std::mem::take(&mut self.relist) {
                 // What was read before the fence was raised may be older than what the last
                 // leader wrote: everything is listed again.
@@ -257,6 +250,29 @@ impl Operator {
             drop(ended);
         }
         info!("the loop has ended");
+    }
+
+    /// Takes in what has come by now from every source, each within a bound, so that all of it
+    /// shares one batch.
+    fn take_in(&mut self) {
+        while let Some(ended) = self.running.try_join_next() {
+            self.end(ended);
+        }
+        for _ in 0..DRAIN {
+            match self.seen.try_recv() {
+                Ok(next) => self.see(next),
+                Err(_) => break,
+            }
+        }
+        for _ in 0..REPORTS {
+            match self.fleet.report().now_or_never().flatten() {
+                Some(report) => self.hear(report),
+                None => break,
+            }
+        }
+        if let Ok(question) = self.around.questions.try_recv() {
+            self.answer(question);
+        }
     }
 
     fn see(&mut self, seen: Seen) {
@@ -310,7 +326,7 @@ impl Operator {
         info!(epoch = term.epoch, "the fence is in force: deciding");
         self.around.metrics.set_leader(true);
         self.term = Some(term);
-        self.relist = true;
+        self.relist = !seeded::is(Bug::Relist);
     }
 
     /// Does what there is to do now, without waiting for anything.

@@ -177,7 +177,6 @@ async fn hub(
         config: Config::default(),
         registries,
         outbox: entries,
-        ledger,
         questions,
         standing,
         highest,

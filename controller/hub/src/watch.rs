@@ -4,13 +4,16 @@
 //! objects (see [`crate::world`]).
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload};
+use heyun_member::error::{Attempts, Class};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -134,9 +137,39 @@ fn spawn<K>(
     let out = out.clone();
     set.spawn(async move {
         let config = watcher::Config::default();
-        let stream = watcher(api, config).default_backoff();
+        let stream = watcher(api, config).backoff(Pauses::of(&K::kind(&())));
         forward(stream, out, wrap).await;
     });
+}
+
+/// Pauses between the attempts of a watch that fails, by the one table.
+#[derive(Debug)]
+struct Pauses {
+    kind: String,
+    attempts: Attempts,
+}
+
+impl Pauses {
+    fn of(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            attempts: Attempts::default(),
+        }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.attempts.failed(&self.kind, Class::Transient)
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.attempts.succeeded(&self.kind);
+    }
 }
 
 /// Starts the watch of a namespace's Secrets; it ends when the set is dropped.
@@ -149,7 +182,7 @@ pub fn secrets(client: &Client, namespace: &str, out: &mpsc::Sender<Seen>) -> Jo
     let (out, namespace) = (out.clone(), namespace.to_owned());
     let mut set = JoinSet::new();
     set.spawn(async move {
-        let stream = watcher(api, watcher::Config::default()).default_backoff();
+        let stream = watcher(api, watcher::Config::default()).backoff(Pauses::of("Secret"));
         let mut stream = std::pin::pin!(stream);
         while let Some(event) = stream.next().await {
             let noticed = match event {

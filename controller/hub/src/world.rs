@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
 
-pub use entry::{Entry, WorkEntry, digest, version};
+pub use entry::{Entry, WorkEntry, digest, frees, version};
 pub use kinds::Table;
 pub use listing::Listing;
 
@@ -251,12 +251,11 @@ impl World {
 
     /// Holds a Workload unless a newer one is held; true when it was taken.
     pub fn put_workload(&mut self, entry: Entry, dirty: &mut Dirty) -> bool {
-        if self
-            .workloads
-            .get(&entry.key)
-            .is_some_and(|held| held.version >= entry.version)
-        {
-            return false;
+        if let Some(before) = self.workloads.get(&entry.key) {
+            if before.version >= entry.version {
+                return false;
+            }
+            dirty.unblock |= frees(&before.held, &entry.held);
         }
         let decision = entry.status.decision.as_ref();
         self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
@@ -276,12 +275,11 @@ impl World {
 
     /// Holds a Work unless a newer one is held; true when it was taken.
     pub fn put_work(&mut self, entry: WorkEntry, dirty: &mut Dirty) -> bool {
-        if self
-            .works
-            .get(&entry.key)
-            .is_some_and(|held| held.version >= entry.version)
-        {
-            return false;
+        if let Some(before) = self.works.get(&entry.key) {
+            if before.version >= entry.version {
+                return false;
+            }
+            dirty.unblock |= frees(&before.held, &entry.held);
         }
         self.highest = self.highest.max(entry.work.spec.epoch);
         dirty.workloads.insert(entry.workload.clone());

@@ -209,6 +209,33 @@ pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Opti
     Some(settled)
 }
 
+/// The decision without what was never begun: what it assigns where no Work is. `None` where all of
+/// it was. For a decision that is no longer rendered; `works` and `epoch` as for
+/// [`confirm_released`].
+pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
+    let is_there = |assignment: &&Assignment| {
+        let namespace = labels::member_namespace(&assignment.member);
+        let mut namespaces = works.iter().map(|work| work.metadata.namespace.as_deref());
+        namespaces.any(|found| found == Some(&namespace))
+    };
+    let there: Vec<Assignment> = decision
+        .assignments
+        .iter()
+        .filter(is_there)
+        .cloned()
+        .collect();
+    if there.len() == decision.assignments.len() {
+        return None;
+    }
+    let mut begun = Decision {
+        assignments: there,
+        epoch,
+        ..decision.clone()
+    };
+    begun.reserved = reserved(&begun);
+    Some(begun)
+}
+
 /// Whether the Work says that this decision is applied in full, of the spec as it now stands. A
 /// retired Work confirms only by being gone.
 fn has_applied(work: &Work, decision: &str) -> bool {

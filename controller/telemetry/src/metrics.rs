@@ -158,6 +158,14 @@ impl Ledger {
 }
 
 impl Metrics {
+    /// Instruments that nobody reads: for who runs the loop without telemetry.
+    pub fn unheard() -> Self {
+        let provider = opentelemetry::metrics::noop::NoopMeterProvider::new();
+        Self::new(&opentelemetry::metrics::MeterProvider::meter(
+            &provider, "unheard",
+        ))
+    }
+
     /// The instruments on `meter`. [`crate::Telemetry`] makes one; a second on the same meter
     /// would show each board twice.
     pub(crate) fn new(meter: &Meter) -> Self {

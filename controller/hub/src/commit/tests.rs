@@ -1,6 +1,7 @@
 use heyun_crds::work::WorkSpec;
 use heyun_crds::workload::Decision;
 
+use super::settle::{Outcome, holds, outcome};
 use super::*;
 
 #[test]
@@ -68,6 +69,23 @@ fn a_read_settles_only_for_the_same_object_with_the_same_decision() {
     assert!(!said("u", Some(decided("d2"))));
     assert!(!said("u", None));
     assert!(!said("v", Some(decided("d1"))));
+}
+
+#[test]
+fn a_status_without_a_new_decision_is_there_when_all_of_it_is() {
+    let meta = found("u", "7", None).metadata;
+    let told = |note: &str| WorkloadStatus {
+        selector: note.to_owned(),
+        ..decided("d1")
+    };
+    let write = StatusWrite {
+        before: decided("d1"),
+        after: told("it waits"),
+    };
+    let said = |status| holds(&found("u", "8", Some(status)), &meta, &write);
+    assert!(said(told("it waits")));
+    // The decision stands as before; that it waits was not said.
+    assert!(!said(decided("d1")));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use heyun_scheduler::schedule::decide_all;
 use heyun_scheduler::snapshot::Held;
 use heyun_scheduler::{Engine, Resources, Verdict, check, schedule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::runtime::RuntimeFlavor;
 use tracing::{debug, error, info};
 
 use super::look::{Candidate, Look, Refusal, Sight, written};
@@ -25,6 +26,7 @@ use super::state::{self, Assumed, Before};
 use super::{BATCH, Ended, Operator};
 use crate::commit::{self, Chain};
 use crate::leader::Term;
+use crate::seeded::{self, Bug};
 use crate::world::{Entry, WorkEntry};
 
 /// Workloads looked at before the loop takes in new messages.
@@ -150,8 +152,7 @@ impl Operator {
         let seen = clock.monotonic();
         let requests: Vec<Request> = batch.iter().map(|c| c.request.clone()).collect();
         let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
-        let verdicts =
-            span.in_scope(|| tokio::task::block_in_place(|| decide_all(engine, &requests)));
+        let verdicts = span.in_scope(|| aside(|| decide_all(engine, &requests)));
         let scheduled = clock.monotonic();
         let violations = check::check(engine.snapshot(), &requests, &verdicts, engine.config());
         for violation in &violations {
@@ -209,6 +210,9 @@ impl Operator {
     }
 
     pub(super) fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {
+        if seeded::is(Bug::Tenant) {
+            return self.parent_of(key);
+        }
         let by_namespace = self
             .world
             .tree
@@ -217,6 +221,12 @@ impl Operator {
         by_namespace
             .or_else(|| works.first().map(|held| held.work.spec.tenant.clone()))
             .unwrap_or_default()
+    }
+
+    /// The tenant above the one that a Workload is charged to: a bug that is sown.
+    fn parent_of(&self, key: &WorkloadKey) -> String {
+        let own = self.world.tree.tenant_of(&key.namespace);
+        own.and_then(|node| node.parent.clone()).unwrap_or_default()
     }
 
     /// The verdict on one Workload alone, as things stand now, with every member.
@@ -269,7 +279,8 @@ impl Operator {
                 let wanted: i64 = components.map(|c| c.replicas).sum();
                 after.summary.replicas = format!("0/{wanted}");
             }
-            let chain = written(&entry, settled(&entry.status, after), Vec::new());
+            let (after, steps) = self.sight(term).uphold(&entry, after);
+            let chain = written(&entry, settled(&entry.status, after), steps);
             self.note_refusal(&entry, &verdict);
             let row = self.refusal_row(&entry, &chain, Some(&verdict), term.epoch);
             self.verdicts.keep(String::new(), verdict);
@@ -305,6 +316,7 @@ impl Operator {
                 return;
             }
         };
+        let decision = forgetful(decision);
         after.decision = Some(decision.clone());
         let after = sight.aggregate(&candidate.facts, Some(&decision), after);
         let mut chain = written(&entry, after, steps);
@@ -353,6 +365,14 @@ impl Operator {
     }
 }
 
+/// Computes for a while. Where other threads could run tasks, they take over those of this one.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
+    }
+}
+
 /// Begins the trace of a generation: its writes and those on the members are its children, in
 /// whatever process they happen.
 fn traced(chain: &mut Chain, entry: &Entry, decision: &Decision) {
@@ -375,6 +395,14 @@ fn traced(chain: &mut Chain, entry: &Entry, decision: &Decision) {
         }
     }
     chain.traceparent = Some(traceparent);
+}
+
+/// The decision; without what it releases where that bug is sown.
+fn forgetful(mut decision: Decision) -> Decision {
+    if seeded::is(Bug::Releasing) {
+        decision.releasing.clear();
+    }
+    decision
 }
 
 /// What a decision holds once it is committed.

@@ -41,6 +41,7 @@ impl Operator {
         let decision = workload
             .as_ref()
             .and_then(|workload| workload.status.as_ref()?.decision.as_ref());
+        let reserved = !assumed.held.entries.is_empty();
         let undone = error.is_some() && assumed.is_undone(decision);
         if let Some(row) = assumed.refused.take()
             && let Some(status) = workload.as_ref().and_then(|now| now.status.as_ref())
@@ -63,6 +64,8 @@ impl Operator {
             again |= workload.metadata.generation != generation;
             self.world.put_workload(Entry::read(*workload), &mut known);
         }
+        // What it was to reserve is not, or what it freed was its own doing: others may have it.
+        known.unblock |= error.is_some() && reserved;
         for work in works {
             let leaving = work.metadata.deletion_timestamp.is_some();
             if let Some(entry) = WorkEntry::read(work)
@@ -71,6 +74,7 @@ impl Operator {
                 self.world.put_work(entry, &mut known);
             }
         }
+        self.dirty.unblock |= known.unblock;
         self.show_soon();
         if undone {
             self.again.insert(key.clone());

@@ -10,6 +10,7 @@ use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::snapshot::Held;
 
 use super::Operator;
+use crate::seeded::{self, Bug};
 use crate::world::WorkEntry;
 
 /// What each Workload holds, with those of which that may have changed.
@@ -80,9 +81,15 @@ impl Operator {
             entries: entries.collect(),
         };
         if let Some(entry) = self.world.workloads.get(key) {
-            held = held::max(&entry.held, &held);
+            held = if seeded::is(Bug::Twice) {
+                twice(&entry.held, held)
+            } else {
+                held::max(&entry.held, &held)
+            };
         }
-        if let Some(assumed) = self.assumed.get(key) {
+        if let Some(assumed) = self.assumed.get(key)
+            && !seeded::is(Bug::Assumed)
+        {
             held = held::max(&held, &assumed.held);
         }
         if held.entries.is_empty() {
@@ -92,4 +99,10 @@ impl Operator {
         let work = member_names::work_name(&key.namespace, &key.name);
         Some(HeldBy { tenant, work, held })
     }
+}
+
+/// What is decided and what its Works say, added up: a bug that is sown.
+fn twice(decided: &Held, mut works: Held) -> Held {
+    works.entries.extend(decided.entries.iter().cloned());
+    works
 }

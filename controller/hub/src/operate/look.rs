@@ -23,6 +23,7 @@ use super::orphaned;
 use super::secrets::Secrets;
 use crate::commit::{Chain, StatusWrite};
 use crate::images::Registries;
+use crate::seeded::{self, Bug};
 use crate::world::{Entry, WorkEntry, World, digest};
 
 /// What there is to do about one Workload.
@@ -260,7 +261,7 @@ impl Sight<'_> {
             Step::Retire(existing) | Step::Delete(existing) => !self.is_unread(existing),
             Step::Create(_) | Step::Update { .. } => true,
         });
-        if !replaced {
+        if !replaced && !seeded::is(Bug::LastCopy) {
             // The last healthy copy is not removed before its replacement is healthy. What is on
             // members that have left was let go before.
             steps.retain(|step| matches!(step, Step::Create(_) | Step::Update { .. }));
@@ -306,7 +307,7 @@ impl Sight<'_> {
     }
 
     /// Whether the member of a Work is there and cannot be read: nothing goes for its sake.
-    fn is_unread(&self, existing: &Existing) -> bool {
+    pub(super) fn is_unread(&self, existing: &Existing) -> bool {
         member_of_namespace(&existing.namespace)
             .is_some_and(|member| self.world.members.is_unread(member))
     }
@@ -377,7 +378,8 @@ impl Sight<'_> {
         if after.decision.is_none() {
             "-".clone_into(&mut after.summary.members);
         }
-        Self::chain(entry, after, Vec::new())
+        let (after, steps) = self.uphold(entry, after);
+        Self::chain(entry, after, steps)
     }
 
     fn suspend(&self, entry: &Entry) -> Look {
@@ -386,7 +388,8 @@ impl Sight<'_> {
         Reason::Suspended
             .as_str()
             .clone_into(&mut after.summary.reason);
-        Self::chain(entry, after, Vec::new())
+        let (after, steps) = self.uphold(entry, after);
+        Self::chain(entry, after, steps)
     }
 
     /// The status of a Workload that is not decided, and why.

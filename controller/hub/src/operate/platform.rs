@@ -3,25 +3,27 @@
 //! Each kind has at most one task under way. What was brought about is remembered, so that a
 //! tenant that did not change costs no request.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod settle;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use heyun_crds::quota::QuotaStatus;
-use heyun_crds::{Flavor, Placement, Quota, Tenant};
+use heyun_crds::{Flavor, Placement, Tenant};
 use heyun_member::apply::{self, Guard};
 use heyun_member::error::{Class, Classify};
 use heyun_scheduler::quota::Amounts;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 use tracing::warn;
 
+use self::settle::Written;
 use super::state::Later;
 use super::{Ended, Operator};
 use crate::leader::Term;
 use crate::members::{Fleet, Report};
 use crate::world::version;
-use crate::{measure, quotas, shown, tenancy};
+use crate::{measure, shown, tenancy};
 
 /// Requests of one task under way at once.
 const AT_ONCE: usize = 16;
@@ -40,6 +42,8 @@ pub(super) struct Applied {
     quotas_running: bool,
     /// What counts of a quota is being written.
     settling: bool,
+    /// What counts is to be written once the chains under way have reserved by what counted before.
+    waits: bool,
     shown_running: bool,
     /// When what is only shown is looked at next.
     show_at: Option<Duration>,
@@ -60,9 +64,9 @@ pub(super) struct Applied {
 }
 
 impl Applied {
-    /// Whether what counts of a quota is being written, or may have been.
+    /// Whether what counts of a quota is being written, may have been, or is about to be.
     pub(super) fn settles_quotas(&self) -> bool {
-        self.settling || !self.unsure.is_empty()
+        self.settling || self.waits || !self.unsure.is_empty()
     }
 
     /// What this tenant should have changed: it is tried again at once.
@@ -75,6 +79,7 @@ impl Applied {
         self.tenants_later = Later::default();
         self.quotas_later = Later::default();
         self.unsure.clear();
+        self.waits = false;
     }
 
     /// Whether the PriorityClasses have the values that they had; these are kept.
@@ -111,21 +116,6 @@ pub(super) enum Outcome {
     },
 }
 
-/// What became of one write of a Quota's status.
-pub(super) struct Written {
-    name: String,
-    /// Version of the Quota that it was made from.
-    version: u64,
-    /// The Quota as the API server now holds it, where that is known.
-    quota: Option<Quota>,
-    /// Why it was not written, as far as is known.
-    failed: Option<Class>,
-    /// What counts was to change, and not only what is shown.
-    counts: bool,
-    /// Neither the write nor a read told what became of it.
-    unknown: bool,
-}
-
 impl Operator {
     /// Starts what the platform's kinds need.
     pub(super) fn advance_platform(&mut self, term: &Term) {
@@ -156,7 +146,8 @@ impl Operator {
         // Kept until no write of quotas is under way: what changed meanwhile is not lost.
         self.dirty.quotas |= showing;
         self.settle_unsure();
-        if !self.platform.quotas_running {
+        let waits = self.platform.waits && self.reserves();
+        if !self.platform.quotas_running && !waits {
             self.dirty.quotas |= self.platform.quotas_later.take_due(now);
             if std::mem::take(&mut self.dirty.quotas) {
                 self.start_quotas(term);
@@ -172,16 +163,6 @@ impl Operator {
     pub(super) fn next_sync(&self) -> Option<Duration> {
         let wanted = !self.dirty.members.is_empty() || self.dirty.flavors;
         wanted.then_some(self.platform.sync_at)
-    }
-
-    /// A Quota of another version than the one that was written on tells what became of it.
-    fn settle_unsure(&mut self) {
-        let quotas = &self.world.quotas;
-        self.platform.unsure.retain(|name, at| {
-            quotas
-                .get(name)
-                .is_some_and(|quota| version(&quota.metadata) == *at)
-        });
     }
 
     /// Takes in what a member reported.
@@ -286,53 +267,6 @@ impl Operator {
         });
     }
 
-    fn start_quotas(&mut self, term: &Term) {
-        if !term.may_write() {
-            return;
-        }
-        let charges = self.charges();
-        let now = Time(self.around.clock.now());
-        let all = self.world.quotas.map();
-        let wanted = quotas::statuses(&self.world.tree, all, &charges, term.epoch, &now);
-        self.platform.charges = charges;
-        let later = &mut self.platform.quotas_later;
-        later.retain(|name| all.contains_key(name));
-        let waiting: BTreeSet<&str> = all
-            .iter()
-            .filter(|(name, quota)| later.waits(name, version(&quota.metadata)))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        // What was settled below one that waits relies on what it does not have yet.
-        let waits = |name: &str| {
-            let mut path = self.world.tree.lineage(name);
-            waiting.contains(name) || path.any(|above| waiting.contains(above.name.as_str()))
-        };
-        let writes: Vec<(Quota, QuotaStatus)> = wanted
-            .into_iter()
-            .filter(|(name, _)| !waits(name))
-            .filter_map(|(name, status)| {
-                let quota = self.world.quotas.get(&name)?;
-                (quota.status.as_ref() != Some(&status)).then(|| (quota.clone(), status))
-            })
-            .collect();
-        if writes.is_empty() {
-            return;
-        }
-        self.platform.quotas_running = true;
-        self.platform.settling = writes
-            .iter()
-            .any(|(quota, status)| quota.effective() != status.effective.as_ref());
-        let client = self.around.client.clone();
-        self.running.spawn(async move {
-            let results: Vec<_> = stream::iter(writes)
-                .map(|(quota, status)| write_quota(&client, quota, status))
-                .buffer_unordered(AT_ONCE)
-                .collect()
-                .await;
-            Ended::Platform(Box::new(Outcome::Quotas(results)))
-        });
-    }
-
     fn start_shown(&mut self) {
         measure::world(&self.around.metrics, &self.world);
         measure::queue(
@@ -423,67 +357,4 @@ impl Operator {
             }
         }
     }
-
-    /// Takes in what became of one write of a Quota's status.
-    fn finish_quota(&mut self, written: Written, now: Duration) {
-        let name = &written.name;
-        match written.failed {
-            None => self.platform.quotas_later.succeeded(name),
-            Some(class) => {
-                let at = written.version;
-                self.platform.quotas_later.failed(name, at, class, now);
-            }
-        }
-        if !written.unknown {
-            self.platform.unsure.remove(name);
-        } else if written.counts {
-            self.platform.unsure.insert(name.clone(), written.version);
-        }
-        let Some(quota) = written.quota else { return };
-        let before = self
-            .world
-            .quotas
-            .get(name)
-            .and_then(Quota::effective)
-            .cloned();
-        if before.as_ref() != quota.effective() {
-            self.dirty.unblock = true;
-        }
-        let newer = self.world.quotas.put(quota).is_some();
-        // What another wrote meanwhile is settled at once: the watch will show nothing new.
-        self.dirty.quotas |= newer && written.failed.is_some();
-    }
-}
-
-/// Writes what counts and what is shown of a Quota; where the outcome is not known, a read settles
-/// it.
-async fn write_quota(client: &Client, quota: Quota, status: QuotaStatus) -> Written {
-    let api: Api<Quota> = Api::all(client.clone());
-    let mut done = Written {
-        name: quota.name_any(),
-        version: version(&quota.metadata),
-        quota: None,
-        failed: None,
-        counts: quota.effective() != status.effective.as_ref(),
-        unknown: false,
-    };
-    let before = quota.status.as_ref();
-    let error = match apply::patch_status(&api, &quota, before, &status, Guard::Version).await {
-        Ok(written) => {
-            done.quota = written;
-            return done;
-        }
-        Err(error) => error,
-    };
-    warn!(quota = done.name, %error, "status not written");
-    let class = error.class();
-    done.failed = Some(class);
-    match api.get_opt(&done.name).await {
-        Ok(found) => done.quota = found,
-        Err(error) => {
-            done.failed = Class::soonest(Some(class), Some(error.class()));
-            done.unknown = true;
-        }
-    }
-    done
 }

@@ -134,3 +134,27 @@ fn what_is_shown_of_a_quota_is_no_news() {
     assert_eq!(told(quota(2, "2 of 4", 1)), (false, false, "2 of 4".into()));
     assert_eq!(told(quota(3, "2 of 8", 2)), (true, true, "2 of 8".into()));
 }
+
+#[test]
+fn what_is_held_no_longer_may_be_anothers() {
+    use heyun_scheduler::Resources;
+    use heyun_scheduler::snapshot::{Held, HeldEntry};
+    let held = |member: &str, replicas, cpu| Held {
+        entries: vec![HeldEntry {
+            member: member.into(),
+            replicas,
+            component: "Deployment/web".into(),
+            flavor: "general".into(),
+            per_replica: Resources::new(),
+            charge: Resources::new().with("cpu", cpu),
+        }],
+    };
+    let before = held("a", 2, 200);
+    assert!(!frees(&before, &before));
+    assert!(!frees(&before, &held("a", 3, 300)));
+    assert!(!frees(&Held::default(), &before));
+    assert!(frees(&before, &held("a", 1, 200)));
+    assert!(frees(&before, &held("a", 2, 100)));
+    assert!(frees(&before, &held("b", 2, 200)));
+    assert!(frees(&before, &Held::default()));
+}

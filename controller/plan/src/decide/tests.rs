@@ -337,6 +337,19 @@ fn a_lost_decision_is_rebuilt_from_its_works() {
 }
 
 #[test]
+fn what_was_never_begun_is_not_held() {
+    let decision = decide(&[("a", "x", 8), ("b", "x", 4)], None);
+    let both = [work("a", &decision, true), work("b", &decision, false)];
+    assert_eq!(begun(&decision, &both, 9), None);
+    let less = begun(&decision, &both[..1], 9).unwrap();
+    assert_eq!(shape(&less.assignments), ["a/x 8 (10 cpu)"]);
+    assert_eq!((less.epoch, &less.id), (9, &decision.id));
+    assert_ne!(less.reserved, decision.reserved);
+    let nothing = begun(&decision, &[], 9).unwrap();
+    assert!(nothing.assignments.is_empty() && nothing.reserved.is_empty());
+}
+
+#[test]
 fn works_of_two_decisions_are_taken_together_and_decided_again() {
     let first = decide(&[("a", "x", 8), ("b", "x", 4)], None);
     let second = decide(&[("a", "x", 4), ("b", "x", 8)], Some(&first));

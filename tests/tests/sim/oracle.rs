@@ -1,0 +1,529 @@
+//! What must hold after every write that the API server accepts, from its objects and from the
+//! members' nodes and pods alone. Shares no function with what it judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::member::Member;
+use super::sim::Who;
+use super::store::{Intent, Store, meta};
+
+/// Namespace and name of a Workload.
+type Name = (String, String);
+/// Member and component.
+type Place = (String, String);
+
+/// What is held at one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Hold {
+    replicas: i64,
+    cpu: i64,
+}
+
+/// What counts of one tenant's quota, in thousandths of processors.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) guaranteed: i64,
+    pub(crate) nominal: i64,
+    pub(crate) ceiling: i64,
+}
+
+/// The oracle, with what it remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    /// The tenant above each.
+    pub(crate) parents: BTreeMap<String, Option<String>>,
+    /// The tenant of each namespace.
+    pub(crate) tenants: BTreeMap<String, String>,
+    held: BTreeMap<Name, BTreeMap<Place, Hold>>,
+    lines: BTreeMap<String, Line>,
+    /// Decision of each generation of each Workload, by uid.
+    decided: BTreeMap<(String, i64), String>,
+    /// Highest epoch that was accepted.
+    epoch: i64,
+    pub(crate) violations: Vec<String>,
+}
+
+/// Thousandths of an amount of processors.
+pub(crate) fn milli(text: &str) -> i64 {
+    match text.strip_suffix('m') {
+        Some(milli) => milli.parse().expect("a number"),
+        None => match text.split_once('.') {
+            None => text.parse::<i64>().expect("a number") * 1000,
+            Some((whole, part)) => {
+                let part = format!("{part:0<3}");
+                whole.parse::<i64>().expect("a number") * 1000 + part.parse::<i64>().unwrap()
+            }
+        },
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+fn add(sum: &mut BTreeMap<Place, Hold>, member: &str, assignment: &Value) {
+    let place = (member.to_owned(), text(assignment, "component").to_owned());
+    let hold = sum.entry(place).or_default();
+    hold.replicas += assignment["replicas"].as_i64().unwrap_or(0);
+    hold.cpu += assignment["charge"]["cpu"].as_str().map_or(0, milli);
+}
+
+fn larger(one: &mut BTreeMap<Place, Hold>, other: BTreeMap<Place, Hold>) {
+    for (place, hold) in other {
+        let held = one.entry(place).or_default();
+        held.replicas = held.replicas.max(hold.replicas);
+        held.cpu = held.cpu.max(hold.cpu);
+    }
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value[field].as_array().into_iter().flatten()
+}
+
+fn member_of(namespace: &str) -> &str {
+    namespace.strip_prefix("heyun-member-").unwrap_or_default()
+}
+
+/// What the decision of a Workload holds, with what it releases.
+fn by_decision(workload: &Value) -> BTreeMap<Place, Hold> {
+    let decision = &workload["status"]["decision"];
+    let mut sum = BTreeMap::new();
+    for assignment in list(decision, "assignments").chain(list(decision, "releasing")) {
+        add(&mut sum, text(assignment, "member"), assignment);
+    }
+    sum
+}
+
+/// The Workload that a Work belongs to.
+pub(crate) fn owner(work: &Value) -> Name {
+    let of = &work["spec"]["workload"];
+    (
+        text(of, "namespace").to_owned(),
+        text(of, "name").to_owned(),
+    )
+}
+
+/// Whether a condition of this kind is true.
+pub(crate) fn is(object: &Value, kind: &str) -> bool {
+    list(&object["status"], "conditions").any(|c| c["type"] == kind && c["status"] == "True")
+}
+
+/// What a Workload holds: by its decision and by its Works, the larger at each place.
+fn held(store: &Store, name: &Name) -> BTreeMap<Place, Hold> {
+    let mut works = BTreeMap::new();
+    for (key, work) in store.list("works", "") {
+        if owner(work) == *name {
+            for assignment in list(&work["spec"], "assignments") {
+                add(&mut works, member_of(&key.namespace), assignment);
+            }
+        }
+    }
+    let workload = store.get("workloads", &name.0, &name.1);
+    let mut held = workload.map(by_decision).unwrap_or_default();
+    larger(&mut held, works);
+    held.retain(|_, hold| *hold != Hold::default());
+    held
+}
+
+impl Oracle {
+    /// What a write breaks.
+    pub(crate) fn see(
+        &mut self,
+        who: Who,
+        intent: &Intent,
+        store: &Store,
+        members: &[Member],
+    ) -> Vec<String> {
+        let key = &intent.key;
+        let any = intent
+            .new
+            .as_ref()
+            .or(intent.old.as_ref())
+            .expect("it was written");
+        let mut said = Vec::new();
+        let name = match key.res.as_str() {
+            "workloads" => (key.namespace.clone(), key.name.clone()),
+            "works" => owner(any),
+            "quotas" => (String::new(), String::new()),
+            _ => return said,
+        };
+        let hub = matches!(who, Who::Hub(_));
+        let before = (self.charges(), self.assigned());
+        if key.res == "quotas" {
+            self.lines.insert(key.name.clone(), line(any));
+        } else {
+            let held = held(store, &name);
+            self.held.insert(name.clone(), held);
+        }
+        if hub {
+            self.excess(&before.0, &before.1, members, &mut said);
+            match key.res.as_str() {
+                "workloads" => self.decision(intent, &mut said),
+                "works" => self.work(intent, store, members, &name, &mut said),
+                _ => {}
+            }
+        }
+        for member in members {
+            said.extend(self.too_many(member));
+        }
+        self.violations.extend(said.iter().cloned());
+        said
+    }
+
+    /// What is broken by pods that a member has just begun or ended.
+    pub(crate) fn pods(&mut self, member: &Member) -> Vec<String> {
+        let said = self.too_many(member);
+        self.violations.extend(said.iter().cloned());
+        said
+    }
+
+    /// Pods that nobody is charged for.
+    fn too_many(&self, member: &Member) -> Vec<String> {
+        let mut held: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for places in self.held.values() {
+            for ((at, component), hold) in places {
+                if *at == member.name {
+                    // Workloads of a simulation have different names, and so their components.
+                    *held.entry((at, component)).or_default() += hold.replicas;
+                }
+            }
+        }
+        let mut said = Vec::new();
+        for ((work, component), pods) in &member.pods {
+            let covered = held.get(&(member.name.as_str(), component.as_str()));
+            let pods = i64::try_from(pods.len()).unwrap();
+            if pods > covered.copied().unwrap_or(0) {
+                said.push(format!(
+                    "{pods} pods of {work} {component} on {}, held are {covered:?}",
+                    member.name
+                ));
+            }
+        }
+        said
+    }
+
+    fn own(&self) -> BTreeMap<&str, i64> {
+        let mut own: BTreeMap<&str, i64> = BTreeMap::new();
+        for ((namespace, _), places) in &self.held {
+            let tenant = &self.tenants[namespace];
+            *own.entry(tenant).or_default() += places.values().map(|h| h.cpu).sum::<i64>();
+        }
+        own
+    }
+
+    /// charge(n) = own + Σ over children of max(charge, guaranteed).
+    fn charge(&self, own: &BTreeMap<&str, i64>, tenant: &str) -> i64 {
+        let children = self
+            .parents
+            .iter()
+            .filter(|(_, p)| p.as_deref() == Some(tenant));
+        let below: i64 = children
+            .map(|(child, _)| {
+                let least = self.lines.get(child).map_or(0, |line| line.guaranteed);
+                self.charge(own, child).max(least)
+            })
+            .sum();
+        own.get(tenant).copied().unwrap_or(0) + below
+    }
+
+    pub(crate) fn charges(&self) -> BTreeMap<String, i64> {
+        let own = self.own();
+        let each = self
+            .parents
+            .keys()
+            .map(|t| (t.clone(), self.charge(&own, t)));
+        each.collect()
+    }
+
+    fn most(&self, tenant: &str) -> i64 {
+        let Some(line) = self.lines.get(tenant) else {
+            return 0;
+        };
+        match self.parents[tenant] {
+            None => line.nominal,
+            Some(_) => line.ceiling,
+        }
+    }
+
+    /// What a tenant may still be charged, by the formula of the quota tree.
+    pub(crate) fn available(&self, tenant: &str) -> i64 {
+        let charge = self.charge(&self.own(), tenant);
+        let rest = self.most(tenant) - charge;
+        match &self.parents[tenant] {
+            None => rest,
+            Some(parent) => {
+                let line = self.lines.get(tenant).cloned().unwrap_or_default();
+                let own = (line.guaranteed - charge).max(0);
+                rest.min(own + self.available(parent).max(0))
+            }
+        }
+    }
+
+    fn assigned(&self) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        for ((member, _), hold) in self.held.values().flatten() {
+            *sums.entry(member.clone()).or_default() += hold.cpu;
+        }
+        sums
+    }
+
+    /// Invariant 2: nothing beyond what counts, or it did not grow.
+    fn excess(
+        &self,
+        charged: &BTreeMap<String, i64>,
+        assigned: &BTreeMap<String, i64>,
+        members: &[Member],
+        said: &mut Vec<String>,
+    ) {
+        for (tenant, charge) in self.charges() {
+            let most = self.most(&tenant);
+            let before = charged.get(&tenant).copied().unwrap_or(0);
+            if charge > most && charge > before {
+                said.push(format!(
+                    "{tenant} is charged {charge} of {most}, before {before}"
+                ));
+            }
+        }
+        let now = Instant::now();
+        for (member, sum) in self.assigned() {
+            let before = assigned.get(&member).copied().unwrap_or(0);
+            let known = members.iter().find(|m| m.name == member);
+            let most = known.map_or(0, |m| m.capacity(m.lenient.is_some_and(|at| now < at)));
+            if sum > most && sum > before {
+                said.push(format!(
+                    "{member} is assigned {sum} of {most}, before {before}"
+                ));
+            }
+        }
+    }
+
+    /// One decision for each generation, made of the generation that it is written on; epochs grow.
+    fn decision(&mut self, intent: &Intent, said: &mut Vec<String>) {
+        let Some(new) = &intent.new else { return };
+        let (was, is) = (
+            intent
+                .old
+                .as_ref()
+                .map_or(&Value::Null, |old| &old["status"]["decision"]),
+            &new["status"]["decision"],
+        );
+        if was == is || is.is_null() {
+            return;
+        }
+        let key = &intent.key;
+        self.epoch(&is["epoch"], key, said);
+        let (id, generation) = (text(is, "id"), is["generation"].as_i64().unwrap_or(0));
+        if text(was, "id") != id {
+            let now = new["metadata"]["generation"].as_i64().unwrap_or(0);
+            if generation != now {
+                said.push(format!(
+                    "{key}: decision {id} of generation {generation}, on {now}"
+                ));
+            }
+            if !new["metadata"]["deletionTimestamp"].is_null() {
+                said.push(format!("{key}: decision {id} of a Workload that goes"));
+            }
+        }
+        let of = (meta(new, "uid").to_owned(), generation);
+        let first = self.decided.entry(of).or_insert_with(|| id.to_owned());
+        if first != id {
+            said.push(format!(
+                "{key}: generation {generation} was {first}, now {id}"
+            ));
+        }
+    }
+
+    fn epoch(&mut self, epoch: &Value, key: &super::store::Key, said: &mut Vec<String>) {
+        let epoch = epoch.as_i64().unwrap_or(0);
+        if epoch < self.epoch {
+            said.push(format!(
+                "{key}: epoch {epoch} was accepted after {}",
+                self.epoch
+            ));
+        }
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// No Work without the decision that it carries, and no last healthy copy that goes.
+    fn work(
+        &mut self,
+        intent: &Intent,
+        store: &Store,
+        members: &[Member],
+        name: &Name,
+        said: &mut Vec<String>,
+    ) {
+        let key = &intent.key;
+        let old = intent.old.as_ref().unwrap_or(&Value::Null);
+        let workload = store.get("workloads", &name.0, &name.1);
+        let member = member_of(&key.namespace);
+        if let Some(new) = intent.new.as_ref().filter(|new| old["spec"] != new["spec"]) {
+            self.epoch(&new["spec"]["epoch"], key, said);
+            if new["spec"]["retire"].is_null() {
+                let decided = workload.map(by_decision).unwrap_or_default();
+                for assignment in list(&new["spec"], "assignments") {
+                    let place = (member.to_owned(), text(assignment, "component").to_owned());
+                    let replicas = assignment["replicas"].as_i64().unwrap_or(0);
+                    if decided
+                        .get(&place)
+                        .is_none_or(|hold| hold.replicas < replicas)
+                    {
+                        said.push(format!("{key}: {replicas} that no decision holds"));
+                    }
+                }
+            }
+        }
+        let retires = |object: &Value| !object["spec"]["retire"].is_null();
+        let goes = intent.new.as_ref().is_none_or(retires) && !retires(old);
+        let needed = workload.is_some_and(|w| w["metadata"]["deletionTimestamp"].is_null());
+        let calm = members.iter().all(|m| m.lenient.is_none());
+        if goes && needed && calm && is(old, "Healthy") {
+            let others = store.list("works", "").filter(|(k, other)| {
+                *k != key && owner(other) == *name && !retires(other) && is(other, "Healthy")
+            });
+            if others.count() == 0 {
+                said.push(format!("{key}: the last healthy copy goes"));
+            }
+        }
+    }
+
+    /// What may not be left when all has come to rest.
+    pub(crate) fn rest(&self, store: &Store, members: &[Member]) -> Vec<String> {
+        let mut said = Vec::new();
+        let mut named: BTreeSet<(String, String)> = BTreeSet::new();
+        for (key, workload) in store.list("workloads", "") {
+            self.settled(key, workload, store, members, &mut said, &mut named);
+        }
+        for (key, work) in store.list("works", "") {
+            if !named.contains(&(key.namespace.clone(), key.name.clone())) {
+                said.push(format!("{key} of {:?} is nobody's", owner(work)));
+            }
+        }
+        for member in members {
+            let namespace = member.namespace();
+            for (work, component) in member.pods.keys() {
+                if store.get("works", &namespace, work).is_none() {
+                    said.push(format!("pods of {work} {component} are nobody's"));
+                }
+            }
+            let whole = member.nodes.iter().all(|node| node.up) && member.lenient.is_none();
+            if whole && !member.all_bound() {
+                said.push(format!("{}: pods without a node", member.name));
+            }
+        }
+        said
+    }
+
+    fn settled(
+        &self,
+        key: &super::store::Key,
+        workload: &Value,
+        store: &Store,
+        members: &[Member],
+        said: &mut Vec<String>,
+        named: &mut BTreeSet<(String, String)>,
+    ) {
+        if !workload["metadata"]["deletionTimestamp"].is_null() {
+            said.push(format!("{key} is still going"));
+            return;
+        }
+        let decision = &workload["status"]["decision"];
+        let generation = &workload["metadata"]["generation"];
+        let mut healthy = true;
+        for assignment in list(decision, "assignments") {
+            let namespace = format!("heyun-member-{}", text(assignment, "member"));
+            let work = store.list("works", &namespace);
+            let name = (key.namespace.clone(), key.name.clone());
+            let found = work.into_iter().find(|(_, work)| owner(work) == name);
+            match found {
+                Some((work, object)) if object["spec"]["decision"] == decision["id"] => {
+                    named.insert((work.namespace.clone(), work.name.clone()));
+                    healthy &= is(object, "Healthy");
+                }
+                _ => said.push(format!("{key}: no Work of its decision on {namespace}")),
+            }
+        }
+        if !healthy {
+            // What it replaces stays until a node comes back.
+            let own = (key.namespace.clone(), key.name.clone());
+            let works = store
+                .list("works", "")
+                .filter(|(_, work)| owner(work) == own);
+            named.extend(works.map(|(k, _)| (k.namespace.clone(), k.name.clone())));
+        } else if list(decision, "releasing").next().is_some() {
+            said.push(format!("{key} still releases"));
+        }
+        if decision["generation"] == *generation {
+            return;
+        }
+        let scheduled = list(&workload["status"], "conditions")
+            .find(|c| c["type"] == "Scheduled" || c["type"] == "QuotaReserved");
+        let told = scheduled.is_some_and(|c| c["observedGeneration"] == *generation);
+        if !told {
+            said.push(format!("{key} waits without a word"));
+        }
+        if let Some(place) = self.would_fit(key, workload, members) {
+            said.push(format!("{key} waits, and fits: {place}"));
+        }
+    }
+
+    /// Whether what a Workload asks for more would fit now, by quota and by nodes.
+    fn would_fit(
+        &self,
+        key: &super::store::Key,
+        workload: &Value,
+        members: &[Member],
+    ) -> Option<String> {
+        let asked = super::scenario::asked(workload);
+        let has = list(&workload["status"]["decision"], "assignments");
+        let has: i64 = has
+            .filter(|a| {
+                asked
+                    .member
+                    .as_deref()
+                    .is_none_or(|m| text(a, "member") == m)
+            })
+            .map(|a| a["replicas"].as_i64().unwrap_or(0))
+            .sum();
+        let held = self.held.get(&(key.namespace.clone(), key.name.clone()));
+        let held: i64 = held.into_iter().flatten().map(|(_, hold)| hold.cpu).sum();
+        let more = asked.replicas - has;
+        let lost = members.iter().flat_map(|m| &m.nodes).any(|node| !node.up);
+        if lost && more <= 0 {
+            // What it has may have lost its nodes, and then it does not fit as it is.
+            return None;
+        }
+        let room: i64 = members
+            .iter()
+            .filter(|m| asked.member.as_deref().is_none_or(|name| m.name == name))
+            .map(|member| {
+                let up = (0..member.nodes.len()).filter(|n| member.nodes[*n].up);
+                up.map(|n| (member.free(n) / asked.cpu).max(0)).sum::<i64>()
+            })
+            .sum();
+        // What moves is charged at both places until it has moved.
+        let grows = if asked.member.is_some() {
+            more * asked.cpu
+        } else {
+            asked.replicas * asked.cpu - held
+        };
+        let covered = self.available(&self.tenants[&key.namespace]);
+        (room >= more && grows <= covered)
+            .then(|| format!("room for {room}, asked {more}; quota {covered} for {grows}"))
+    }
+}
+
+fn line(quota: &Value) -> Line {
+    let effective = &quota["status"]["effective"];
+    let found = list(effective, "resources").find(|line| line["resource"] == "cpu");
+    let number = |field: &str| found.and_then(|line| line[field].as_str()).map(milli);
+    let nominal = number("nominal").unwrap_or(0);
+    Line {
+        guaranteed: number("guaranteed").unwrap_or(0),
+        nominal,
+        ceiling: number("ceiling").unwrap_or(nominal),
+    }
+}

@@ -1,0 +1,449 @@
+//! What is there at the beginning, and what users and machines do meanwhile.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::member::{FLAVOR, Member, POD_MIB};
+use super::oracle::milli;
+use super::random::Random;
+use super::sim::{Faults, Sim, Who};
+use super::store::{Key, Write};
+
+const LONG_AGO: &str = "2026-01-01T00:00:00Z";
+/// The tenant above the others.
+const ROOT: &str = "province";
+
+/// A Workload as it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Thousandths of a processor, of each replica.
+    pub(crate) cpu: i64,
+    pub(crate) replicas: i64,
+}
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Create(usize),
+    Scale(usize, i64),
+    /// To one member, or to any.
+    Pin(usize, Option<usize>),
+    Delete(usize),
+    Quota(usize, i64, i64),
+    Node(usize, usize, bool),
+    Away(usize, u64),
+    /// A process shows nothing new for so many milliseconds.
+    Stall(u64),
+    /// The leader dies; another begins to lead after so many milliseconds.
+    Kill(u64),
+    /// Another leads, and the last one does not know: one that stood by, or a new one.
+    Takeover(bool),
+}
+
+/// What one seed means.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) members: Vec<Vec<i64>>,
+    /// Quotas of the agencies: guaranteed and nominal, in whole processors.
+    pub(crate) quotas: Vec<(i64, i64)>,
+    pub(crate) root: i64,
+    pub(crate) apps: Vec<App>,
+    pub(crate) acts: Vec<(Duration, Act)>,
+    pub(crate) faults: Faults,
+    pub(crate) standby: bool,
+}
+
+fn faults(random: &mut Random) -> Faults {
+    let rough = Faults {
+        refused: 60,
+        lost: 80,
+        late: 80,
+        slow: 150,
+        stalled: 60,
+        cut: 250,
+        expired: 200,
+    };
+    let mild = Faults {
+        refused: 10,
+        lost: 15,
+        late: 15,
+        slow: 50,
+        stalled: 15,
+        cut: 60,
+        expired: 30,
+    };
+    random.one_of(&[Faults::default(), mild, rough, rough])
+}
+
+impl Scenario {
+    /// A small fleet that is too small for all that is asked of it, and a bad half minute.
+    pub(crate) fn of(random: &mut Random) -> Self {
+        let members: Vec<Vec<i64>> = (0..random.between(2, 3))
+            .map(|_| {
+                let nodes = 0..random.between(1, 2);
+                nodes.map(|_| random.one_of(&[3000, 4000, 6000])).collect()
+            })
+            .collect();
+        let agencies = random.between(1, 2);
+        let quota = |random: &mut Random| {
+            let nominal = i64::try_from(random.between(4, 10)).unwrap();
+            (random.one_of(&[0, 0, nominal / 2]), nominal)
+        };
+        let quotas: Vec<(i64, i64)> = (0..agencies).map(|_| quota(random)).collect();
+        let apps = (0..random.between(4, 8))
+            .map(|n| App {
+                namespace: namespace(usize::try_from(random.between(0, agencies - 1)).unwrap()),
+                name: format!("w{n}"),
+                cpu: random.one_of(&[500, 1000, 1500]),
+                replicas: i64::try_from(random.between(1, 3)).unwrap(),
+            })
+            .collect::<Vec<_>>();
+        let faults = faults(random);
+        let mut scenario = Self {
+            root: quotas.iter().map(|(_, nominal)| nominal).sum(),
+            members,
+            quotas,
+            apps,
+            acts: Vec::new(),
+            faults,
+            standby: random.permille(400),
+        };
+        scenario.plan(random);
+        scenario
+    }
+
+    fn plan(&mut self, random: &mut Random) {
+        let burst = random.one_of(&[10, 800, 6000]);
+        for app in 0..self.apps.len() {
+            let at = Duration::from_millis(random.between(0, burst));
+            self.acts.push((at, Act::Create(app)));
+        }
+        for _ in 0..random.between(2, 8) {
+            let at = Duration::from_millis(random.between(500, 20_000));
+            let act = self.act(random);
+            self.acts.push((at, act));
+        }
+        for _ in 0..random.between(0, 2) {
+            let at = Duration::from_millis(random.between(300, 15_000));
+            let act = match random.between(0, 2) {
+                0 => Act::Kill(random.between(0, 3000)),
+                n => Act::Takeover(n == 1),
+            };
+            self.acts.push((at, act));
+            for _ in 0..random.between(0, 3) {
+                let millis = u64::try_from(at.as_millis()).unwrap() + random.between(0, 2000);
+                let act = self.act(random);
+                self.acts
+                    .push((Duration::from_millis(millis.saturating_sub(700)), act));
+            }
+            if self.standby && random.permille(700) {
+                // Who takes over has not seen the last of it.
+                let before = at.saturating_sub(Duration::from_millis(random.between(0, 900)));
+                self.acts
+                    .push((before, Act::Stall(random.between(2000, 8000))));
+            }
+        }
+        self.acts.sort_by_key(|(at, _)| *at);
+    }
+
+    fn act(&self, random: &mut Random) -> Act {
+        let index = |random: &mut Random, length: usize| {
+            usize::try_from(random.between(0, length as u64 - 1)).unwrap()
+        };
+        let app = index(random, self.apps.len());
+        let member = index(random, self.members.len());
+        match random.between(0, 11) {
+            0..=3 => Act::Scale(app, i64::try_from(random.between(1, 4)).unwrap()),
+            4 | 5 => Act::Pin(app, random.permille(800).then_some(member)),
+            6 => Act::Delete(app),
+            7 => Act::Create(app),
+            8 => {
+                let nominal = i64::try_from(random.between(2, 10)).unwrap();
+                Act::Quota(index(random, self.quotas.len()), 0, nominal)
+            }
+            9 => {
+                let node = index(random, self.members[member].len());
+                Act::Node(member, node, random.permille(300))
+            }
+            10 => Act::Away(member, random.between(500, 6000)),
+            _ => Act::Stall(random.between(500, 8000)),
+        }
+    }
+
+    /// One who stood by takes over and has not seen the last of it, while most writes of the leader
+    /// before had to be tried again, and there is room for a few alone.
+    pub(crate) fn takeover(random: &mut Random) -> Self {
+        let app = |n| App {
+            namespace: namespace(0),
+            name: format!("w{n}"),
+            cpu: 1000,
+            replicas: if n % 2 == 0 { 1 } else { 2 },
+        };
+        let count = 7;
+        let millis = Duration::from_millis;
+        let mut acts: Vec<_> = (0..count)
+            .map(|n| (millis(random.between(0, 5000)), Act::Create(n)))
+            .collect();
+        let blind = random.between(500, 4000);
+        acts.push((millis(blind), Act::Stall(9000)));
+        let over = blind + random.between(300, 4000);
+        let act = random.one_of(&[Act::Kill(0), Act::Takeover(true), Act::Takeover(true)]);
+        acts.push((millis(over), act));
+        acts.sort_by_key(|(at, _)| *at);
+        Self {
+            members: vec![vec![3000], vec![4000]],
+            quotas: vec![(0, 5)],
+            root: 5,
+            apps: (0..count).map(app).collect(),
+            acts,
+            faults: Faults {
+                refused: 250,
+                slow: 100,
+                ..Faults::default()
+            },
+            standby: true,
+        }
+    }
+
+    /// A quota is lowered while decisions are on their way, many of them slowly.
+    pub(crate) fn shrink(random: &mut Random) -> Self {
+        let mut scenario = Self::takeover(random);
+        scenario
+            .acts
+            .retain(|(_, act)| matches!(act, Act::Create(_)));
+        let at = Duration::from_millis(random.between(500, 5000));
+        scenario.acts.push((at, Act::Quota(0, 0, 2)));
+        scenario.acts.sort_by_key(|(at, _)| *at);
+        scenario.faults = Faults {
+            slow: 400,
+            ..Faults::default()
+        };
+        scenario.standby = false;
+        scenario
+    }
+
+    /// The case of the issue: two members of ten processors, twenty Workloads of one and a half at
+    /// once; the leader dies in the middle in a quarter of the seeds.
+    pub(crate) fn burst(random: &mut Random, kills: bool) -> Self {
+        let app = |n| App {
+            namespace: namespace(0),
+            name: format!("w{n}"),
+            cpu: 1500,
+            replicas: 1,
+        };
+        let within = |random: &mut Random, most| Duration::from_millis(random.between(0, most));
+        let mut acts: Vec<_> = (0..20)
+            .map(|n| (within(random, 300), Act::Create(n)))
+            .collect();
+        if kills {
+            let at = within(random, 600);
+            acts.push((at, Act::Kill(random.between(0, 1000))));
+        }
+        acts.sort_by_key(|(at, _)| *at);
+        Self {
+            members: vec![vec![10_000], vec![10_000]],
+            quotas: vec![(0, 100)],
+            root: 100,
+            apps: (0..20).map(app).collect(),
+            acts,
+            faults: faults(random),
+            standby: false,
+        }
+    }
+}
+
+/// The agency of this number, which is its namespace too.
+pub(crate) fn namespace(number: usize) -> String {
+    format!("{ROOT}-agency{number}")
+}
+
+fn object(kind: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "heyun.dev/v1alpha1", "kind": kind, "metadata": {}, "spec": spec})
+}
+
+fn quota(tenant: &str, guaranteed: i64, nominal: i64) -> Value {
+    let line = |resource: &str, guaranteed: String, nominal: String| {
+        json!({
+            "flavor": FLAVOR, "resource": resource, "guaranteed": guaranteed, "nominal": nominal,
+            "ceiling": nominal,
+        })
+    };
+    let lines = [
+        line("cpu", guaranteed.to_string(), nominal.to_string()),
+        line("memory", "0".into(), "1000Gi".into()),
+    ];
+    json!({"tenant": tenant, "resources": lines})
+}
+
+impl Sim {
+    fn make(&mut self, res: &str, namespace: &str, name: &str, object: Value) {
+        let key = Key::new(res, namespace, name);
+        assert!(
+            self.put(Who::User, &key, Write::Create(object)),
+            "{key} is new"
+        );
+    }
+
+    /// Everything but Workloads.
+    pub(crate) fn found(&mut self, scenario: &Scenario) {
+        let selector = json!({"matchLabels": {"kubernetes.io/arch": "amd64"}});
+        let flavor = json!({"nodeSelector": selector, "precedence": 10});
+        self.make("flavors", "", FLAVOR, object("Flavor", &flavor));
+        self.oracle.parents.insert(ROOT.to_owned(), None);
+        let region = json!({"kind": "Region", "adminLevel": "Provincial"});
+        self.make("tenants", "", ROOT, object("Tenant", &region));
+        self.make(
+            "quotas",
+            "",
+            ROOT,
+            object("Quota", &quota(ROOT, 0, scenario.root)),
+        );
+        for (number, (guaranteed, nominal)) in scenario.quotas.iter().enumerate() {
+            let name = namespace(number);
+            self.oracle
+                .parents
+                .insert(name.clone(), Some(ROOT.to_owned()));
+            self.oracle.tenants.insert(name.clone(), name.clone());
+            let agency = json!({
+                "kind": "Agency", "adminLevel": "Provincial", "parent": ROOT, "namespaces": [name],
+            });
+            self.make("tenants", "", &name, object("Tenant", &agency));
+            let spec = quota(&name, *guaranteed, *nominal);
+            self.make("quotas", "", &name, object("Quota", &spec));
+        }
+        for (number, nodes) in scenario.members.iter().enumerate() {
+            self.join(&format!("m{number}"), nodes);
+        }
+    }
+
+    fn join(&mut self, name: &str, nodes: &[i64]) {
+        let spec = json!({
+            "mode": "Pull", "provider": "any", "operator": "any", "location": {"region": ROOT},
+            "owner": ROOT, "zone": "cegn-common", "mlps": {"level": 3, "validUntil": "2099-12-31"},
+        });
+        self.make("memberclusters", "", name, object("MemberCluster", &spec));
+        let condition = |kind: &str| {
+            json!({
+                "type": kind, "status": "True", "reason": "Healthy", "message": "",
+                "observedGeneration": 1, "lastTransitionTime": LONG_AGO,
+            })
+        };
+        let status = json!({
+            "observedGeneration": 1, "version": "v1.36.3", "apis": ["apps/v1/Deployment"],
+            "conditions": [condition("Accepted"), condition("Ready"), condition("Schedulable")],
+        });
+        let key = Key::new("memberclusters", "", name);
+        self.merge_status(Who::Member, &key, status);
+        let member = Member::new(name, nodes.to_vec());
+        let namespace = member.namespace();
+        self.make(
+            "sketches",
+            &namespace,
+            "sketch",
+            object("Sketch", &json!({})),
+        );
+        self.members.push(member);
+    }
+
+    /// A user's wish, or a machine's fate; false for what is not of their doing.
+    pub(crate) fn act(&mut self, scenario: &Scenario, act: &Act) -> bool {
+        let key = |app: &usize| {
+            let app = &scenario.apps[*app];
+            Key::new("workloads", &app.namespace, &app.name)
+        };
+        let spec = |patch: Value| Write::Merge(json!({"spec": patch}), false);
+        self.note(format_args!("{act:?}"));
+        match act {
+            Act::Create(app) => {
+                let finalized = self.random.permille(500);
+                let write = Write::Create(workload(&scenario.apps[*app], finalized));
+                self.put(Who::User, &key(app), write);
+            }
+            Act::Scale(app, replicas) => {
+                self.put(Who::User, &key(app), spec(json!({"replicas": replicas})));
+            }
+            Act::Pin(app, member) => {
+                let members =
+                    member.map(|m| json!([{"name": "pin", "members": [format!("m{m}")]}]));
+                let placement = json!({"placement": {"affinity": members}});
+                self.put(Who::User, &key(app), spec(placement));
+            }
+            Act::Delete(app) => {
+                self.put(Who::User, &key(app), Write::Delete(None, None));
+            }
+            Act::Quota(number, guaranteed, nominal) => {
+                let tenant = namespace(*number);
+                let write = spec(quota(&tenant, *guaranteed, *nominal));
+                self.put(Who::User, &Key::new("quotas", "", &tenant), write);
+            }
+            Act::Node(member, node, up) => self.members[*member].turn(*node, *up),
+            Act::Away(member, millis) => {
+                let until = tokio::time::Instant::now() + Duration::from_millis(*millis);
+                self.members[*member].away = Some(until);
+            }
+            Act::Stall(millis) => {
+                let until = tokio::time::Instant::now() + Duration::from_millis(*millis);
+                if let Some(stall) = self.stalls.last_mut() {
+                    *stall = until;
+                }
+            }
+            Act::Kill(_) | Act::Takeover(_) => return false,
+        }
+        true
+    }
+}
+
+fn workload(app: &App, finalized: bool) -> Value {
+    let labels = json!({"app": app.name});
+    let requests = json!({"cpu": format!("{}m", app.cpu), "memory": format!("{POD_MIB}Mi")});
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": app.name, "labels": labels},
+        "spec": {
+            "replicas": app.replicas, "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{
+                    "name": "main", "image": "registry.example/any:1",
+                    "resources": {"requests": requests},
+                }]},
+            },
+        },
+    });
+    let finalizers = if finalized {
+        json!(["heyun.dev/finalizer"])
+    } else {
+        Value::Null
+    };
+    json!({
+        "apiVersion": "heyun.dev/v1alpha1", "kind": "Workload",
+        "metadata": {"name": app.name, "namespace": app.namespace, "finalizers": finalizers},
+        "spec": {"manifests": [deployment]},
+    })
+}
+
+/// What a Workload asks for now.
+pub(crate) struct Asked {
+    pub(crate) replicas: i64,
+    pub(crate) cpu: i64,
+    pub(crate) member: Option<String>,
+}
+
+pub(crate) fn asked(workload: &Value) -> Asked {
+    let spec = &workload["spec"];
+    let deployment = &spec["manifests"][0]["spec"];
+    let requests = &deployment["template"]["spec"]["containers"][0]["resources"]["requests"];
+    let replicas = spec["replicas"]
+        .as_i64()
+        .or(deployment["replicas"].as_i64());
+    let member = spec["placement"]["affinity"][0]["members"][0].as_str();
+    Asked {
+        replicas: replicas.unwrap_or(1),
+        cpu: milli(requests["cpu"].as_str().unwrap_or("0")),
+        member: member.map(str::to_owned),
+    }
+}

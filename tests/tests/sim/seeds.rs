@@ -1,0 +1,137 @@
+//! Seeds: many of any kind, the case of the issue, and one again.
+
+use std::collections::BTreeMap;
+
+use super::oracle::is;
+use super::run::{Kind, Ran, simulate};
+use super::sim::lock;
+
+/// A number from the environment.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text}: it is a number")),
+    )
+}
+
+/// Ends the test with what a seed broke, and how to see it again.
+fn fail(kind: Kind, seed: u64, ran: &Ran) -> ! {
+    let said = ran.violations.join("\n  ");
+    panic!(
+        "{kind:?} seed {seed} broke:\n  {said}\nreplay with:\n  HEYUN_SIM_KIND={kind:?} \
+         HEYUN_SIM_SEED={seed} cargo test -p heyun-tests --test sim replay -- --nocapture"
+    );
+}
+
+fn all(kind: Kind, first: u64, count: u64) {
+    let mut requests = 0;
+    let mut failed = Vec::new();
+    for seed in first..first + count {
+        let ran = simulate(kind, seed, None);
+        requests += ran.requests;
+        if !ran.violations.is_empty() {
+            failed.push((seed, ran));
+            if failed.len() >= 10 {
+                break;
+            }
+        }
+    }
+    println!("{kind:?}: {count} seeds from {first}, {requests} requests");
+    for (seed, ran) in &failed {
+        println!("seed {seed}: {}", ran.violations[0]);
+    }
+    if let Some((seed, ran)) = failed.first() {
+        fail(kind, *seed, ran);
+    }
+}
+
+#[test]
+fn nothing_breaks_whatever_goes_wrong() {
+    let count = number("HEYUN_SIM_SEEDS").unwrap_or(250);
+    all(Kind::Free, number("HEYUN_SIM_FIRST").unwrap_or(0), count);
+}
+
+#[test]
+fn who_takes_over_knows_what_was_decided() {
+    all(
+        Kind::Takeover,
+        0,
+        number("HEYUN_SIM_TAKEOVERS").unwrap_or(50),
+    );
+}
+
+#[test]
+fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
+    all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(30));
+}
+
+#[test]
+fn six_land_on_each_member_and_eight_wait() {
+    for seed in 0..number("HEYUN_SIM_BURSTS").unwrap_or(60) {
+        let ran = simulate(Kind::Burst, seed, None);
+        if !ran.violations.is_empty() {
+            fail(Kind::Burst, seed, &ran);
+        }
+        let sim = lock(&ran.sim);
+        let mut placed: BTreeMap<String, usize> = BTreeMap::new();
+        let mut waiting = 0;
+        for (key, workload) in sim.store.list("workloads", "") {
+            let decision = &workload["status"]["decision"];
+            if let Some(member) = decision["assignments"][0]["member"].as_str() {
+                *placed.entry(member.to_owned()).or_default() += 1;
+                continue;
+            }
+            waiting += 1;
+            let reason = &workload["status"]["explanation"]["reason"];
+            assert!(
+                reason.is_string(),
+                "seed {seed}: {key} waits without a reason"
+            );
+            assert!(!is(workload, "Scheduled"), "seed {seed}: {key}");
+        }
+        let each: Vec<usize> = placed.into_values().collect();
+        assert_eq!((each.as_slice(), waiting), (&[6, 6][..], 8), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_each_time() {
+    for seed in 0..5 {
+        let (one, other) = (
+            simulate(Kind::Free, seed, None),
+            simulate(Kind::Free, seed, None),
+        );
+        assert!(one.trace.len() > 1000, "seed {seed}: nothing happened");
+        assert!(one.trace == other.trace, "seed {seed}: two runs differ");
+    }
+}
+
+/// Runs the seed that the environment names, and prints what happens; with `HEYUN_SIM_LOG=debug`
+/// and the like also what the hub logs.
+#[test]
+fn replay() {
+    let Some(seed) = number("HEYUN_SIM_SEED") else {
+        return;
+    };
+    let kind = match std::env::var("HEYUN_SIM_KIND").as_deref() {
+        Ok("Burst") => Kind::Burst,
+        Ok("Takeover") => Kind::Takeover,
+        Ok("Shrink") => Kind::Shrink,
+        _ => Kind::Free,
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(
+        tracing_subscriber::EnvFilter::try_from_env("HEYUN_SIM_LOG").unwrap_or_default(),
+    );
+    let log = log
+        .without_time()
+        .with_ansi(false)
+        .with_writer(std::io::stderr);
+    let ran = tracing::subscriber::with_default(log.finish(), || {
+        simulate(kind, seed, super::bugs::named())
+    });
+    println!("{}", ran.trace);
+    if !ran.violations.is_empty() {
+        fail(kind, seed, &ran);
+    }
+}
