@@ -94,12 +94,10 @@ impl Settled {
             verdicts.into_iter().map(|v| (v.key.clone(), v)).collect();
         let mut changed: BTreeMap<String, Arc<Member>> = BTreeMap::new();
         for request in requests {
-            let placed = match by_key.remove(&request.key).map(|v| v.outcome) {
-                Some(Outcome::Placed(placed)) => placed,
-                _ => {
-                    self.placed.push(None);
-                    continue;
-                }
+            let outcome = by_key.remove(&request.key).map(|v| v.outcome);
+            let Some(Outcome::Placed(placed)) = outcome else {
+                self.placed.push(None);
+                continue;
             };
             for of in &placed.assignments {
                 let members = &self.engine.snapshot().members;

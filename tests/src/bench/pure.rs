@@ -111,7 +111,7 @@ pub fn decide(args: &Args) -> Result<Decide> {
             let shape = said
                 .sketch
                 .iter_mut()
-                .flat_map(|of| of.shapes.first_mut())
+                .filter_map(|of| of.shapes.first_mut())
                 .next();
             if let Some(shape) = shape {
                 let free = shape.free.get(CPU);
