@@ -195,11 +195,15 @@ pub struct Simulate {
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "snapshot")]
     pub workload: Vec<WorkloadKey>,
 
-    /// What would be if: member/NAME.ready=false, member/NAME.unschedulable=true,
-    /// member/NAME.nodes=+4, member/NAME.nodes[FLAVOR]=+4,
-    /// quota/TENANT/FLAVOR/RESOURCE.ceiling=100 (nominal, guaranteed),
-    /// workload/NAMESPACE/NAME.replicas=12. May be repeated.
-    #[arg(long, value_name = "CHANGE")]
+    /// What would be if; may be repeated.
+    #[arg(
+        long,
+        value_name = "CHANGE",
+        help = "What would be if: member/NAME.ready=false, member/NAME.unschedulable=true, \
+                member/NAME.nodes=+4, member/NAME.nodes[FLAVOR]=+4, \
+                quota/TENANT/FLAVOR/RESOURCE.ceiling=100 (nominal, guaranteed), \
+                workload/NAMESPACE/NAME.replicas=12. May be repeated"
+    )]
     pub set: Vec<Change>,
 
     /// Placements that count instead of those of the same name in the snapshot (file or folder, may

@@ -108,11 +108,7 @@ pub fn decide(args: &Args) -> Result<Decide> {
         for member in reporting.by_ref().take(REPORTS) {
             let mut member = member.clone();
             let said = Arc::make_mut(&mut member);
-            let shape = said
-                .sketch
-                .iter_mut()
-                .filter_map(|of| of.shapes.first_mut())
-                .next();
+            let shape = said.sketch.as_mut().and_then(|of| of.shapes.first_mut());
             if let Some(shape) = shape {
                 let free = shape.free.get(CPU);
                 shape.free.set(CPU, free ^ 1);
