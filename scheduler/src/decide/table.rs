@@ -85,28 +85,40 @@ fn nearest(
     if wanted >= all {
         return (0..all).collect();
     }
+    // Those that stand open come in their order; only where they are too few are others looked at.
+    let free = case.order.iter().copied();
+    let free = free.filter(|site| {
+        let open = case.seat(*site).is_some_and(|seat| !seat.barred());
+        open && !chosen.contains_key(site)
+    });
+    let mut found: BTreeSet<usize> = free.take(wanted).collect();
+    if found.len() < wanted {
+        found.extend(barred(case, chosen, wanted.saturating_sub(found.len())));
+    }
+    let closed = case.policy.nearest_closed.iter().copied();
+    found.extend(closed.take(wanted.saturating_sub(found.len())));
+    found
+}
+
+/// So many of the members that get nothing new though no rule forbids the work there.
+fn barred(
+    case: &Case<'_, '_>,
+    chosen: &BTreeMap<usize, BTreeMap<String, i64>>,
+    wanted: usize,
+) -> impl Iterator<Item = usize> {
     let seats = case.seats.iter();
-    let mut open: Vec<_> = seats
-        .filter(|seat| !chosen.contains_key(&seat.site))
+    let mut barred: Vec<_> = seats
+        .filter(|seat| seat.barred() && !chosen.contains_key(&seat.site))
         .map(|seat| {
-            let codes = seat.codes;
-            let score = Reverse(seat.scores.total);
-            (
-                !codes.is_empty(),
-                !codes.are_passing(),
-                codes.len(),
-                score,
-                seat.site,
-            )
+            let (codes, score) = (seat.codes, Reverse(seat.scores.total));
+            (!codes.are_passing(), codes.len(), score, seat.site)
         })
         .collect();
-    if open.len() > wanted {
-        open.select_nth_unstable(wanted);
-        open.truncate(wanted);
+    if barred.len() > wanted {
+        barred.select_nth_unstable(wanted);
+        barred.truncate(wanted);
     }
-    let open = open.into_iter().map(|(.., site)| site);
-    let closed = case.policy.nearest_closed.iter().copied();
-    open.chain(closed).take(wanted).collect()
+    barred.into_iter().map(|(.., site)| site)
 }
 
 fn member(
