@@ -75,6 +75,10 @@ pub struct PlacementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topologyKey"]))]
     pub spread: Vec<SpreadConstraint>,
+    /// How the components of a Workload stand to each other. Default: `{type: Any}`. Example:
+    /// `{type: Together, topologyKey: zone}`.
+    #[serde(default)]
+    pub components: Components,
     /// What becomes of volume claims when work moves; absent: work with claims does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataPolicy>,
@@ -205,6 +209,34 @@ pub struct SpreadConstraint {
     /// Default: `DoNotSchedule`.
     #[serde(default)]
     pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+/// How the components of a Workload stand to each other. It is hard: where it cannot be kept, the
+/// Workload is not placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Components {
+    /// `Any` (wherever each finds room; the default), `Together` (all replicas of all components in
+    /// one group) or `Apart` (no two components have replicas in one group; a DaemonSet goes with the
+    /// others and does not count). Example: `Apart`.
+    #[serde(default, rename = "type")]
+    pub type_: ComponentsType,
+    /// What makes a group of members, as the topologyKey of a spread; a member without a value gets
+    /// nothing. Default: `member`, each member a group of its own. Example: `zone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology_key: Option<String>,
+}
+
+/// Ways in which components stand to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ComponentsType {
+    /// Wherever each finds room; with `Aggregated`, on one member where one holds all.
+    #[default]
+    Any,
+    /// All replicas of all components in one group.
+    Together,
+    /// No two components in one group.
+    Apart,
 }
 
 /// What happens when a spread cannot be had.

@@ -1,5 +1,6 @@
 //! One attempt to place a whole workload on some of the members: all of it or nothing.
 
+mod apart;
 mod copies;
 mod divided;
 mod every_node;
@@ -45,6 +46,8 @@ pub(crate) enum Failure {
         groups: i64,
         replicas: i64,
     },
+    /// Components cannot stand together or apart.
+    Components { groups: i64 },
     /// The quota does not cover it.
     Quota(Shortfall),
     /// The budget per flavor of an attempt within quota does not cover a component.
@@ -87,6 +90,8 @@ pub(crate) struct Terms<'t> {
     pub(crate) ranks: Option<Ranks>,
     /// Spread constraints with their topology keys.
     pub(crate) spreads: &'t [(String, Spread)],
+    /// The group of each member of the fleet, where no two components may share one.
+    pub(crate) apart: Option<&'t [Option<usize>]>,
     /// What quota leaves; `None`: quota is looked at afterwards.
     pub(crate) purse: Option<Purse<'t>>,
 }
@@ -115,7 +120,7 @@ pub(crate) fn attempt(case: &Case<'_, '_>, terms: &Terms<'_>) -> Result<Plan, Fa
             flown: Vec::new(),
             purse: terms.purse.clone(),
         };
-        match start.run(&sites, terms.spreads) {
+        match start.run(&sites, terms) {
             Err(Stop::Failed(failure)) => return Err(failure),
             Err(Stop::Banned(site)) => sites.retain(|other| *other != site),
             Ok(plan) => return Ok(plan),
@@ -139,13 +144,17 @@ impl From<Failure> for Stop {
 }
 
 impl<'t, 'a> Attempt<'t, '_, 'a> {
-    fn run(mut self, sites: &[usize], spreads: &[(String, Spread)]) -> Result<Plan, Stop> {
+    fn run(mut self, sites: &[usize], terms: &Terms<'_>) -> Result<Plan, Stop> {
+        let spreads = terms.spreads;
         let kind = self.case.request.placement.division.kind;
         if self.case.parts.is_empty() {
             self.carry(sites, spreads);
             return Ok(self.plan);
         }
         let aggregated = kind == DivisionKind::Aggregated;
+        if let Some(groups) = terms.apart.filter(|_| self.have_replicas() > 1) {
+            return self.apart(sites, spreads, groups);
+        }
         if aggregated && let Some(plan) = self.together(sites, spreads) {
             return Ok(plan);
         }
@@ -155,11 +164,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         if kind == DivisionKind::Duplicated {
             self.duplicated(sites, spreads)?;
         } else {
-            let rule = if aggregated {
-                Rule::Fewest
-            } else {
-                Rule::Proportional
-            };
+            let rule = self.rule();
             for index in self.in_turn(Division::Divided) {
                 self.divided(index, sites, spreads, rule)?;
             }
@@ -167,6 +172,23 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         self.without_replicas(sites);
         self.on_every_node(sites)?;
         Ok(self.plan)
+    }
+
+    /// How many components have replicas to place.
+    fn have_replicas(&self) -> usize {
+        self.case
+            .parts
+            .iter()
+            .filter(|part| part.wanted > 0)
+            .count()
+    }
+
+    /// The rule by which components divide.
+    fn rule(&self) -> Rule {
+        match self.case.request.placement.division.kind {
+            DivisionKind::Aggregated => Rule::Fewest,
+            _ => Rule::Proportional,
+        }
     }
 
     /// The components of one kind that have replicas to place: those that stay first, then those

@@ -297,6 +297,13 @@ impl<'c, 'a> Case<'c, 'a> {
         bounds(self.request, part.component, || self.fleet.name(site))
     }
 
+    /// The most replicas of a component on a site, the others not counted.
+    pub(crate) fn most(&self, part: &Part<'a>, site: usize) -> i64 {
+        let choices = self.choices(part, site).iter();
+        let most = choices.map(Choice::most).max().unwrap_or(0);
+        most.min(self.bounds(part, site).1)
+    }
+
     /// A component's class.
     pub(crate) fn class(&self, part: &Part<'a>) -> Option<&'c Class> {
         self.classes.get(part.class)

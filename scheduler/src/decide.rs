@@ -1,6 +1,7 @@
 //! One decision: tiers in order, quota and placement together, and the verdict.
 
 mod answer;
+mod components;
 mod invalid;
 mod table;
 
@@ -45,6 +46,14 @@ impl Found {
             Reach::All => None,
         }
     }
+}
+
+/// What all attempts in one reach have in common.
+struct Aim<'t> {
+    quotas: &'t QuotaTree,
+    tenant: NodeId,
+    reach: Reach,
+    ranks: Option<Ranks>,
 }
 
 /// A spread constraint as one tier sees it.
@@ -153,8 +162,9 @@ fn weight(failure: &Failure) -> u8 {
         Failure::Capacity { .. } => 2,
         Failure::Division { .. } => 3,
         Failure::Spread { .. } => 4,
-        Failure::Quota(_) => 5,
-        Failure::Pinned { .. } => 6,
+        Failure::Components { .. } => 5,
+        Failure::Quota(_) => 6,
+        Failure::Pinned { .. } => 7,
     }
 }
 
@@ -188,26 +198,51 @@ fn within_reach(
         sites.sort_by_key(|site| rank(*site));
         ranks = Some(sites.iter().map(|site| (*site, rank(*site))).collect());
     }
-    let wished = spreads(case, &sites);
+    let aim = Aim {
+        quotas,
+        tenant,
+        reach,
+        ranks,
+    };
+    let rule = case.request.placement.components.as_ref();
+    match rule.filter(|_| !case.parts.is_empty()) {
+        Some(rule) => components::ruled(case, &aim, &sites, rule),
+        None => loosened(case, &aim, &sites, None),
+    }
+}
+
+/// A plan on sites, soft spread constraints loosened until there is one. With `apart`, the group of
+/// each member of the fleet, no two components share a group.
+fn loosened(
+    case: &Case<'_, '_>,
+    aim: &Aim<'_>,
+    sites: &[usize],
+    apart: Option<&[Option<usize>]>,
+) -> Result<Found, Failure> {
+    let wished = spreads(case, sites);
     let mut bounds = wished.clone();
     let mut relaxed = BTreeSet::new();
     let mut steps = 0;
     loop {
-        match covered(case, quotas, tenant, &sites, ranks.as_ref(), &bounds) {
+        match covered(case, aim, sites, apart, &bounds) {
             Ok(plan) => {
                 relaxed.extend(not_kept(case, &plan, &wished));
                 return Ok(Found {
                     plan,
-                    reach,
+                    reach: aim.reach,
                     relaxed,
                 });
             }
             Err(failure) => {
-                let Failure::Spread { key, .. } = &failure else {
-                    return Err(failure);
+                let key = match &failure {
+                    Failure::Spread { key, .. } => key.as_str(),
+                    // What one component spreads over may be what another lacks.
+                    _ if apart.is_some() => "",
+                    _ => return Err(failure),
                 };
                 steps += 1;
-                match loosen(&mut bounds, key, steps > MAX_LOOSENED) {
+                let give_up = steps > MAX_LOOSENED || key.is_empty();
+                match loosen(&mut bounds, key, give_up) {
                     Some(key) => relaxed.insert(key),
                     None => return Err(failure),
                 };
@@ -241,20 +276,21 @@ fn not_kept(case: &Case<'_, '_>, plan: &Plan, bounds: &[Bound]) -> BTreeSet<Stri
 /// quota leaves.
 fn covered(
     case: &Case<'_, '_>,
-    quotas: &QuotaTree,
-    tenant: NodeId,
+    aim: &Aim<'_>,
     sites: &[usize],
-    ranks: Option<&Ranks>,
+    apart: Option<&[Option<usize>]>,
     bounds: &[Bound],
 ) -> Result<Plan, Failure> {
+    let Aim { quotas, tenant, .. } = *aim;
     let spreads: Vec<(String, Spread)> = bounds
         .iter()
         .map(|bound| (bound.key.clone(), bound.spread.clone()))
         .collect();
     let mut terms = Terms {
         sites: sites.to_vec(),
-        ranks: ranks.cloned(),
+        ranks: aim.ranks.clone(),
         spreads: &spreads,
+        apart,
         purse: None,
     };
     let best = attempt(case, &terms)?;

@@ -274,6 +274,9 @@ pub struct PlacementSpec {
     pub division: DivisionSpec,
     /// How replicas are spread over groups of members.
     pub spread: Vec<SpreadConstraint>,
+    /// How components stand to each other; `None`: wherever each finds room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub components: Option<ComponentRule>,
     /// Weights of the scores; `None`: the configuration's.
     pub weights: Option<ScoreWeights>,
 }
@@ -372,6 +375,30 @@ pub struct SpreadConstraint {
     pub max_groups: Option<i64>,
     /// What happens when it cannot be kept.
     pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+/// How the components of a workload stand to each other. It is hard: where it cannot be kept, the
+/// workload waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ComponentRule {
+    /// The rule.
+    pub kind: ComponentKind,
+    /// What makes a group of members, as [`SpreadConstraint::topology_key`].
+    pub topology_key: String,
+}
+
+/// The rules for components.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum ComponentKind {
+    /// All replicas of all components stand in one group.
+    #[default]
+    Together,
+    /// No two components have replicas in one group. Components that run on every node go with the
+    /// others and do not count.
+    Apart,
 }
 
 /// What happens when a spread constraint cannot be kept.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::quantity::format_amount;
+use crate::request::ComponentKind;
 use crate::snapshot::TaintEffect;
 use crate::verdict::{Authority, Outcome, Reason, Refusal, Verdict, WorkloadReason};
 
@@ -210,12 +211,32 @@ pub fn workload_reason(reason: &WorkloadReason) -> String {
                  {groups} groups have room"
             )
         }
+        WorkloadReason::ComponentsUnsatisfiable {
+            rule,
+            key,
+            components,
+            groups,
+        } => together_or_apart(*rule, key, &listed(components), *groups),
         WorkloadReason::DataPinned { component, member } => format!(
             "{component} holds data on {member} and stays there; give placement.data to let it move"
         ),
         WorkloadReason::SketchLabel { key } => {
             format!("no sketch reports node label {key} yet")
         }
+    }
+}
+
+fn together_or_apart(rule: ComponentKind, key: &str, components: &str, groups: i64) -> String {
+    match rule {
+        ComponentKind::Together => format!(
+            "{components} cannot stand together in one group of {key}: {groups} groups have members \
+             that are left, none holds all replicas; room for all of them in one group would help"
+        ),
+        ComponentKind::Apart => format!(
+            "{components} cannot stand apart over {key}: {groups} groups have members that are left, \
+             too few to hold each component in groups of its own; a further group or room in one \
+             would help"
+        ),
     }
 }
 

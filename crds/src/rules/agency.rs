@@ -29,6 +29,7 @@ pub(super) const PLACEMENT_BOUNDS: &[Bound] = &[
     bound("division.minPerMember", r#"{"maximum": 1000000}"#),
     bound("division.maxPerMember", r#"{"maximum": 1000000}"#),
     bound("spread[].topologyKey", r#"{"maxLength": 323}"#),
+    bound("components.topologyKey", r#"{"maxLength": 323}"#),
     bound("spread[].within", r#"{"maxLength": 323, "minLength": 1}"#),
     bound("spread[].maxSkew", r#"{"maximum": 1000000}"#),
     bound("spread[].minGroups", r#"{"maximum": 10000}"#),
@@ -96,6 +97,24 @@ pub(super) const PLACEMENT_RULES: &[Rule] = &[
         "self in ['member', 'provider', 'operator', 'zone', 'mlps', 'region', 'region/provincial', 'region/prefectural', 'region/county', 'region/township'] || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
         "topologyKey is member, provider, operator, zone, mlps, region, region/LEVEL or label:KEY",
         "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, region/provincial (or /prefectural, /county, /township), or label:KEY for a label of the members\".format([self])",
+    ),
+    rule(
+        "components.topologyKey",
+        "self in ['member', 'provider', 'operator', 'zone', 'mlps', 'region', 'region/provincial', 'region/prefectural', 'region/county', 'region/township'] || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
+        "topologyKey is member, provider, operator, zone, mlps, region, region/LEVEL or label:KEY",
+        "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, region/provincial (or /prefectural, /county, /township), or label:KEY for a label of the members\".format([self])",
+    ),
+    rule(
+        "",
+        "!has(self.components) || self.components.type != 'Apart' || !has(self.division) || self.division.type != 'Duplicated'",
+        "components.type Apart contradicts division.type Duplicated, which gives every member every component: leave one out",
+        "",
+    ),
+    rule(
+        "components",
+        "self.type != 'Any' || !has(self.topologyKey)",
+        "components.topologyKey is for type Together or Apart",
+        "\"components.topologyKey '%s' is not used by type Any: choose Together or Apart, or leave it out\".format([self.topologyKey])",
     ),
     rule(
         "requirements.arch[]",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
 use crate::request::{
-    Component, Division, DivisionKind, Request, SpreadConstraint, WhenUnsatisfiable,
+    Component, ComponentKind, Division, DivisionKind, Request, SpreadConstraint, WhenUnsatisfiable,
 };
 use crate::snapshot::{Level, Snapshot};
 use crate::verdict::{Placed, Verdict};
@@ -16,6 +16,13 @@ pub(super) fn verify(
     placement: &Placed,
     found: &mut Vec<Violation>,
 ) {
+    if !neighbours_kept(snapshot, request, placement) {
+        found.push(Violation::Division {
+            key: request.key.clone(),
+            component: "all".to_owned(),
+            rule: "components together or apart",
+        });
+    }
     for component in &request.components {
         let shares: Vec<(&str, i64)> = placement
             .assignments
@@ -173,6 +180,31 @@ fn kept(
             && spread.max_groups.is_none_or(|max| used <= max)
             && spread.max_skew.is_none_or(|max| skew <= max)
     })
+}
+
+/// Whether the components stand together or apart as asked: of the members with replicas, the set of
+/// components by value of the key.
+fn neighbours_kept(snapshot: &Snapshot, request: &Request, placement: &Placed) -> bool {
+    let Some(rule) = &request.placement.components else {
+        return true;
+    };
+    let mut by_value: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for assignment in placement.assignments.iter().filter(|of| of.replicas > 0) {
+        let Some(value) = value(snapshot, &assignment.member, &rule.topology_key) else {
+            return false;
+        };
+        let mut components = request.components.iter();
+        let of = components.find(|of| of.name == assignment.component);
+        let counts = of.is_some_and(|of| of.division != Division::EveryMatchingNode);
+        let there = by_value.entry(value).or_default();
+        if counts {
+            there.insert(&assignment.component);
+        }
+    }
+    match rule.kind {
+        ComponentKind::Together => by_value.len() <= 1,
+        ComponentKind::Apart => by_value.values().all(|there| there.len() <= 1),
+    }
 }
 
 /// The value of a key on a member, if it has one.

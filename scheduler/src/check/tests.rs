@@ -1,7 +1,7 @@
 use super::{Violation, check};
 use crate::config::Config;
 use crate::fixtures::{component, member, quota, request, with, world};
-use crate::request::{Request, SpreadConstraint};
+use crate::request::{ComponentKind, ComponentRule, Request, SpreadConstraint};
 use crate::schedule::schedule;
 use crate::snapshot::{Readiness, Snapshot};
 use crate::verdict::{Outcome, Placed, Verdict};
@@ -174,6 +174,26 @@ fn a_broken_spread_inside_a_group_is_found() {
         apart.iter().all(|of| !of.to_string().contains("spread")),
         "{apart:?}"
     );
+}
+
+#[test]
+fn components_that_do_not_stand_as_asked_are_found() {
+    let mut requests = web(4);
+    requests[0].components.push(component("db", 4, 100));
+    let mut rule = ComponentRule {
+        kind: ComponentKind::Together,
+        topology_key: "member".to_owned(),
+    };
+    requests[0].placement.components = Some(rule.clone());
+    let move_one = |placed: &mut Placed| {
+        let of = &mut placed.assignments[0].member;
+        let other = if of == "a" { "b" } else { "a" };
+        other.clone_into(of);
+    };
+    says(&tampered(&two(), &requests, move_one), "together or apart");
+    rule.kind = ComponentKind::Apart;
+    requests[0].placement.components = Some(rule);
+    says(&tampered(&two(), &requests, move_one), "together or apart");
 }
 
 #[test]

@@ -118,6 +118,7 @@ pub(super) fn failed(
             groups: *groups,
             replicas: *replicas,
         }),
+        Failure::Components { groups } => components(case, *groups),
         Failure::Quota(shortfall) => Outcome::Waiting(over_quota(shortfall, quotas)),
         Failure::Pinned { component, member } => Outcome::Waiting(WorkloadReason::DataPinned {
             component: component.clone(),
@@ -129,6 +130,19 @@ pub(super) fn failed(
         taken: Vec::new(),
         increase: Amounts::new(),
     }
+}
+
+/// Components that cannot stand together or apart, by name.
+fn components(case: &Case<'_, '_>, groups: i64) -> Outcome {
+    let rule = case.request.placement.components.clone();
+    let rule = rule.unwrap_or_default();
+    let parts = case.parts.iter().filter(|part| part.wanted > 0);
+    Outcome::Waiting(WorkloadReason::ComponentsUnsatisfiable {
+        rule: rule.kind,
+        key: rule.topology_key,
+        components: parts.map(|part| part.component.name.clone()).collect(),
+        groups,
+    })
 }
 
 /// The verdict on a request that was refused before any member was judged.

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::quantity::format_amount;
-use crate::request::{Component, Request, SpreadConstraint, Surge};
+use crate::request::{
+    Component, ComponentKind, ComponentRule, DivisionKind, Request, SpreadConstraint, Surge,
+};
 
 /// The most affinity terms.
 const MAX_TERMS: usize = 64;
+/// The levels of regions that a topology key can name.
+const LEVELS: [&str; 4] = ["provincial", "prefectural", "county", "township"];
 
 /// The first contradiction or excess of a request, as a sentence that names value and fix.
 pub(super) fn problem(request: &Request, config: &Config) -> Option<String> {
@@ -107,6 +111,32 @@ fn of_placement(request: &Request) -> Option<String> {
             }
         })
         .or_else(|| of_nesting(&placement.spread))
+        .or_else(|| of_components(placement.components.as_ref()?, division.kind))
+}
+
+/// A key that is none, or a rule that the division contradicts.
+fn of_components(rule: &ComponentRule, division: DivisionKind) -> Option<String> {
+    let (key, kind) = (&rule.topology_key, rule.kind);
+    if matches!(key.as_str(), "" | "label:") {
+        return Some(format!(
+            "components {kind:?} has topologyKey '{key}': give one, such as zone or label:rack"
+        ));
+    }
+    if key
+        .strip_prefix("region/")
+        .is_some_and(|level| !LEVELS.contains(&level))
+    {
+        return Some(format!(
+            "components {kind:?} has topologyKey {key}, which is no level of regions: give region/ \
+             with one of {}, or label:{key} for a label",
+            LEVELS.join(", ")
+        ));
+    }
+    (kind == ComponentKind::Apart && division == DivisionKind::Duplicated).then(|| {
+        "components Apart and division Duplicated contradict each other, since every member gets \
+         every component: leave one out"
+            .to_owned()
+    })
 }
 
 fn of_spread(spread: &SpreadConstraint) -> Option<String> {

@@ -410,12 +410,22 @@ fn division<S: Sink>(site: &Site, rules: &Rules<'_>, sink: &mut S) {
     if weighted && weights.get(&site.name).is_none_or(|weight| *weight == 0) {
         sink.refuse(Code::NoWeight, || (Reason::NoWeight, None));
     }
+    let components = placement.components.as_ref();
+    let between = components.filter(|_| !rules.request.components.is_empty());
+    let between = between.map(|rule| rule.topology_key.as_str());
+    if let Some(key) = between.filter(|key| topology(site, key).is_none()) {
+        sink.refuse(Code::NoTopology, || {
+            let key = key.to_owned();
+            (Reason::NoTopology { key }, None)
+        });
+    }
     if !divides(rules.request) {
         return;
     }
     let hard = |when| when == WhenUnsatisfiable::DoNotSchedule;
     let spreads = placement.spread.iter();
-    for spread in spreads.filter(|spread| hard(spread.when_unsatisfiable)) {
+    let others = spreads.filter(|spread| between != Some(&spread.topology_key));
+    for spread in others.filter(|spread| hard(spread.when_unsatisfiable)) {
         if topology(site, &spread.topology_key).is_none() {
             sink.refuse(Code::NoTopology, || {
                 let key = spread.topology_key.clone();

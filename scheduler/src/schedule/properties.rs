@@ -107,6 +107,19 @@ fn spreads() -> impl Strategy<Value = Vec<SpreadConstraint>> {
     })
 }
 
+fn component_rules() -> impl Strategy<Value = Option<ComponentRule>> {
+    let keys = prop::sample::select(vec!["provider", "zone", "member", "region"]);
+    (keys, any::<bool>(), 0_u8..3).prop_map(|(key, apart, given)| {
+        let kind = if apart {
+            ComponentKind::Apart
+        } else {
+            ComponentKind::Together
+        };
+        let topology_key = key.to_owned();
+        (given == 0).then_some(ComponentRule { kind, topology_key })
+    })
+}
+
 fn placements() -> impl Strategy<Value = PlacementSpec> {
     (
         (
@@ -114,11 +127,11 @@ fn placements() -> impl Strategy<Value = PlacementSpec> {
             prop::option::of(1_i64..3),
             prop::option::of(3_i64..6),
         ),
-        spreads(),
+        (spreads(), component_rules()),
         (any::<bool>(), any::<bool>(), 0_usize..4),
     )
         .prop_map(
-            |((kind, min, max), spread, (zone, level, tiers))| PlacementSpec {
+            |((kind, min, max), (spread, components), (zone, level, tiers))| PlacementSpec {
                 division: DivisionSpec {
                     kind: [
                         DivisionKind::Aggregated,
@@ -131,6 +144,7 @@ fn placements() -> impl Strategy<Value = PlacementSpec> {
                     ..DivisionSpec::default()
                 },
                 spread,
+                components: components.filter(|of| of.kind != ComponentKind::Apart || kind != 3),
                 requirements: Requirements {
                     zone: zone.then(|| "cegn-common".to_owned()),
                     mlps_level: level.then_some(3),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, EventKind};
 use crate::quota::Shortfall;
+use crate::request::ComponentKind;
 use crate::snapshot::TaintEffect;
 
 /// The filters, in the order in which they are applied.
@@ -196,7 +197,7 @@ pub enum Reason {
         /// How many would have to fit.
         wanted: i64,
     },
-    /// It has no value for the key of a spread constraint.
+    /// It has no value for the key of a spread constraint, or of the rule for components.
     NoTopology {
         /// The topology key.
         key: String,
@@ -312,6 +313,17 @@ pub enum WorkloadReason {
         /// How many replicas it has.
         replicas: i64,
     },
+    /// The components cannot stand to each other as asked.
+    ComponentsUnsatisfiable {
+        /// What is asked.
+        rule: ComponentKind,
+        /// The topology key.
+        key: String,
+        /// The components that have replicas.
+        components: Vec<String>,
+        /// How many groups have a member that may take something.
+        groups: i64,
+    },
     /// The component holds data on a member that may not have it any more.
     DataPinned {
         /// The component.
@@ -339,6 +351,7 @@ impl WorkloadReason {
             Self::Oversubscribed(_) => "Oversubscribed",
             Self::DivisionUnsatisfiable { .. } => "DivisionUnsatisfiable",
             Self::SpreadUnsatisfiable { .. } => "SpreadUnsatisfiable",
+            Self::ComponentsUnsatisfiable { .. } => "ComponentsUnsatisfiable",
             Self::DataPinned { .. } => "DataPinned",
             Self::SketchLabel { .. } => "SketchLabel",
         }
@@ -364,7 +377,9 @@ impl WorkloadReason {
             Self::QuotaExceeded(_) | Self::Oversubscribed(_) => {
                 &[E::QuotaReleased, E::QuotaChanged]
             }
-            Self::DivisionUnsatisfiable { .. } | Self::SpreadUnsatisfiable { .. } => &[
+            Self::DivisionUnsatisfiable { .. }
+            | Self::SpreadUnsatisfiable { .. }
+            | Self::ComponentsUnsatisfiable { .. } => &[
                 E::CapacityFreed,
                 E::MemberReady,
                 E::MemberChanged,

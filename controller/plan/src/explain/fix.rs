@@ -36,6 +36,9 @@ pub(super) fn fix(reason: &WorkloadReason, verdict: &Verdict) -> String {
             "change the replicas or placement.spread, or set whenUnsatisfiable: ScheduleAnyway there"
                 .to_owned()
         }
+        WorkloadReason::ComponentsUnsatisfiable { .. } => {
+            "change the replicas or requests, or type or topologyKey in placement.components".to_owned()
+        }
         WorkloadReason::DataPinned { member, .. } => {
             format!("it goes on when {member} may have it again")
         }

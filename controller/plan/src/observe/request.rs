@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::Workload;
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::placement::{
-    AffinityTerm, Division, DivisionType, PlacementSpec, Requirements, ScoreWeights,
-    SpreadConstraint, WhenUnsatisfiable,
+    AffinityTerm, Components, ComponentsType, Division, DivisionType, PlacementSpec, Requirements,
+    ScoreWeights, SpreadConstraint, WhenUnsatisfiable,
 };
 use heyun_crds::workload::Decision;
 use heyun_scheduler::config;
@@ -101,6 +101,7 @@ pub fn placement_of(
         tolerations: from.tolerations.iter().map(super::toleration).collect(),
         division: division(&from.division),
         spread: from.spread.iter().map(spread).collect(),
+        components: components(&from.components),
         weights: from.weights.as_ref().map(|of| scores(of, weights)),
     }
 }
@@ -214,6 +215,19 @@ fn spread(from: &SpreadConstraint) -> to::SpreadConstraint {
             WhenUnsatisfiable::ScheduleAnyway => to::WhenUnsatisfiable::ScheduleAnyway,
         },
     }
+}
+
+fn components(from: &Components) -> Option<to::ComponentRule> {
+    let kind = match from.type_ {
+        ComponentsType::Any => return None,
+        ComponentsType::Together => to::ComponentKind::Together,
+        ComponentsType::Apart => to::ComponentKind::Apart,
+    };
+    let key = from.topology_key.clone();
+    Some(to::ComponentRule {
+        kind,
+        topology_key: key.unwrap_or_else(|| "member".to_owned()),
+    })
 }
 
 fn scores(from: &ScoreWeights, platform: config::ScoreWeights) -> config::ScoreWeights {

@@ -7,7 +7,9 @@ use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::member_cluster::{
     ClassMap, Location, MemberClusterSpec, MemberClusterStatus, NetworkZone,
 };
-use heyun_crds::placement::{AffinityTerm, PlacementSpec, ScoreWeights, SpreadConstraint};
+use heyun_crds::placement::{
+    AffinityTerm, Components, ComponentsType, PlacementSpec, ScoreWeights, SpreadConstraint,
+};
 use heyun_crds::quantity::Quantity;
 use heyun_crds::quota::{EffectiveQuota, QuotaLine, QuotaSpec, QuotaStatus};
 use heyun_crds::sketch::{Shape, SketchSpec, SketchStatus};
@@ -15,6 +17,7 @@ use heyun_crds::tenant::{Guardrails, TenantSpec};
 use heyun_crds::workload::{Assignment, Decision, Manifest, WorkloadSpec};
 use heyun_crds::{Quota, Tenant, Workload};
 use heyun_scheduler::quota::{Key, Line, Purpose};
+use heyun_scheduler::request::ComponentKind;
 use heyun_scheduler::resources::Resources;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -592,10 +595,19 @@ fn a_request_says_what_the_workload_says() {
             min_groups: Some(2),
             ..SpreadConstraint::default()
         }],
+        components: Components {
+            type_: ComponentsType::Apart,
+            topology_key: None,
+        },
         ..PlacementSpec::default()
     };
     let request = request_of(&placement, &[]);
     assert_eq!(request.key.to_string(), "civil/web");
+    let apart = request.placement.components.as_ref().unwrap();
+    assert_eq!(apart.kind, ComponentKind::Apart);
+    assert_eq!(apart.topology_key, "member");
+    let any = request_of(&PlacementSpec::default(), &[]);
+    assert_eq!(any.placement.components, None);
     assert_eq!(
         (request.generation, request.created, request.priority),
         (4, 33, 7)
