@@ -51,19 +51,18 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    fn new(policy: Arc<Policy>) -> Self {
+    fn new(policy: Arc<Policy>, mut all: Vec<Seat>) -> Self {
         let open = policy.open.iter();
-        let all = open.map(|open| Seat {
+        let seats = open.map(|open| Seat {
             site: open.site,
             codes: open.codes,
             tiers: open.tiers,
             has_any: false,
             scores: Scores::default(),
         });
-        Self {
-            all: all.collect(),
-            policy,
-        }
+        all.clear();
+        all.extend(seats);
+        Self { all, policy }
     }
 
     /// The number of a site's seat.
@@ -191,6 +190,7 @@ pub(crate) struct Case<'c, 'a> {
     pub(crate) parts: Vec<Part<'a>>,
     /// Sites that are not expelled, the best first.
     pub(crate) order: Vec<usize>,
+    buffers: &'c mut Buffers,
 }
 
 /// What is remembered between the decisions of a batch.
@@ -200,6 +200,27 @@ pub(crate) struct Memory {
     pub(crate) classes: Classes,
     /// What was judged by rules.
     pub(crate) policies: Policies,
+    /// Memory that decisions use one after the other.
+    buffers: Buffers,
+}
+
+/// Memory that a case gives back when it is done: what a decision writes down of every member is
+/// large enough to be dear where it is asked of the system each time.
+#[derive(Default)]
+struct Buffers {
+    choices: Vec<Vec<Choice>>,
+    ends: Vec<Vec<usize>>,
+    seats: Vec<Seat>,
+}
+
+impl Drop for Case<'_, '_> {
+    fn drop(&mut self) {
+        for part in &mut self.parts {
+            self.buffers.choices.push(std::mem::take(&mut part.choices));
+            self.buffers.ends.push(std::mem::take(&mut part.ends));
+        }
+        self.buffers.seats = std::mem::take(&mut self.seats.all);
+    }
 }
 
 impl<'c, 'a> Case<'c, 'a> {
@@ -211,16 +232,22 @@ impl<'c, 'a> Case<'c, 'a> {
         config: &Config,
     ) -> Self {
         let rules = Rules::new(fleet, request, config.tolerated_not_ready_seconds);
-        let policy = memory.policies.of(fleet, request, &rules);
-        let ids = memory.classes.of(fleet, request);
-        let classes = &memory.classes;
+        let Memory {
+            classes,
+            policies,
+            buffers,
+        } = memory;
+        let policy = policies.of(fleet, request, &rules);
+        let ids = classes.of(fleet, request);
+        let classes = &*classes;
         let mut parts: Vec<Part<'a>> = request
             .components
             .iter()
             .zip(ids)
             .map(|(component, class)| part(fleet, classes, request, component, class))
             .collect();
-        let mut seats = Seats::new(Arc::clone(&policy));
+        let all = std::mem::take(&mut buffers.seats);
+        let mut seats = Seats::new(Arc::clone(&policy), all);
         let carried = request.previous_carried.iter();
         for site in carried.filter_map(|name| fleet.site(name)) {
             seats.mark(site);
@@ -229,6 +256,8 @@ impl<'c, 'a> Case<'c, 'a> {
             seats.mark(*site);
         }
         for part in &mut parts {
+            part.choices = buffers.choices.pop().unwrap_or_default();
+            part.ends = buffers.ends.pop().unwrap_or_default();
             seat::choose(fleet, classes, &rules, &seats.all, part);
         }
         for (index, seat) in seats.all.iter_mut().enumerate() {
@@ -256,6 +285,7 @@ impl<'c, 'a> Case<'c, 'a> {
             seats,
             parts,
             order,
+            buffers,
         }
     }
 

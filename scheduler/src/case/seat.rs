@@ -33,8 +33,10 @@ pub(super) fn choose(
     seats: &[Seat],
     part: &mut Part<'_>,
 ) {
-    let mut choices = Vec::with_capacity(seats.len());
-    let mut ends = Vec::with_capacity(seats.len());
+    let mut choices = std::mem::take(&mut part.choices);
+    let mut ends = std::mem::take(&mut part.ends);
+    choices.clear();
+    ends.clear();
     let class = classes.get(part.class);
     for seat in seats {
         let first = choices.len();
