@@ -295,7 +295,7 @@ impl<'c, 'a> Case<'c, 'a> {
     }
 
     /// The choices of a component on a site.
-    pub(crate) fn choices<'p>(&self, part: &'p Part<'a>, site: usize) -> &'p [Choice] {
+    pub(crate) fn choices<'p>(&self, part: &'p Part<'_>, site: usize) -> &'p [Choice] {
         self.seats
             .number(site)
             .map(|seat| part.on_seat(seat))

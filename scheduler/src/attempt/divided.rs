@@ -8,9 +8,9 @@ use crate::spread::{Spread, chain_to, several, spread, steady};
 
 /// One member in the division of a component: the choice it would use.
 #[derive(Clone, Copy)]
-struct Offer {
+struct Offer<'p> {
     site: usize,
-    choice: Choice,
+    choice: &'p Choice,
     most: i64,
 }
 
@@ -56,13 +56,13 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// What each site offers: its first choice with room, or the roomiest one.
-    fn offers(&self, part: &Part<'_>, order: &[usize], roomiest: bool) -> Vec<Offer> {
+    fn offers<'p>(&self, part: &'p Part<'_>, order: &[usize], roomiest: bool) -> Vec<Offer<'p>> {
         let mut offers = Vec::with_capacity(order.len());
         for site in order {
             let (lo, hi) = self.case.bounds(part, *site);
             let weighed = self.case.choices(part, *site).iter().map(|choice| Offer {
                 site: *site,
-                choice: *choice,
+                choice,
                 most: self.most_now(part, choice).min(hi).min(part.wanted),
             });
             let mut weighed = weighed.filter(|offer| offer.most >= lo);
@@ -72,7 +72,7 @@ impl Attempt<'_, '_, '_> {
             } else {
                 weighed.find(|offer| {
                     let enough = offer.most.min(lo.max(1));
-                    self.affords(part, *site, &offer.choice, enough)
+                    self.affords(part, *site, offer.choice, enough)
                 })
             };
             offers.extend(best);
@@ -82,7 +82,7 @@ impl Attempt<'_, '_, '_> {
 
     /// The offers cut to an equal height, the highest that the purse covers; what is left of it
     /// goes to the first.
-    fn levelled(&self, part: &Part<'_>, offers: &[Offer]) -> Vec<Offer> {
+    fn levelled<'p>(&self, part: &Part<'_>, offers: &[Offer<'p>]) -> Vec<Offer<'p>> {
         let heights = |level: i64| -> Vec<i64> {
             offers
                 .iter()
@@ -119,7 +119,7 @@ impl Attempt<'_, '_, '_> {
 
     /// Offers that the purse covers together: each site in order takes what it can, in the first
     /// flavor that leaves it enough.
-    fn rationed(&self, part: &Part<'_>, order: &[usize]) -> Vec<Offer> {
+    fn rationed<'p>(&self, part: &'p Part<'_>, order: &[usize]) -> Vec<Offer<'p>> {
         let Some(mut purse) = self.purse.clone() else {
             return Vec::new();
         };
@@ -136,7 +136,7 @@ impl Attempt<'_, '_, '_> {
                     purse.spend(choice.flavor, part.increase(*site, flavor, most));
                     offers.push(Offer {
                         site: *site,
-                        choice: *choice,
+                        choice,
                         most,
                     });
                     break;
@@ -146,7 +146,7 @@ impl Attempt<'_, '_, '_> {
         offers
     }
 
-    fn all_affordable(&self, part: &Part<'_>, offers: &[Offer], shares: &[i64]) -> bool {
+    fn all_affordable(&self, part: &Part<'_>, offers: &[Offer<'_>], shares: &[i64]) -> bool {
         let Some(mut purse) = self.purse.clone() else {
             return true;
         };
@@ -159,9 +159,9 @@ impl Attempt<'_, '_, '_> {
         })
     }
 
-    fn take_all(&mut self, index: usize, offers: &[Offer], shares: &[i64]) {
+    fn take_all(&mut self, index: usize, offers: &[Offer<'_>], shares: &[i64]) {
         for (offer, share) in offers.iter().zip(shares).filter(|(_, share)| **share > 0) {
-            self.take(index, offer.site, &offer.choice, *share);
+            self.take(index, offer.site, offer.choice, *share);
         }
     }
 
@@ -169,7 +169,7 @@ impl Attempt<'_, '_, '_> {
     fn solve(
         &self,
         part: &Part<'_>,
-        offers: &[Offer],
+        offers: &[Offer<'_>],
         spreads: &[(String, Spread)],
         rule: Rule,
     ) -> Result<Vec<i64>, Failure> {
@@ -200,7 +200,7 @@ impl Attempt<'_, '_, '_> {
         Err(self.why(part, &slots, &constraints, spreads, rule))
     }
 
-    fn slot(&self, part: &Part<'_>, offer: &Offer) -> Slot {
+    fn slot(&self, part: &Part<'_>, offer: &Offer<'_>) -> Slot {
         let division = &self.case.request.placement.division;
         let name = self
             .case
@@ -214,7 +214,7 @@ impl Attempt<'_, '_, '_> {
             .map_or(1, |weight| i64::from(*weight));
         let weight = match division.kind {
             DivisionKind::Weighted => given,
-            _ => self.most_now(part, &offer.choice),
+            _ => self.most_now(part, offer.choice),
         };
         let (lo, _) = self.case.bounds(part, offer.site);
         Slot {

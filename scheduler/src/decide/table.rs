@@ -60,7 +60,7 @@ pub(super) fn told(
 /// How many members each code refuses.
 pub(super) fn refused(case: &Case<'_, '_>) -> BTreeMap<String, u32> {
     let mut counts = case.policy.closed.clone();
-    for seat in case.seats.iter() {
+    for seat in case.seats.iter().filter(|seat| seat.barred()) {
         for code in seat.codes.iter() {
             *counts.entry(code).or_default() += 1;
         }

@@ -217,8 +217,14 @@ impl Codes {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Code> {
-        ALL.into_iter()
-            .filter(move |code| self.0 & (1_u32 << (*code as u32)) != 0)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let first = usize::try_from(left.trailing_zeros()).ok()?;
+            let code = ALL.get(first).copied()?;
+            // Takes the lowest bit away; there is one.
+            left &= left.wrapping_sub(1);
+            Some(code)
+        })
     }
 
     /// Whether what is there may stay.
