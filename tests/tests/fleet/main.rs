@@ -18,6 +18,8 @@ mod capacity;
 mod dry_run;
 mod joining;
 mod lifecycle;
+mod placement;
+mod placement_cases;
 mod quantities;
 mod query;
 mod quiet;
