@@ -19,6 +19,8 @@ mod dry_run;
 mod images;
 mod joining;
 mod lifecycle;
+mod placement;
+mod placement_cases;
 mod quantities;
 mod query;
 mod quiet;
