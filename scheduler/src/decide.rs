@@ -400,6 +400,12 @@ fn loosen(bounds: &mut Vec<Bound>, key: &str, give_up: bool) -> Option<String> {
     let spread = &mut bound.spread;
     let members = i64::try_from(spread.group_of.len()).unwrap_or(i64::MAX);
     if !give_up {
+        // More groups than there are is no matter of how even they are.
+        let there = spread.most_groups();
+        if spread.min_groups > there.max(1) {
+            spread.min_groups = there.max(1);
+            return Some(loosened);
+        }
         if let Some(skew) = spread.max_skew.filter(|skew| *skew < 1 << 20) {
             spread.max_skew = Some(skew.max(1).saturating_mul(2));
             return Some(loosened);

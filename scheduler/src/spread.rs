@@ -60,6 +60,16 @@ impl Spread {
                 .is_none_or(|skew| most.saturating_sub(*least) <= skew)
     }
 
+    /// The most groups that there are inside one outer group; all of them without one.
+    pub(crate) fn most_groups(&self) -> i64 {
+        let mut counts: std::collections::BTreeMap<usize, i64> = std::collections::BTreeMap::new();
+        for outer in &self.outer {
+            let count = counts.entry(*outer).or_default();
+            *count = count.saturating_add(1);
+        }
+        counts.into_values().max().unwrap_or(0)
+    }
+
     /// Whether the constraint is kept when all of `total` stand on one slot. An even spread wants
     /// more groups where there are more.
     pub(crate) fn kept_alone(&self, slot: usize, total: i64) -> bool {

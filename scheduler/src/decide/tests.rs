@@ -168,6 +168,25 @@ fn soft_constraints_that_nest_are_loosened() {
 }
 
 #[test]
+fn more_groups_than_there_are_leave_a_soft_spread_even() {
+    let members = ["a", "b", "c"].map(|name| {
+        let mut one = member(name, "arm", 2, 8);
+        one.provider = name.to_owned();
+        one
+    });
+    let snapshot = with(world(), members);
+    let mut app = request("app", vec![component("web", 6, 1000)]);
+    app.placement.spread = vec![SpreadConstraint {
+        when_unsatisfiable: WhenUnsatisfiable::ScheduleAnyway,
+        ..over("provider", None, 4, 1)
+    }];
+    let verdict = decide(&snapshot, &app);
+    let even = ["a", "b", "c"].map(|name| (name.to_owned(), 2));
+    assert_eq!(by_member(&verdict), even.into());
+    assert_eq!(verdict.relaxed, ["provider".to_owned()].into());
+}
+
+#[test]
 fn copies_go_where_an_outer_group_has_enough_inner_ones() {
     let snapshot = provinces();
     let mut app = web(2);
