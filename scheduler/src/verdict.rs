@@ -14,7 +14,7 @@ use crate::request::WorkloadKey;
 use crate::resources::Resources;
 
 pub use code::Code;
-pub(crate) use code::Codes;
+pub(crate) use code::{Codes, Counts};
 pub use reason::{Filter, Reason, WorkloadReason};
 
 /// The answer to one request.

@@ -59,14 +59,12 @@ pub(super) fn told(
 
 /// How many members each code refuses.
 pub(super) fn refused(case: &Case<'_, '_>) -> BTreeMap<String, u32> {
-    let mut counts = case.policy.closed.clone();
+    let mut counts = case.policy.closed;
     for seat in case.seats.iter().filter(|seat| seat.barred()) {
-        for code in seat.codes.iter() {
-            *counts.entry(code).or_default() += 1;
-        }
+        counts.add(seat.codes);
     }
     let mut refused = BTreeMap::new();
-    for (code, count) in counts {
+    for (code, count) in counts.iter() {
         // Two codes can have one name.
         *refused.entry(code.as_str().to_owned()).or_default() += count;
     }
@@ -95,8 +93,10 @@ fn nearest(
     if found.len() < wanted {
         found.extend(barred(case, chosen, wanted.saturating_sub(found.len())));
     }
-    let closed = case.policy.nearest_closed.iter().copied();
-    found.extend(closed.take(wanted.saturating_sub(found.len())));
+    if found.len() < wanted {
+        let left = wanted.saturating_sub(found.len());
+        found.extend(case.policy.nearest_closed(left));
+    }
     found
 }
 

@@ -14,12 +14,10 @@ use crate::request::{
     Division, DivisionKind, PlacementSpec, Request, Requirements, Toleration, WhenUnsatisfiable,
 };
 use crate::rules::{Rules, topology};
-use crate::verdict::{Code, Codes, Reason};
+use crate::verdict::{Code, Codes, Counts, Reason};
 
 /// The most members that are remembered over all policies; beyond it all are forgotten.
 const REMEMBERED: usize = 12_000_000;
-/// The most members that a policy remembers of those where its rules forbid the work.
-const NEAREST: usize = 16;
 /// No seat.
 const NONE: u32 = u32::MAX;
 
@@ -119,10 +117,7 @@ pub(crate) struct Policy {
     /// What the rules say of each member.
     codes: Vec<Codes>,
     /// Of those that are not open, how many each code refuses.
-    pub(crate) closed: BTreeMap<Code, u32>,
-    /// Of those, the ones that come nearest: the placement's wishes alone stand against them, or the
-    /// fewest rules.
-    pub(crate) nearest_closed: Vec<usize>,
+    pub(crate) closed: Counts,
     /// How far the fleet's list of changes was read.
     read: usize,
 }
@@ -224,11 +219,21 @@ impl Policy {
 
     /// The same with what the placement wishes. A member that is closed already is not looked at.
     fn wished(&self, fleet: &Fleet, rules: &Rules<'_>) -> Self {
-        let sites = fleet.sites.iter().zip(&self.codes);
-        Self::of(
-            fleet,
-            sites.map(|(site, codes)| wishes(site, rules, *codes)),
-        )
+        let mut policy = Self {
+            open: Vec::with_capacity(self.open.len()),
+            seat_of: vec![NONE; self.seat_of.len()],
+            codes: self.codes.clone(),
+            closed: self.closed,
+            read: fleet.changed.len(),
+        };
+        for open in &self.open {
+            let Some(site) = fleet.sites.get(open.site) else {
+                continue;
+            };
+            let (codes, tiers) = wishes(site, rules, open.codes);
+            policy.put(open.site, codes, tiers);
+        }
+        policy
     }
 
     fn of(fleet: &Fleet, judged: impl Iterator<Item = (Codes, u64)>) -> Self {
@@ -239,24 +244,25 @@ impl Policy {
             ..Self::default()
         };
         for (site, (codes, tiers)) in judged.enumerate() {
-            policy.codes.push(codes);
-            if codes.keep() {
-                if let Some(seat) = policy.seat_of.get_mut(site) {
-                    *seat = u32::try_from(policy.open.len()).unwrap_or(NONE);
-                }
-                policy.open.push(Open { site, codes, tiers });
-            } else {
-                policy.count(codes);
-            }
+            policy.codes.push(Codes::default());
+            policy.put(site, codes, tiers);
         }
-        policy.find_nearest();
         policy
     }
 
-    fn count(&mut self, closed: Codes) {
-        for code in closed.iter() {
-            *self.closed.entry(code).or_default() += 1;
+    /// Says of the next member by name what the rules say of it.
+    fn put(&mut self, site: usize, codes: Codes, tiers: u64) {
+        if let Some(place) = self.codes.get_mut(site) {
+            *place = codes;
         }
+        if !codes.keep() {
+            self.closed.add(codes);
+            return;
+        }
+        if let Some(seat) = self.seat_of.get_mut(site) {
+            *seat = u32::try_from(self.open.len()).unwrap_or(NONE);
+        }
+        self.open.push(Open { site, codes, tiers });
     }
 
     fn size(&self) -> usize {
@@ -287,14 +293,10 @@ impl Policy {
                 *place = codes;
             }
             if !before.keep() {
-                for code in before.iter() {
-                    if let Some(count) = self.closed.get_mut(&code) {
-                        *count = count.saturating_sub(1);
-                    }
-                }
+                self.closed.take(before);
             }
             if !codes.keep() {
-                self.count(codes);
+                self.closed.add(codes);
             }
             moved |= !before.keep() || !codes.keep();
             match (
@@ -312,31 +314,28 @@ impl Policy {
             }
         }
         if moved {
-            self.closed.retain(|_, count| *count > 0);
             self.seat_of.fill(NONE);
             for (open, seat) in self.open.iter().zip(0..) {
                 if let Some(place) = self.seat_of.get_mut(open.site) {
                     *place = seat;
                 }
             }
-            self.find_nearest();
         }
     }
 
-    /// Of the closed, those that the placement's wishes alone keep away come first, then those with
-    /// the fewest rules against them.
-    fn find_nearest(&mut self) {
+    /// So many of the members that are not open, the nearest: those that the placement's wishes alone
+    /// keep away come first, then those with the fewest rules against them.
+    pub(crate) fn nearest_closed(&self, most: usize) -> impl Iterator<Item = usize> {
         let sites = self.codes.iter().enumerate();
         let closed = sites.filter(|(_, codes)| !codes.keep());
         let mut closed: Vec<_> = closed
             .map(|(site, codes)| (!codes.speak_of_wishes(), codes.len(), site))
             .collect();
-        if closed.len() > NEAREST {
-            closed.select_nth_unstable(NEAREST);
-            closed.truncate(NEAREST);
+        if closed.len() > most {
+            closed.select_nth_unstable(most);
+            closed.truncate(most);
         }
-        closed.sort_unstable();
-        self.nearest_closed = closed.into_iter().map(|(.., site)| site).collect();
+        closed.into_iter().map(|(.., site)| site)
     }
 }
 

@@ -193,6 +193,36 @@ impl Code {
     }
 }
 
+/// How often each code occurs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts([u32; ALL.len()]);
+
+impl Counts {
+    /// Counts a set once more.
+    pub(crate) fn add(&mut self, codes: Codes) {
+        for code in codes.iter() {
+            if let Some(count) = self.0.get_mut(code as usize) {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
+    /// Counts it once less.
+    pub(crate) fn take(&mut self, codes: Codes) {
+        for code in codes.iter() {
+            if let Some(count) = self.0.get_mut(code as usize) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Those that occur.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Code, u32)> {
+        let counts = ALL.into_iter().zip(self.0);
+        counts.filter(|(_, count)| *count > 0)
+    }
+}
+
 /// A set of codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Codes(u32);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::oracle::is;
-use super::run::{Kind, Ran, simulate};
+use super::run::{Kind, simulate};
 use super::sim::lock;
 
 /// A number from the environment.
@@ -16,39 +16,56 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Ends the test with what a seed broke, and how to see it again.
-fn fail(kind: Kind, seed: u64, ran: &Ran) -> ! {
-    let said = ran.violations.join("\n  ");
+fn fail(kind: Kind, seed: u64, violations: &[String]) -> ! {
+    let said = violations.join("\n  ");
     panic!(
         "{kind:?} seed {seed} broke:\n  {said}\nreplay with:\n  HEYUN_SIM_KIND={kind:?} \
          HEYUN_SIM_SEED={seed} cargo test -p heyun-tests --test sim replay -- --nocapture"
     );
 }
 
+/// Runs seeds on all cores; one that breaks something ends the test.
 fn all(kind: Kind, first: u64, count: u64) {
-    let mut requests = 0;
-    let mut failed = Vec::new();
-    for seed in first..first + count {
-        let ran = simulate(kind, seed, None);
-        requests += ran.requests;
-        if !ran.violations.is_empty() {
-            failed.push((seed, ran));
-            if failed.len() >= 10 {
-                break;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let run = |core: usize| {
+        let mut requests = 0;
+        let mut failed = Vec::new();
+        for seed in (first..first + count).skip(core).step_by(cores) {
+            let ran = simulate(kind, seed, None);
+            requests += ran.requests;
+            if !ran.violations.is_empty() {
+                failed.push((seed, ran.violations.clone()));
+                if failed.len() >= 10 {
+                    break;
+                }
             }
         }
-    }
+        (requests, failed)
+    };
+    let (mut requests, mut failed) = (0, Vec::new());
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..cores)
+            .map(|core| scope.spawn(move || run(core)))
+            .collect();
+        for core in running {
+            let (some, more) = core.join().expect("a core's seeds end");
+            requests += some;
+            failed.extend(more);
+        }
+    });
+    failed.sort();
     println!("{kind:?}: {count} seeds from {first}, {requests} requests");
-    for (seed, ran) in &failed {
-        println!("seed {seed}: {}", ran.violations[0]);
+    for (seed, violations) in &failed {
+        println!("seed {seed}: {}", violations[0]);
     }
-    if let Some((seed, ran)) = failed.first() {
-        fail(kind, *seed, ran);
+    if let Some((seed, violations)) = failed.first() {
+        fail(kind, *seed, violations);
     }
 }
 
 #[test]
 fn nothing_breaks_whatever_goes_wrong() {
-    let count = number("HEYUN_SIM_SEEDS").unwrap_or(250);
+    let count = number("HEYUN_SIM_SEEDS").unwrap_or(1_000);
     all(Kind::Free, number("HEYUN_SIM_FIRST").unwrap_or(0), count);
 }
 
@@ -57,21 +74,21 @@ fn who_takes_over_knows_what_was_decided() {
     all(
         Kind::Takeover,
         0,
-        number("HEYUN_SIM_TAKEOVERS").unwrap_or(50),
+        number("HEYUN_SIM_TAKEOVERS").unwrap_or(100),
     );
 }
 
 #[test]
 fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
-    all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(30));
+    all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(100));
 }
 
 #[test]
 fn six_land_on_each_member_and_eight_wait() {
-    for seed in 0..number("HEYUN_SIM_BURSTS").unwrap_or(60) {
+    for seed in 0..number("HEYUN_SIM_BURSTS").unwrap_or(100) {
         let ran = simulate(Kind::Burst, seed, None);
         if !ran.violations.is_empty() {
-            fail(Kind::Burst, seed, &ran);
+            fail(Kind::Burst, seed, &ran.violations);
         }
         let sim = lock(&ran.sim);
         let mut placed: BTreeMap<String, usize> = BTreeMap::new();
@@ -132,6 +149,6 @@ fn replay() {
     });
     println!("{}", ran.trace);
     if !ran.violations.is_empty() {
-        fail(kind, seed, &ran);
+        fail(kind, seed, &ran.violations);
     }
 }
