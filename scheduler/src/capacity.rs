@@ -205,15 +205,20 @@ fn is_multiple(flown: &Each, each: &Each) -> bool {
 /// The most slots that the sums of what is in flight can take, spread in the worst way as if they
 /// were fluid: one resource at a time, cheapest slots first. Of a node at most `most` slots count.
 fn amount_taken<'a>(
-    nodes: impl Iterator<Item = &'a Nodes> + Clone,
+    nodes: impl Iterator<Item = &'a Nodes>,
     flying: impl Iterator<Item = &'a Flying> + Clone,
     each: &Each,
     most: i64,
 ) -> i64 {
+    let mut market = Market::new(nodes, each, most);
     let sums = each
         .iter()
-        .map(|(resource, _)| amount_flown(flying.clone(), *resource));
-    amounts_taken(nodes, each.iter().zip(sums), each, most)
+        .map(|of| (of, amount_flown(flying.clone(), of.0)));
+    sums.filter(|(_, sum)| *sum > 0)
+        .fold(0_i64, |taken, (of, sum)| {
+            market.open(*of);
+            taken.saturating_add(market.bought(sum))
+        })
 }
 
 fn amount_flown<'a>(flying: impl Iterator<Item = &'a Flying>, resource: usize) -> i64 {
@@ -221,21 +226,6 @@ fn amount_flown<'a>(flying: impl Iterator<Item = &'a Flying>, resource: usize) -
         let flown = amount_of(&group.each, resource);
         sum.saturating_add(flown.saturating_mul(group.replicas.max(0)))
     })
-}
-
-/// The same of sums, one for each resource of `each`.
-fn amounts_taken<'a, 'e>(
-    nodes: impl Iterator<Item = &'a Nodes>,
-    sums: impl Iterator<Item = (&'e (usize, i64), i64)>,
-    each: &Each,
-    most: i64,
-) -> i64 {
-    let mut market = Market::new(nodes, each, most);
-    sums.filter(|(_, sum)| *sum > 0)
-        .fold(0_i64, |taken, (of, sum)| {
-            market.open(*of);
-            taken.saturating_add(market.bought(sum))
-        })
 }
 
 /// The slots of some nodes, by what taking each costs of one resource.

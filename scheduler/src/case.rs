@@ -47,7 +47,8 @@ impl Seat {
 /// Every member where the rules do not forbid the work, by name.
 pub(crate) struct Seats {
     all: Vec<Seat>,
-    policy: Arc<Policy>,
+    /// What the rules say of every member.
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl Seats {
@@ -182,8 +183,6 @@ pub(crate) struct Case<'c, 'a> {
     pub(crate) rules: Rules<'a>,
     /// The weights of its scores.
     pub(crate) weights: ScoreWeights,
-    /// What the rules say of every member.
-    pub(crate) policy: Arc<Policy>,
     /// Every member where the rules do not forbid the work, by name.
     pub(crate) seats: Seats,
     /// Every component.
@@ -247,7 +246,7 @@ impl<'c, 'a> Case<'c, 'a> {
             .map(|(component, class)| part(fleet, classes, request, component, class))
             .collect();
         let all = std::mem::take(&mut buffers.seats);
-        let mut seats = Seats::new(Arc::clone(&policy), all);
+        let mut seats = Seats::new(policy, all);
         let carried = request.previous_carried.iter();
         for site in carried.filter_map(|name| fleet.site(name)) {
             seats.mark(site);
@@ -281,7 +280,6 @@ impl<'c, 'a> Case<'c, 'a> {
             request,
             rules,
             weights,
-            policy,
             seats,
             parts,
             order,

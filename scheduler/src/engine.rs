@@ -59,30 +59,11 @@ impl Engine {
         self.fleet.set_now(now);
     }
 
-    /// What a member is now. One that joins costs as much as a new engine.
-    pub fn set_member(&mut self, member: Arc<Member>) {
-        if self.set_one(member) {
-            self.make_anew();
-        }
-    }
-
-    /// Returns whether all is to be made anew.
-    fn set_one(&mut self, member: Arc<Member>) -> bool {
-        let name = member.name.clone();
-        let before = self.fleet.snapshot.members.get(&name).map(Arc::clone);
-        if before.as_ref().is_some_and(|before| **before == *member) {
-            return false;
-        }
-        self.inputs
-            .exchange(&name, before.as_deref(), Some(&member));
-        self.fleet.set_member(&name, member).is_err()
-    }
-
-    /// What several members are now, and the names of those that have left: all who join or leave
+    /// What these members are now, and the names of those that have left: all who join or leave
     /// together cost as much as one new engine.
     pub fn set_members(
         &mut self,
-        members: impl IntoIterator<Item = Member>,
+        members: impl IntoIterator<Item = Arc<Member>>,
         left: impl IntoIterator<Item = String>,
     ) {
         let mut anew = false;
@@ -93,16 +74,23 @@ impl Engine {
             }
         }
         for member in members {
-            anew |= self.set_one(Arc::new(member));
+            anew |= self.set_member(member);
         }
         if anew {
             self.make_anew();
         }
     }
 
-    /// A member that has left. It costs as much as a new engine.
-    pub fn remove_member(&mut self, name: &str) {
-        self.set_members([], [name.to_owned()]);
+    /// Returns whether all is to be made anew.
+    fn set_member(&mut self, member: Arc<Member>) -> bool {
+        let name = member.name.clone();
+        let before = self.fleet.snapshot.members.get(&name).map(Arc::clone);
+        if before.as_ref().is_some_and(|before| **before == *member) {
+            return false;
+        }
+        self.inputs
+            .exchange(&name, before.as_deref(), Some(&member));
+        self.fleet.set_member(&name, member).is_err()
     }
 
     /// Flavors and tenants. Others than before cost as much as a new engine.
@@ -122,11 +110,6 @@ impl Engine {
     /// The effective quota of every tenant, with what is charged to it.
     pub fn set_quotas(&mut self, quotas: QuotaTree) {
         self.fleet.snapshot.quotas = quotas;
-    }
-
-    /// The same, to be charged and released.
-    pub fn quotas_mut(&mut self) -> &mut QuotaTree {
-        &mut self.fleet.snapshot.quotas
     }
 
     /// What workloads hold. Those that are asked for are enough.
@@ -278,12 +261,12 @@ mod tests {
                     Event::Becomes(which, mut other) => {
                         let Some(name) = names.get(which % names.len().max(1)) else { continue };
                         other.name.clone_from(name);
-                        engine.set_member(Arc::new(other));
+                        engine.set_members([Arc::new(other)], []);
                     }
-                    Event::Joins(other) => engine.set_member(Arc::new(other)),
+                    Event::Joins(other) => engine.set_members([Arc::new(other)], []),
                     Event::Leaves(which) => {
                         let Some(name) = names.get(which % names.len().max(1)) else { continue };
-                        engine.remove_member(name);
+                        engine.set_members([], [name.clone()]);
                     }
                     Event::Passes(seconds) => engine.set_now(engine.snapshot().now + seconds),
                     Event::Commits => {
@@ -292,9 +275,7 @@ mod tests {
                             let of = asked.iter_mut().find(|of| of.key == verdict.key).unwrap();
                             commit(&mut after, of, &verdict);
                         }
-                        for member in after.members.values() {
-                            engine.set_member(Arc::clone(member));
-                        }
+                        engine.set_members(after.members.values().cloned(), []);
                         engine.set_quotas(after.quotas.clone());
                         engine.set_held(after.held.clone());
                     }

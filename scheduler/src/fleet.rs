@@ -138,13 +138,14 @@ impl Fleet {
         let ids = names.zip(1..).map(|(name, id)| (name.clone(), id));
         let resources = ids.chain([(PODS.to_owned(), 0)]).collect();
         let names: Vec<String> = snapshot.members.keys().cloned().collect();
+        let lots = members.len() * flavors.len();
         let mut fleet = Self {
             snapshot,
             sites: Vec::with_capacity(members.len()),
-            lots: Vec::new(),
+            lots: std::iter::repeat_with(Lot::default).take(lots).collect(),
             briefs: Vec::with_capacity(members.len()),
             places: Vec::with_capacity(members.len()),
-            marks: vec![Mark::default(); members.len() * flavors.len()],
+            marks: vec![Mark::default(); lots],
             fresh: 0,
             stamped: 0,
             flavors,
@@ -164,8 +165,6 @@ impl Fleet {
             assumed: Vec::new(),
         };
         for (index, (name, member)) in names.into_iter().zip(members).enumerate() {
-            let flavors = 0..fleet.flavors.len();
-            fleet.lots.extend(flavors.map(Lot::new));
             let site = fleet.site_of(name, member);
             fleet.turns.extend(fleet.turn(&site.member, index));
             fleet.briefs.push(Brief::of(&site));

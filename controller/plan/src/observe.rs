@@ -87,18 +87,6 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
     (snapshot, problems)
 }
 
-/// A snapshot of nothing.
-fn empty(now: i64) -> Snapshot {
-    Snapshot {
-        now,
-        members: BTreeMap::new(),
-        flavors: BTreeMap::new(),
-        tenants: BTreeMap::new(),
-        quotas: heyun_scheduler::quota::QuotaTree::build(&[]).0,
-        held: BTreeMap::new(),
-    }
-}
-
 fn flavors(inputs: &Inputs<'_>) -> BTreeMap<String, snapshot::Flavor> {
     let name = |object: &Flavor| object.metadata.name.clone().unwrap_or_default();
     let flavors = inputs.flavors.iter();

@@ -163,12 +163,10 @@ impl View<'_, '_> {
             return held;
         }
         let class = self.class(part);
-        if !class.is_some_and(|class| class.is_reported(self.fleet, self.site)) {
+        let Some(class) = class.filter(|class| class.is_reported(self.fleet, self.site)) else {
             return held;
-        }
-        let rooms = self
-            .lots()
-            .map(|lot| self.classes.room(self.fleet, part.class, lot));
+        };
+        let rooms = self.lots().map(|lot| class.room(self.fleet, lot));
         rooms.fold(held, i64::max)
     }
 
@@ -253,8 +251,7 @@ impl View<'_, '_> {
     fn flavor_missing(&self) -> (Reason, Option<Authority>) {
         let fleet = self.fleet;
         let name = |flavor: usize| fleet.flavor_name(flavor).to_owned();
-        let lots = fleet.lots_of(self.site);
-        let has: BTreeSet<String> = lots.map(|lot| name(lot.flavor)).collect();
+        let has: BTreeSet<String> = fleet.flavors_on(self.site).map(name).collect();
         let allowed = self.rules.flavors.iter();
         let allowed = allowed.map(|flavor| name(*flavor)).collect();
         let reason = Reason::FlavorMissing { allowed, has };

@@ -59,7 +59,7 @@ pub(super) fn told(
 
 /// How many members each code refuses.
 pub(super) fn refused(case: &Case<'_, '_>) -> BTreeMap<String, u32> {
-    let mut counts = case.policy.closed;
+    let mut counts = case.seats.policy.closed;
     for seat in case.seats.iter().filter(|seat| seat.barred()) {
         counts.add(seat.codes);
     }
@@ -95,7 +95,7 @@ fn nearest(
     }
     if found.len() < wanted {
         let left = wanted.saturating_sub(found.len());
-        found.extend(case.policy.nearest_closed(left));
+        found.extend(case.seats.policy.nearest_closed(left));
     }
     found
 }

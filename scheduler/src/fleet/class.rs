@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::numbered::Alike;
 use super::{Fleet, Profile};
 use crate::capacity::{Each, Nodes, Taken, Takes, slots};
 use crate::labels::{pass_all, tolerated, untolerated};
@@ -118,15 +119,12 @@ struct Count {
 
 /// All classes.
 #[derive(Default)]
-pub(crate) struct Classes {
-    ids: BTreeMap<u64, Vec<usize>>,
-    classes: Vec<Class>,
-}
+pub(crate) struct Classes(Alike<Class>);
 
 impl Classes {
     /// The classes of a request's components, in their order.
     pub(crate) fn of(&mut self, fleet: &Fleet, request: &Request) -> Vec<usize> {
-        if self.classes.len().saturating_mul(fleet.lots.len()) > REMEMBERED {
+        if self.0.len().saturating_mul(fleet.lots.len()) > REMEMBERED {
             *self = Self::default();
         }
         let required = &request.placement.requirements.arch;
@@ -137,18 +135,12 @@ impl Classes {
     }
 
     fn one(&mut self, fleet: &Fleet, component: &Component, required: &BTreeSet<String>) -> usize {
-        let fingerprint = Likeness::fingerprint(component, required);
-        let known = self.ids.entry(fingerprint).or_default();
-        let alike = known.iter().copied().find(|id| {
-            let class = self.classes.get(*id);
-            class.is_some_and(|class| class.likeness.is_of(component, required))
-        });
-        let id = alike.unwrap_or_else(|| {
-            self.classes.push(Class::new(fleet, component, required));
-            known.push(self.classes.len() - 1);
-            self.classes.len() - 1
-        });
-        if let Some(class) = self.classes.get_mut(id) {
+        let id = self.0.number(
+            Likeness::fingerprint(component, required),
+            |class| class.likeness.is_of(component, required),
+            || Class::new(fleet, component, required),
+        );
+        if let Some(class) = self.0.get_mut(id) {
             class.catch_up(fleet);
         }
         id
@@ -156,12 +148,7 @@ impl Classes {
 
     /// One class.
     pub(crate) fn get(&self, id: usize) -> Option<&Class> {
-        self.classes.get(id)
-    }
-
-    /// How many replicas of a class fit on a lot now.
-    pub(crate) fn room(&self, fleet: &Fleet, id: usize, lot: usize) -> i64 {
-        self.get(id).map_or(0, |class| class.room(fleet, lot))
+        self.0.get(id)
     }
 }
 
@@ -422,7 +409,7 @@ mod tests {
                         fleet.lots[lot].flying.iter(),
                         &class.each,
                     );
-                    prop_assert_eq!(classes.room(&fleet, *id, lot), scratch);
+                    prop_assert_eq!(class.room(&fleet, lot), scratch);
                 }
             }
         }

@@ -6,8 +6,6 @@ use crate::capacity::{Each, Flying, Nodes};
 /// Nodes of one flavor on one member.
 #[derive(Default)]
 pub(crate) struct Lot {
-    /// The flavor, as an index into [`Fleet::flavors`].
-    pub(crate) flavor: usize,
     /// Nodes with the numbers of their profiles; none: the member has none of that flavor.
     pub(crate) nodes: Vec<(usize, Nodes)>,
     /// What is in flight, one group per size.
@@ -24,13 +22,6 @@ pub(crate) struct Lot {
 }
 
 impl Lot {
-    pub(super) fn new(flavor: usize) -> Self {
-        Self {
-            flavor,
-            ..Self::default()
-        }
-    }
-
     fn empty(&mut self) {
         self.flying.clear();
         self.flown.clear();
@@ -65,10 +56,10 @@ impl Fleet {
         (self.stamp(lot) != 0).then_some(lot)
     }
 
-    /// The lots of a site that have nodes.
-    pub(crate) fn lots_of(&self, site: usize) -> impl Iterator<Item = &Lot> {
+    /// The flavors of which a site has nodes.
+    pub(crate) fn flavors_on(&self, site: usize) -> impl Iterator<Item = usize> {
         let flavors = 0..self.flavors.len();
-        flavors.filter_map(move |flavor| self.lots.get(self.lot_of(site, flavor)?))
+        flavors.filter(move |flavor| self.lot_of(site, *flavor).is_some())
     }
 
     fn place(&self, site: usize, flavor: usize) -> Option<usize> {

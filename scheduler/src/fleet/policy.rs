@@ -4,16 +4,18 @@
 //! The rules depend on the tenant, the placement and the names in the manifests, and on what is said
 //! of a member besides its nodes. What depends on nodes is `class.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use super::numbered::Alike;
 use super::{Fleet, Offer, Site};
 use crate::filter::{self, Sink};
 use crate::request::{
     Division, DivisionKind, PlacementSpec, Request, Requirements, Toleration, WhenUnsatisfiable,
 };
 use crate::rules::{Rules, topology};
+use crate::snapshot::Member;
 use crate::verdict::{Code, Codes, Counts, Reason};
 
 /// The most members that are remembered over all policies; beyond it all are forgotten.
@@ -125,10 +127,8 @@ pub(crate) struct Policy {
 /// All policies.
 #[derive(Default)]
 pub(crate) struct Policies {
-    ground_ids: BTreeMap<u64, Vec<usize>>,
-    grounds: Vec<(Ground, Policy)>,
-    ids: BTreeMap<u64, Vec<usize>>,
-    known: Vec<(Likeness, Arc<Policy>)>,
+    grounds: Alike<(Ground, Policy)>,
+    known: Alike<(Likeness, Arc<Policy>)>,
     remembered: usize,
 }
 
@@ -143,49 +143,40 @@ impl Policies {
         if self.remembered > REMEMBERED {
             *self = Self::default();
         }
-        let ground = self.ground(fleet, request, rules);
-        let fingerprint = Likeness::fingerprint(ground, request);
-        let ids = self.ids.entry(fingerprint).or_default();
-        let alike = ids.iter().copied().find(|id| {
-            let known = self.known.get(*id);
-            known.is_some_and(|(likeness, _)| likeness.is_of(ground, request))
-        });
-        if let Some((_, policy)) = alike.and_then(|id| self.known.get_mut(id)) {
-            if policy.read < fleet.changed.len() {
-                Arc::make_mut(policy).catch_up(fleet, |site| wished(site, fleet, rules));
-            }
-            return Arc::clone(policy);
+        let Self {
+            grounds,
+            known,
+            remembered,
+        } = self;
+        let ground = grounds.number(
+            Ground::fingerprint(request),
+            |(ground, _)| ground.is_of(request),
+            || {
+                let policy = Policy::ground(fleet, rules);
+                *remembered = remembered.saturating_add(policy.size());
+                (Ground::of(request), policy)
+            },
+        );
+        let number = known.number(
+            Likeness::fingerprint(ground, request),
+            |(likeness, _)| likeness.is_of(ground, request),
+            || {
+                let policy = grounds.get_mut(ground).map(|(_, policy)| {
+                    policy.catch_up(fleet, |site| grounded(site, fleet, rules));
+                    policy.wished(fleet, rules)
+                });
+                let policy = policy.unwrap_or_default();
+                *remembered = remembered.saturating_add(policy.size());
+                (Likeness::of(ground, request), Arc::new(policy))
+            },
+        );
+        let Some((_, policy)) = known.get_mut(number) else {
+            return Arc::default();
+        };
+        if policy.read < fleet.changed.len() {
+            Arc::make_mut(policy).catch_up(fleet, |site| wished(site, fleet, rules));
         }
-        let ground_policy = self.grounds.get_mut(ground).map(|(_, policy)| {
-            policy.catch_up(fleet, |site| grounded(site, fleet, rules));
-            &*policy
-        });
-        let policy = ground_policy.map(|policy| Arc::new(policy.wished(fleet, rules)));
-        let policy = policy.unwrap_or_default();
-        self.remembered = self.remembered.saturating_add(policy.size());
-        ids.push(self.known.len());
-        let likeness = Likeness::of(ground, request);
-        self.known.push((likeness, Arc::clone(&policy)));
-        policy
-    }
-
-    /// The number of the ground of a request.
-    fn ground(&mut self, fleet: &Fleet, request: &Request, rules: &Rules<'_>) -> usize {
-        let ids = self
-            .ground_ids
-            .entry(Ground::fingerprint(request))
-            .or_default();
-        let alike = ids.iter().copied().find(|id| {
-            let known = self.grounds.get(*id);
-            known.is_some_and(|(ground, _)| ground.is_of(request))
-        });
-        alike.unwrap_or_else(|| {
-            let policy = Policy::ground(fleet, rules);
-            self.remembered = self.remembered.saturating_add(policy.size());
-            ids.push(self.grounds.len());
-            self.grounds.push((Ground::of(request), policy));
-            self.grounds.len() - 1
-        })
+        Arc::clone(policy)
     }
 }
 
@@ -194,25 +185,13 @@ impl Policy {
     fn ground(fleet: &Fleet, rules: &Rules<'_>) -> Self {
         let offers = fleet.offers.all().iter();
         let offers: Vec<Codes> = offers.map(|offer| offered(offer, rules)).collect();
-        let kinds = fleet.of_kind.iter().map(|member| {
-            let mut codes = Codes::default();
-            filter::kind(member, rules, &mut codes);
-            codes
-        });
-        let kinds: Vec<Codes> = kinds.collect();
-        let with_pods = !rules.request.components.is_empty();
+        let kinds = fleet.of_kind.iter();
+        let kinds: Vec<Codes> = kinds.map(|member| kind(member, rules)).collect();
         let sites = (0..fleet.sites.len()).map(|site| {
             let (kind, offer) = fleet.kind_and_offer(site);
             let kind = kinds.get(kind).copied().unwrap_or_default();
-            let mut codes = kind.and(offers.get(offer).copied().unwrap_or_default());
-            let mut residency = rules.residency.iter();
-            if !residency.all(|rule| fleet.stands_in(site, &rule.value.ids)) {
-                codes.insert(Code::Residency);
-            }
-            if with_pods && fleet.key_set(site).is_none() {
-                codes.insert(Code::NoSketch);
-            }
-            (codes, 0)
+            let offer = offers.get(offer).copied().unwrap_or_default();
+            (standing(site, kind.and(offer), fleet, rules), 0)
         });
         Self::of(fleet, sites)
     }
@@ -276,7 +255,7 @@ impl Policy {
     }
 
     /// Judges again what has changed since.
-    fn catch_up(&mut self, fleet: &Fleet, judge: impl Fn(&Site) -> (Codes, u64)) {
+    fn catch_up(&mut self, fleet: &Fleet, judge: impl Fn(usize) -> (Codes, u64)) {
         let news = fleet.changed.get(self.read..).unwrap_or_default();
         self.read = fleet.changed.len();
         let mut moved = false;
@@ -284,11 +263,10 @@ impl Policy {
         news.sort_unstable();
         news.dedup();
         for site in news {
-            let (Some(of), Some(before)) = (fleet.sites.get(site), self.codes.get(site).copied())
-            else {
+            let Some(before) = self.codes.get(site).copied() else {
                 continue;
             };
-            let (codes, tiers) = judge(of);
+            let (codes, tiers) = judge(site);
             if let Some(place) = self.codes.get_mut(site) {
                 *place = codes;
             }
@@ -347,19 +325,39 @@ fn offered(offer: &Offer, rules: &Rules<'_>) -> Codes {
     codes
 }
 
+/// What is said of all members of a kind.
+fn kind(member: &Member, rules: &Rules<'_>) -> Codes {
+    let mut codes = Codes::default();
+    filter::kind(member, rules, &mut codes);
+    codes
+}
+
+/// What is said of a member besides what is said of its kind and its offer.
+fn standing(site: usize, mut codes: Codes, fleet: &Fleet, rules: &Rules<'_>) -> Codes {
+    let mut residency = rules.residency.iter();
+    if !residency.all(|rule| fleet.stands_in(site, &rule.value.ids)) {
+        codes.insert(Code::Residency);
+    }
+    if fleet.key_set(site).is_none() && !rules.request.components.is_empty() {
+        codes.insert(Code::NoSketch);
+    }
+    codes
+}
+
 /// What is said of a member whatever the placement wishes.
-fn grounded(site: &Site, fleet: &Fleet, rules: &Rules<'_>) -> (Codes, u64) {
-    let offer = fleet.offers.get(site.offer);
-    let mut codes = offer.map(|offer| offered(offer, rules)).unwrap_or_default();
-    filter::ground(site, rules, &mut codes);
-    sketch(site, rules, &mut codes);
-    (codes, 0)
+fn grounded(site: usize, fleet: &Fleet, rules: &Rules<'_>) -> (Codes, u64) {
+    let (of_kind, offer) = fleet.kind_and_offer(site);
+    let of_kind = fleet.of_kind.get(of_kind).map(|member| kind(member, rules));
+    let offer = fleet.offers.get(offer).map(|offer| offered(offer, rules));
+    let codes = of_kind.unwrap_or_default().and(offer.unwrap_or_default());
+    (standing(site, codes, fleet, rules), 0)
 }
 
 /// The same with what the placement wishes.
-fn wished(site: &Site, fleet: &Fleet, rules: &Rules<'_>) -> (Codes, u64) {
-    let (codes, _) = grounded(site, fleet, rules);
-    wishes(site, rules, codes)
+fn wished(site: usize, fleet: &Fleet, rules: &Rules<'_>) -> (Codes, u64) {
+    let (codes, tiers) = grounded(site, fleet, rules);
+    let of = fleet.sites.get(site);
+    of.map_or((codes, tiers), |of| wishes(of, rules, codes))
 }
 
 /// Adds to a member that the ground leaves open what the placement wishes.

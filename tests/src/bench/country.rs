@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use heyun_scheduler::config::Config;
-use heyun_scheduler::quota::{Amounts, Purpose};
+use heyun_scheduler::quota::{Amounts, Key, Purpose, QuotaTree};
 use heyun_scheduler::request::Assignment;
 use heyun_scheduler::resources::CPU;
 use heyun_scheduler::schedule::decide_all;
@@ -37,6 +37,8 @@ pub struct CountryArgs {
 /// A country whose workloads are placed and bound.
 struct Settled {
     engine: Engine,
+    /// Quotas with what is charged by now.
+    quotas: QuotaTree,
     requests: Vec<Request>,
     /// What was placed of each request.
     placed: Vec<Option<Placed>>,
@@ -60,6 +62,7 @@ fn settle(nation: Nation) -> Settled {
             .then(left.key.cmp(&right.key))
     });
     let mut settled = Settled {
+        quotas: snapshot.quotas.clone(),
         engine: Engine::new(snapshot, Config::default()),
         placed: Vec::with_capacity(requests.len()),
         requests: Vec::new(),
@@ -71,7 +74,7 @@ fn settle(nation: Nation) -> Settled {
         let started = Instant::now();
         let verdicts = decide_all(&mut settled.engine, some);
         settled.took += started.elapsed();
-        settled.check(some, &verdicts);
+        settled.violations += violations(&settled.engine, some, &verdicts);
         settled.commit(some, verdicts);
     }
     settled.requests = requests;
@@ -79,15 +82,6 @@ fn settle(nation: Nation) -> Settled {
 }
 
 impl Settled {
-    fn check(&mut self, requests: &[Request], verdicts: &[Verdict]) {
-        let engine = &self.engine;
-        let found = check::check(engine.snapshot(), requests, verdicts, engine.config());
-        if let Some(first) = found.first() {
-            super::say(&format!("{} violations, the first: {first:?}", found.len()));
-        }
-        self.violations += found.len();
-    }
-
     /// Binds and charges what was placed.
     fn commit(&mut self, requests: &[Request], verdicts: Vec<Verdict>) {
         let mut by_key: BTreeMap<_, Verdict> =
@@ -106,17 +100,26 @@ impl Settled {
                 let member = changed.entry(of.member.clone()).or_insert(known);
                 self.unbound += bound(Arc::make_mut(member), request, of);
             }
-            let started = Instant::now();
-            charge(&mut self.engine, request, &placed.increase);
-            self.took += started.elapsed();
+            if let Some(node) = self.quotas.node(&request.tenant) {
+                // What was decided is within what is left.
+                let _ = self.quotas.charge(node, &placed.increase);
+            }
             self.placed.push(Some(placed));
         }
         let started = Instant::now();
-        for (_, member) in changed {
-            self.engine.set_member(member);
-        }
+        self.engine.set_quotas(self.quotas.clone());
+        self.engine.set_members(changed.into_values(), []);
         self.took += started.elapsed();
     }
+}
+
+/// What the checker has against a batch.
+fn violations(engine: &Engine, requests: &[Request], verdicts: &[Verdict]) -> usize {
+    let found = check::check(engine.snapshot(), requests, verdicts, engine.config());
+    if let Some(first) = found.first() {
+        super::say(&format!("{} violations, the first: {first:?}", found.len()));
+    }
+    found.len()
 }
 
 /// Binds an assignment on its member; returns how many replicas found no node.
@@ -126,14 +129,6 @@ fn bound(member: &mut Member, request: &Request, of: &PlacedAssignment) -> i64 {
     component.map_or(of.replicas, |component| {
         nation::bind(member, &of.flavor, component, of.replicas)
     })
-}
-
-fn charge(engine: &mut Engine, request: &Request, amounts: &Amounts) {
-    let quotas = engine.quotas_mut();
-    if let Some(node) = quotas.node(&request.tenant) {
-        // What was decided is within what is left.
-        let _ = quotas.charge(node, amounts);
-    }
 }
 
 /// A whole country from empty.
@@ -227,37 +222,39 @@ pub struct LostMember {
 impl fmt::Display for LostMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!(
-            "lost-member: of {} members with {} workloads placed, {}",
+            "lost-member: of {} members with {} workloads placed; the busiest had {} ({} placed \
+             again), a province of {} had {} ({}); {}",
             self.members,
             self.workloads,
+            self.member_workloads,
+            self.member_replaced,
+            self.province_members,
+            self.province_workloads,
+            self.province_replaced,
             if self.checked {
                 "checked"
             } else {
                 "NOT as the checker would have it"
             },
         );
-        let busiest = format!(
-            "the busiest of 31 ({} of {} placed again)",
-            self.member_replaced, self.member_workloads
-        );
-        let province = format!(
-            "a province of {} ({} of {} placed again)",
-            self.province_members, self.province_replaced, self.province_workloads
-        );
-        table(
-            f,
-            &title,
-            &[
-                Line(
-                    "one of 31, median",
-                    format!("{:.1} ms", self.member_ms),
-                    "at most 100 ms",
-                ),
-                Line("", format!("{:.1} ms", self.member_max_ms), ""),
-                Line("", format!("{:.2} s", self.province_s), "at most 2 s"),
-            ],
-        )?;
-        writeln!(f, "  second line: {busiest}; third: {province}")
+        let lines = [
+            Line(
+                "one of 31 members, median",
+                format!("{:.1} ms", self.member_ms),
+                "at most 100 ms",
+            ),
+            Line(
+                "the busiest of them",
+                format!("{:.1} ms", self.member_max_ms),
+                "",
+            ),
+            Line(
+                "a province",
+                format!("{:.2} s", self.province_s),
+                "at most 2 s",
+            ),
+        ];
+        table(f, &title, &lines)
     }
 }
 
@@ -315,62 +312,61 @@ impl Settled {
             .iter()
             .filter_map(|name| self.engine.snapshot().members.get(name).map(Arc::clone))
             .collect();
-        let quotas = self.engine.snapshot().quotas.clone();
-        let (requests, held) = self.stranded(lost);
-        let gone: Vec<(Request, Amounts)> = self.charges(&requests, lost);
-        let unknown = Readiness::Unknown {
-            since: self.engine.snapshot().now - 60,
-        };
+        let mut quotas = self.quotas.clone();
+        let stranded = self.stranded(lost);
+        let now = self.engine.snapshot().now;
         let started = Instant::now();
-        for member in &before {
-            self.engine.set_member(Arc::new(Member {
-                readiness: unknown,
+        let unknown = before.iter().map(|member| {
+            Arc::new(Member {
+                readiness: Readiness::Unknown { since: now - 60 },
                 ..(**member).clone()
-            }));
-        }
-        for (request, amounts) in &gone {
-            let quotas = self.engine.quotas_mut();
+            })
+        });
+        self.engine.set_members(unknown, []);
+        let (mut requests, mut held) = (Vec::new(), BTreeMap::new());
+        for (request, left, gone) in stranded {
             if let Some(node) = quotas.node(&request.tenant) {
                 // It was charged when it was placed.
-                let _ = quotas.release(node, amounts);
+                let _ = quotas.release(node, &gone);
             }
+            held.insert(request.key.clone(), left);
+            requests.push(request);
         }
+        self.engine.set_quotas(quotas);
         self.engine.set_held(held);
         let verdicts = decide_all(&mut self.engine, &requests);
         let took = started.elapsed();
-        let engine = &self.engine;
-        let found = check::check(engine.snapshot(), &requests, &verdicts, engine.config());
-        if let Some(first) = found.first() {
-            super::say(&format!("{} violations, the first: {first:?}", found.len()));
-        }
+        let violations = violations(&self.engine, &requests, &verdicts);
         let placed = verdicts.iter().filter(|v| v.outcome.placed().is_some());
         let loss = Loss {
             took,
             workloads: requests.len(),
             replaced: placed.count(),
-            violations: found.len(),
+            violations,
         };
-        for member in before {
-            self.engine.set_member(member);
-        }
-        self.engine.set_quotas(quotas);
+        self.engine.set_members(before, []);
+        self.engine.set_quotas(self.quotas.clone());
         self.engine.set_held(BTreeMap::new());
         loss
     }
 
-    /// The requests that had something there, with what they hold elsewhere.
-    fn stranded(
-        &self,
-        lost: &BTreeSet<String>,
-    ) -> (Vec<Request>, BTreeMap<heyun_scheduler::WorkloadKey, Held>) {
-        let mut requests = Vec::new();
-        let mut held = BTreeMap::new();
+    /// The requests that had something there, with what they hold elsewhere and what they were
+    /// charged for what is lost.
+    fn stranded(&self, lost: &BTreeSet<String>) -> Vec<(Request, Held, Amounts)> {
+        let mut stranded = Vec::new();
         for (request, placed) in self.requests.iter().zip(&self.placed) {
             let Some(placed) = placed else { continue };
-            let of = |of: &&PlacedAssignment| !lost.contains(&of.member);
-            let left: Vec<_> = placed.assignments.iter().filter(of).collect();
-            if left.len() == placed.assignments.len() {
+            let all = placed.assignments.iter();
+            let (gone, left): (Vec<_>, Vec<_>) = all.partition(|of| lost.contains(&of.member));
+            if gone.is_empty() {
                 continue;
+            }
+            let mut charged = Amounts::new();
+            for of in gone {
+                for (resource, amount) in of.charge.iter() {
+                    let key = Key::new(&of.flavor, resource);
+                    *charged.entry(key).or_default() += amount;
+                }
             }
             let entries = left.iter().map(|of| HeldEntry {
                 member: of.member.clone(),
@@ -380,43 +376,23 @@ impl Settled {
                 per_replica: of.requests.clone(),
                 charge: of.charge.clone(),
             });
-            let entries = entries.collect();
-            held.insert(request.key.clone(), Held { entries });
-            requests.push(Request {
-                purpose: Purpose::Failover,
-                previous: left
-                    .into_iter()
-                    .map(|of| Assignment {
-                        component: of.component.clone(),
-                        member: of.member.clone(),
-                        flavor: of.flavor.clone(),
-                        replicas: of.replicas,
-                    })
-                    .collect(),
-                ..request.clone()
+            let held = Held {
+                entries: entries.collect(),
+            };
+            let previous = left.into_iter().map(|of| Assignment {
+                component: of.component.clone(),
+                member: of.member.clone(),
+                flavor: of.flavor.clone(),
+                replicas: of.replicas,
             });
+            let request = Request {
+                purpose: Purpose::Failover,
+                previous: previous.collect(),
+                ..request.clone()
+            };
+            stranded.push((request, held, charged));
         }
-        (requests, held)
-    }
-
-    /// What they were charged for what is lost.
-    fn charges(&self, requests: &[Request], lost: &BTreeSet<String>) -> Vec<(Request, Amounts)> {
-        let asked: BTreeSet<_> = requests.iter().map(|of| &of.key).collect();
-        let all = self.requests.iter().zip(&self.placed);
-        let theirs = all.filter(|(request, _)| asked.contains(&request.key));
-        theirs
-            .filter_map(|(request, placed)| {
-                let mut amounts = Amounts::new();
-                let placed = placed.as_ref()?.assignments.iter();
-                for of in placed.filter(|of| lost.contains(&of.member)) {
-                    for (resource, amount) in of.charge.iter() {
-                        let key = heyun_scheduler::quota::Key::new(&of.flavor, resource);
-                        *amounts.entry(key).or_default() += amount;
-                    }
-                }
-                Some((request.clone(), amounts))
-            })
-            .collect()
+        stranded
     }
 }
 
@@ -464,7 +440,7 @@ pub fn snapshot(args: &Args) -> Result<Taken> {
             let mut member = Arc::clone(member);
             change(Arc::make_mut(&mut member));
             let started = Instant::now();
-            engine.set_member(member);
+            engine.set_members([member], []);
             drop(engine.batch());
             took.push(started.elapsed());
         }

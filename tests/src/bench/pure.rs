@@ -113,7 +113,7 @@ pub fn decide(args: &Args) -> Result<Decide> {
                 let free = shape.free.get(CPU);
                 shape.free.set(CPU, free ^ 1);
             }
-            engine.set_member(member);
+            engine.set_members([member], []);
         }
         let mut batch = engine.batch();
         prepared.push(started.elapsed());

@@ -7,7 +7,7 @@ use heyun_crds::{MemberCluster, Sketch};
 use heyun_scheduler::quota::Problem;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::snapshot::HeldEntry;
-use heyun_scheduler::{Config, Engine};
+use heyun_scheduler::{Config, Engine, Snapshot};
 
 use super::{HeldBy, Inputs};
 
@@ -67,19 +67,27 @@ impl Scene {
         let charges = super::quota::charges(inputs.held.values());
         let (quotas, problems) = super::quota::tree(inputs.quotas, inputs.tenants, &charges);
         let (flavors, tenants) = (super::flavors(inputs), super::tenants(inputs));
-        let engine = self
-            .engine
-            .take()
-            .filter(|engine| engine.config() == config);
-        let mut engine = engine.unwrap_or_else(|| {
+        let held = super::asked(inputs);
+        let known = self.engine.take();
+        let mut engine = if let Some(mut engine) = known.filter(|of| of.config() == config) {
+            engine.set_rules(flavors, tenants);
+            engine.set_now(inputs.now);
+            engine.set_quotas(quotas);
+            engine.set_held(held);
+            engine
+        } else {
             self.told.clear();
-            Engine::new(super::empty(inputs.now), config.clone())
-        });
-        engine.set_rules(flavors, tenants);
-        engine.set_now(inputs.now);
+            let snapshot = Snapshot {
+                now: inputs.now,
+                members: BTreeMap::new(),
+                flavors,
+                tenants,
+                quotas,
+                held,
+            };
+            Engine::new(snapshot, config.clone())
+        };
         self.bring_members(&mut engine, inputs);
-        engine.set_quotas(quotas);
-        engine.set_held(super::asked(inputs));
         (self.engine.insert(engine), problems)
     }
 
@@ -92,7 +100,7 @@ impl Scene {
             let versions = versions(object, *sketch);
             let same = told.remove(&name).is_some_and(|before| before == versions);
             if !same || touched.contains(&name) {
-                changed.push(self.member(object, *sketch, inputs.held));
+                changed.push(self.member(object, *sketch, inputs.held).into());
             }
             self.told.insert(name, versions);
         }
