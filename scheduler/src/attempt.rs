@@ -85,9 +85,9 @@ pub(crate) type Ranks = BTreeMap<usize, u32>;
 /// What an attempt may use.
 pub(crate) struct Terms<'t> {
     /// Sites, the best first.
-    pub(crate) sites: Vec<usize>,
+    pub(crate) sites: &'t [usize],
     /// Their terms, when there are several.
-    pub(crate) ranks: Option<Ranks>,
+    pub(crate) ranks: Option<&'t Ranks>,
     /// Spread constraints with their topology keys.
     pub(crate) spreads: &'t [(String, Spread)],
     /// The group of each member of the fleet, where no two components may share one.
@@ -108,14 +108,14 @@ pub(super) struct Attempt<'t, 'c, 'a> {
 
 /// Places the whole workload, or says why not.
 pub(crate) fn attempt(case: &Case<'_, '_>, terms: &Terms<'_>) -> Result<Plan, Failure> {
-    let mut sites = terms.sites.clone();
+    let mut sites = terms.sites.to_vec();
     for _ in 0..MAX_BANS {
         if sites.is_empty() {
             return Err(Failure::NoMember);
         }
         let start = Attempt {
             case,
-            ranks: terms.ranks.as_ref(),
+            ranks: terms.ranks,
             plan: Plan::default(),
             flown: Vec::new(),
             purse: terms.purse.clone(),

@@ -287,8 +287,8 @@ fn covered(
         .map(|bound| (bound.key.clone(), bound.spread.clone()))
         .collect();
     let mut terms = Terms {
-        sites: sites.to_vec(),
-        ranks: aim.ranks.clone(),
+        sites,
+        ranks: aim.ranks.as_ref(),
         spreads: &spreads,
         apart,
         purse: None,
@@ -350,7 +350,7 @@ fn over(
     let mut group_of = vec![None; case.fleet.sites.len()];
     for site in sites {
         let lies_in = match within {
-            Some(within) => within.group_of.get(*site).copied().flatten(),
+            Some(within) => within.group(*site),
             None => Some(0),
         };
         let of = case.fleet.sites.get(*site);

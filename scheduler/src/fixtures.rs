@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
+use crate::divide::Slot;
 use crate::quota::{Key, Line, QuotaNode, QuotaTree};
 use crate::request::{Assignment, Component, Request, WorkloadKey};
 use crate::resources::Resources;
 use crate::schedule::schedule;
 use crate::snapshot::{
-    Flavor, Held, HeldEntry, Member, Mlps, Readiness, Shape, Sketch, Snapshot, Tenant, TenantKind,
+    Flavor, Held, HeldEntry, Level, Member, Mlps, Readiness, Shape, Sketch, Snapshot, Tenant,
+    TenantKind,
 };
 use crate::verdict::{Outcome, Verdict};
 
@@ -51,6 +53,32 @@ pub(crate) fn world() -> Snapshot {
         held: std::collections::BTreeMap::new(),
     };
     quota(&mut snapshot, "civil-affairs", 1 << 40, 1 << 40);
+    snapshot
+}
+
+/// The same with two provinces: one with a city of counties and a city without, one with a county
+/// directly under it and a development zone.
+pub(crate) fn regions() -> Snapshot {
+    let mut snapshot = world();
+    let regions = [
+        ("guangdong", None, Some(Level::Provincial)),
+        ("guangzhou", Some("guangdong"), Some(Level::Prefectural)),
+        ("panyu", Some("guangzhou"), Some(Level::County)),
+        ("huadu", Some("guangzhou"), Some(Level::County)),
+        ("dongguan", Some("guangdong"), Some(Level::Prefectural)),
+        ("hainan", None, Some(Level::Provincial)),
+        ("wuzhishan", Some("hainan"), Some(Level::County)),
+        ("hainan-zone", Some("hainan"), None),
+    ];
+    for (name, parent, level) in regions {
+        let region = Tenant {
+            parent: parent.map(str::to_owned),
+            kind: TenantKind::Region,
+            level,
+            ..Tenant::default()
+        };
+        snapshot.tenants.insert(name.to_owned(), region);
+    }
     snapshot
 }
 
@@ -251,4 +279,26 @@ pub(crate) fn commit(snapshot: &mut Snapshot, request: &mut Request, verdict: &V
         })
         .collect();
     request.previous_carried.clone_from(&placed.carried_to);
+}
+
+/// Every division within the bounds, by trying all.
+pub(crate) fn divisions(slots: &[Slot], total: i64) -> Vec<Vec<i64>> {
+    let Some((first, rest)) = slots.split_first() else {
+        return if total == 0 {
+            vec![Vec::new()]
+        } else {
+            Vec::new()
+        };
+    };
+    let shares = (0..=first.hi.min(total)).filter(|share| *share == 0 || *share >= first.lo);
+    shares
+        .flat_map(|share| {
+            divisions(rest, total - share)
+                .into_iter()
+                .map(move |mut tail| {
+                    tail.insert(0, share);
+                    tail
+                })
+        })
+        .collect()
 }

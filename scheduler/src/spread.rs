@@ -13,6 +13,8 @@ mod nested;
 mod several;
 mod totals;
 
+use totals::Limits;
+
 use crate::divide::sum;
 
 pub(crate) use nested::spread;
@@ -53,7 +55,7 @@ impl Spread {
             return true;
         };
         let groups = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-        groups >= self.least_groups(sum(counts))
+        groups >= self.limits().least_groups(sum(counts))
             && self.max_groups.is_none_or(|max| groups <= max)
             && self
                 .max_skew
@@ -73,10 +75,11 @@ impl Spread {
     /// Whether the constraint is kept when all of `total` stand on one slot. An even spread wants
     /// more groups where there are more.
     pub(crate) fn kept_alone(&self, slot: usize, total: i64) -> bool {
-        let Some(group) = self.group_of.get(slot).copied().flatten() else {
+        let Some(group) = self.group(slot) else {
             return false;
         };
-        let few = self.least_groups(total) <= 1 && self.max_groups.is_none_or(|max| max >= 1);
+        let few =
+            self.limits().least_groups(total) <= 1 && self.max_groups.is_none_or(|max| max >= 1);
         let outer = self.outer.get(group);
         let beside = self.outer.iter().filter(|of| Some(*of) == outer).count();
         few && (self.max_skew.is_none() || beside <= 1)
@@ -87,9 +90,18 @@ impl Spread {
         self.max_skew.is_some() || self.min_groups > 1 || self.max_groups.is_some()
     }
 
-    /// The fewest groups that `total` replicas must use: no more than there are replicas.
-    fn least_groups(&self, total: i64) -> i64 {
-        self.min_groups.min(total).max(1)
+    /// The group of a slot, if it is in one.
+    pub(crate) fn group(&self, slot: usize) -> Option<usize> {
+        self.group_of.get(slot).copied().flatten()
+    }
+
+    /// What it asks of the groups inside one outer group.
+    fn limits(&self) -> Limits {
+        Limits {
+            least: self.min_groups,
+            most: self.max_groups,
+            skew: self.max_skew,
+        }
     }
 
     /// Replicas per group.

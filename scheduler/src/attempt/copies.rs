@@ -1,6 +1,6 @@
 //! All replicas on every member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, Failure, Stop, outer_key};
 use crate::request::Division;
@@ -84,20 +84,20 @@ impl Attempt<'_, '_, '_> {
         spreads: &[(String, Spread)],
     ) -> Result<(), Stop> {
         let mut kept = full.to_vec();
+        // Inside first: an outer group that cannot be used is then not counted. Of those that nest,
+        // the outer stands before the inner.
+        let (nested, plain): (Vec<&Spread>, Vec<&Spread>) = spreads
+            .iter()
+            .map(|(_, spread)| spread)
+            .partition(|spread| spread.within.is_some());
         // What is dropped for one constraint can break another: until nothing is dropped.
         for _ in 0..=full.len() {
             let before = kept.len();
-            // Inside first: an outer group that cannot be used is then not counted. Of those that
-            // nest, the outer stands before the inner.
-            let (nested, plain): (Vec<&Spread>, Vec<&Spread>) = spreads
-                .iter()
-                .map(|(_, spread)| spread)
-                .partition(|spread| spread.within.is_some());
-            for spread in nested.into_iter().rev().chain(plain) {
+            for spread in nested.iter().rev().chain(&plain) {
                 self.drop_groups(turn, &mut kept, spread);
                 while let Some(fullest) = self.too_full(turn, &kept, spread) {
-                    let group = |site: &usize| spread.group_of.get(*site).copied().flatten();
-                    let last = kept.iter().rposition(|site| group(site) == Some(fullest));
+                    let in_it = |site: &usize| spread.group(*site) == Some(fullest);
+                    let last = kept.iter().rposition(in_it);
                     let Some(last) = last else { break };
                     kept.remove(last);
                 }
@@ -131,26 +131,21 @@ impl Attempt<'_, '_, '_> {
     /// Drops the copies in groups beyond the most of each outer group, those outside all groups,
     /// and all of an outer group that has too few.
     fn drop_groups(&self, turn: &[usize], kept: &mut Vec<usize>, spread: &Spread) {
-        let group = |site: usize| spread.group_of.get(site).copied().flatten();
-        let mut groups: Vec<usize> = Vec::new();
-        for found in kept.iter().filter_map(|site| group(*site)) {
-            if !groups.contains(&found) {
-                groups.push(found);
-            }
-        }
         let most = spread.max_groups.and_then(|max| usize::try_from(max).ok());
         let most = most.unwrap_or(usize::MAX);
-        let outer = |group: usize| spread.outer.get(group).copied();
-        let first: Vec<usize> = groups
-            .iter()
-            .enumerate()
-            .filter(|(place, group)| {
-                let earlier = groups.iter().take(*place);
-                earlier.filter(|of| outer(**of) == outer(**group)).count() < most
-            })
-            .map(|(_, group)| *group)
-            .collect();
-        kept.retain(|site| group(*site).is_some_and(|group| first.contains(&group)));
+        let mut first: BTreeSet<usize> = BTreeSet::new();
+        let mut taken: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+        for group in kept.iter().filter_map(|site| spread.group(*site)) {
+            let taken = taken.entry(spread.outer.get(group).copied()).or_default();
+            if *taken < most && first.insert(group) {
+                *taken = taken.saturating_add(1);
+            }
+        }
+        kept.retain(|site| {
+            spread
+                .group(*site)
+                .is_some_and(|group| first.contains(&group))
+        });
         if spread.within.is_some() {
             let few: Vec<usize> = self
                 .groups(turn, kept, spread)
@@ -159,7 +154,8 @@ impl Attempt<'_, '_, '_> {
                 .map(|(outer, _)| outer)
                 .collect();
             kept.retain(|site| {
-                let outer = group(*site).and_then(outer);
+                let group = spread.group(*site);
+                let outer = group.and_then(|group| spread.outer.get(group).copied());
                 outer.is_some_and(|outer| !few.contains(&outer))
             });
         }

@@ -179,7 +179,7 @@ impl Attempt<'_, '_, '_> {
             .map(|(_, spread)| Spread {
                 group_of: offers
                     .iter()
-                    .map(|offer| spread.group_of.get(offer.site).copied().flatten())
+                    .map(|offer| spread.group(offer.site))
                     .collect(),
                 ..spread.clone()
             })

@@ -157,14 +157,38 @@ fn a_broken_spread_inside_a_group_is_found() {
         }
     });
     says(&found, "spread");
-    // One member of a provider is none of two.
+    // One member of a provider is none of two; over all members this would be in order.
     let found = tampered(&snapshot, &requests, |placed| {
-        placed.assignments[0].replicas = 6;
         placed.assignments.remove(1);
+        for (of, replicas) in placed.assignments.iter_mut().zip([5, 4, 3]) {
+            of.replicas = replicas;
+        }
     });
     says(&found, "spread");
-    // Over all members the same shares would be in order.
+    // In order inside each, though one against four over all.
+    requests[0].components[0].replicas = 10;
+    let inside = tampered(&snapshot, &requests, |placed| {
+        assert_eq!(placed.assignments.len(), 4);
+        for (of, replicas) in placed.assignments.iter_mut().zip([1, 3, 2, 4]) {
+            of.replicas = replicas;
+        }
+    });
+    assert!(
+        inside.iter().all(|of| !of.to_string().contains("spread")),
+        "{inside:?}"
+    );
+    // Without the group around it, that is not.
     requests[0].placement.spread[1].within = None;
+    requests[0].placement.spread[1].min_groups = Some(4);
+    let apart = tampered(&snapshot, &requests, |placed| {
+        assert_eq!(placed.assignments.len(), 4);
+        for (of, replicas) in placed.assignments.iter_mut().zip([1, 3, 2, 4]) {
+            of.replicas = replicas;
+        }
+    });
+    says(&apart, "spread");
+    // Over all members these shares are.
+    requests[0].components[0].replicas = 12;
     let apart = tampered(&snapshot, &requests, |placed| {
         for (of, replicas) in placed.assignments.iter_mut().zip([2, 4, 4, 2]) {
             of.replicas = replicas;

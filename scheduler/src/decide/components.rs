@@ -1,13 +1,12 @@
 //! Components together or apart: the groups that an attempt may use.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
-use super::{Aim, Found, loosened, weight};
+use super::{Aim, Found, loosened, over};
 use crate::attempt::Failure;
 use crate::case::Case;
-use crate::request::{ComponentKind, ComponentRule, Division, DivisionKind};
-use crate::rules::topology;
+use crate::request::{ComponentKind, ComponentRule, Division, DivisionKind, SpreadConstraint};
+use crate::spread::Spread;
 
 /// The most groups that are tried for a workload that stands together.
 const MAX_TRIED: usize = 256;
@@ -20,32 +19,26 @@ pub(super) fn ruled(
     sites: &[usize],
     rule: &ComponentRule,
 ) -> Result<Found, Failure> {
-    let groups = groups(case, sites, &rule.topology_key);
-    let failure = match rule.kind {
-        ComponentKind::Together => together(case, aim, &groups),
-        ComponentKind::Apart => {
-            let mut group_of = vec![None; case.fleet.sites.len()];
-            for (group, sites) in groups.iter().enumerate() {
-                for site in sites {
-                    if let Some(of) = group_of.get_mut(*site) {
-                        *of = Some(group);
-                    }
-                }
-            }
-            loosened(case, aim, sites, Some(&group_of))
-        }
+    let asked = SpreadConstraint {
+        topology_key: rule.topology_key.clone(),
+        ..SpreadConstraint::default()
     };
-    if failure.is_ok() {
-        return failure;
+    let groups = over(case, sites, (0, &asked), None);
+    let found = match rule.kind {
+        ComponentKind::Together => together(case, aim, &members(&groups, sites)),
+        ComponentKind::Apart => loosened(case, aim, sites, Some(&groups.group_of)).ok(),
+    };
+    if let Some(found) = found {
+        return Ok(found);
     }
     loosened(case, aim, sites, None)?;
     Err(Failure::Components {
-        groups: i64::try_from(groups.len()).unwrap_or(i64::MAX),
+        groups: i64::try_from(groups.outer.len()).unwrap_or(i64::MAX),
     })
 }
 
 /// The whole workload in one group: where it has most, else the first that holds it.
-fn together(case: &Case<'_, '_>, aim: &Aim<'_>, groups: &[Vec<usize>]) -> Result<Found, Failure> {
+fn together(case: &Case<'_, '_>, aim: &Aim<'_>, groups: &[Vec<usize>]) -> Option<Found> {
     let has = |sites: &[usize]| {
         let parts = case.parts.iter();
         let there = parts.flat_map(|part| sites.iter().map(|site| part.prev(*site)));
@@ -54,36 +47,21 @@ fn together(case: &Case<'_, '_>, aim: &Aim<'_>, groups: &[Vec<usize>]) -> Result
     let mut order: Vec<&Vec<usize>> = groups.iter().collect();
     // Stable: among equals the order by score stays.
     order.sort_by_cached_key(|sites| Reverse(has(sites)));
-    let mut worst = Failure::NoMember;
     let roomy = order.into_iter().filter(|sites| may_hold(case, sites));
-    for sites in roomy.take(MAX_TRIED) {
-        match loosened(case, aim, sites, None) {
-            Ok(found) => return Ok(found),
-            Err(failure) if weight(&failure) > weight(&worst) => worst = failure,
-            Err(_) => {}
-        }
-    }
-    Err(worst)
+    let mut tried = roomy.take(MAX_TRIED);
+    tried.find_map(|sites| loosened(case, aim, sites, None).ok())
 }
 
-/// Sites by the value of a key, the group of the best site first.
-fn groups(case: &Case<'_, '_>, sites: &[usize], key: &str) -> Vec<Vec<usize>> {
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut groups: Vec<Vec<usize>> = Vec::new();
+/// Sites by their group, the group of the best site first.
+fn members(groups: &Spread, sites: &[usize]) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); groups.outer.len()];
     for site in sites {
-        let of = case.fleet.sites.get(*site);
-        let Some(value) = of.and_then(|of| topology(of, key)) else {
-            continue;
-        };
-        let number = *numbers.entry(value).or_insert(groups.len());
-        if number == groups.len() {
-            groups.push(Vec::new());
-        }
-        if let Some(group) = groups.get_mut(number) {
+        let group = groups.group(*site);
+        if let Some(group) = group.and_then(|group| members.get_mut(group)) {
             group.push(*site);
         }
     }
-    groups
+    members
 }
 
 /// Whether sites have the room for each component, at the first look.

@@ -2,35 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::fixtures::{commit, component, decide, member, request, shown, with, world};
+use crate::fixtures::{commit, component, decide, member, regions, request, shown, with, world};
 use crate::request::{DivisionKind, Request, SpreadConstraint, WhenUnsatisfiable};
-use crate::snapshot::{Level, Snapshot, Tenant, TenantKind};
+use crate::snapshot::Snapshot;
 use crate::text;
 use crate::verdict::Verdict;
 
-/// Two provinces: one with a city of counties and a city without, one with a county directly under
-/// it and a development zone. A member in each, and in the second province one of its own.
+/// A member in each of the regions, and in the second province one of its own.
 fn provinces() -> Snapshot {
-    let mut snapshot = world();
-    let regions = [
-        ("guangdong", None, Some(Level::Provincial)),
-        ("guangzhou", Some("guangdong"), Some(Level::Prefectural)),
-        ("panyu", Some("guangzhou"), Some(Level::County)),
-        ("huadu", Some("guangzhou"), Some(Level::County)),
-        ("dongguan", Some("guangdong"), Some(Level::Prefectural)),
-        ("hainan", None, Some(Level::Provincial)),
-        ("wuzhishan", Some("hainan"), Some(Level::County)),
-        ("hainan-zone", Some("hainan"), None),
-    ];
-    for (name, parent, level) in regions {
-        let region = Tenant {
-            parent: parent.map(str::to_owned),
-            kind: TenantKind::Region,
-            level,
-            ..Tenant::default()
-        };
-        snapshot.tenants.insert(name.to_owned(), region);
-    }
+    let snapshot = regions();
     let standing = [
         ("a", "panyu"),
         ("b", "huadu"),

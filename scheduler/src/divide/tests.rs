@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Rule, Slot, divide, largest_remainder, sum};
+use crate::fixtures::divisions;
 
 fn fresh(bounds: &[(i64, i64, i64)]) -> Vec<Slot> {
     let slot = |(lo, hi, weight): &(i64, i64, i64)| Slot {
@@ -18,26 +19,6 @@ fn moved(slots: &[Slot], answer: &[i64]) -> i64 {
         .zip(answer)
         .map(|(slot, now)| (slot.prev - now).max(0))
         .sum()
-}
-
-/// Every division within the bounds, by trying all.
-fn all(slots: &[Slot], total: i64) -> Vec<Vec<i64>> {
-    let Some((first, rest)) = slots.split_first() else {
-        return if total == 0 {
-            vec![Vec::new()]
-        } else {
-            Vec::new()
-        };
-    };
-    let shares = (0..=first.hi.min(total)).filter(|share| *share == 0 || *share >= first.lo);
-    shares
-        .flat_map(|share| {
-            all(rest, total - share).into_iter().map(move |mut tail| {
-                tail.insert(0, share);
-                tail
-            })
-        })
-        .collect()
 }
 
 #[test]
@@ -92,7 +73,7 @@ proptest! {
         let slots: Vec<Slot> =
             slots.into_iter().map(|(prev, lo, hi, weight)| Slot { prev, lo, hi, weight }).collect();
         let rule = if fewest { Rule::Fewest } else { Rule::Proportional };
-        let every = all(&slots, total);
+        let every = divisions(&slots, total);
         match divide(&slots, total, rule) {
             None => prop_assert!(every.is_empty(), "missed {:?}", every.first()),
             Some(answer) => prop_assert!(every.contains(&answer), "{answer:?} is out of bounds"),
@@ -110,7 +91,7 @@ proptest! {
             slots.into_iter().map(|(prev, hi, weight)| Slot { prev, lo: 1, hi, weight }).collect();
         let rule = if fewest { Rule::Fewest } else { Rule::Proportional };
         if let Some(answer) = divide(&slots, total, rule) {
-            let least = all(&slots, total).iter().map(|one| moved(&slots, one)).min();
+            let least = divisions(&slots, total).iter().map(|one| moved(&slots, one)).min();
             prop_assert_eq!(Some(moved(&slots, &answer)), least);
         }
     }

@@ -570,25 +570,7 @@ fn a_snapshot_survives_its_own_text() {
 /// directly under its province, and a district of a municipality.
 #[test]
 fn levels_of_the_region_tree_are_topologies() {
-    let mut snapshot = world();
-    let regions = [
-        ("guangdong", None, Some(Level::Provincial)),
-        ("guangzhou", Some("guangdong"), Some(Level::Prefectural)),
-        ("panyu", Some("guangzhou"), Some(Level::County)),
-        ("dongguan", Some("guangdong"), Some(Level::Prefectural)),
-        ("hainan", None, Some(Level::Provincial)),
-        ("wuzhishan", Some("hainan"), Some(Level::County)),
-        ("hainan-zone", Some("hainan"), None),
-    ];
-    for (name, parent, level) in regions {
-        let region = Tenant {
-            parent: parent.map(str::to_owned),
-            kind: TenantKind::Region,
-            level,
-            ..Tenant::default()
-        };
-        snapshot.tenants.insert(name.to_owned(), region);
-    }
+    let snapshot = regions();
     let standing = [
         ("a", "panyu", ["guangdong", "guangzhou", "panyu"]),
         ("b", "guangzhou", ["guangdong", "guangzhou", "guangzhou"]),

@@ -65,10 +65,9 @@ impl<'s> Tree<'s> {
             }
             levels.push(vec![Node::default(); one.outer.len()]);
         }
-        let group = |one: &Spread, index: usize| one.group_of.get(index).copied().flatten();
         for (index, slot) in slots.iter().enumerate() {
-            let inside = chain.iter().all(|one| group(one, index).is_some());
-            let last = chain.last().map_or(Some(0), |one| group(one, index));
+            let inside = chain.iter().all(|one| one.group(index).is_some());
+            let last = chain.last().map_or(Some(0), |one| one.group(index));
             if let (true, Some(last)) = (inside && slot.usable(), last)
                 && let Some(node) = levels.last_mut().and_then(|nodes| nodes.get_mut(last))
             {
@@ -138,11 +137,7 @@ impl<'s> Tree<'s> {
     }
 
     fn limits(&self, at: usize) -> Limits {
-        self.chain.get(at).map_or(Limits::NONE, |one| Limits {
-            least: one.min_groups,
-            most: one.max_groups,
-            skew: one.max_skew,
-        })
+        self.chain.get(at).map_or(Limits::NONE, |one| one.limits())
     }
 
     /// The totals that a group can take, whose parts have these ends.

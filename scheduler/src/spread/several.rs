@@ -120,7 +120,7 @@ fn evenly(slots: &[Slot], all: &[Spread], total: i64) -> Option<Vec<i64>> {
         *share = next;
         missing = missing.saturating_sub(moved);
         for (one, counts) in all.iter().zip(&mut counts) {
-            let group = one.group_of.get(index).copied().flatten();
+            let group = one.group(index);
             if let Some(count) = group.and_then(|group| counts.get_mut(group)) {
                 *count = count.saturating_add(moved);
             }
@@ -132,7 +132,7 @@ fn evenly(slots: &[Slot], all: &[Spread], total: i64) -> Option<Vec<i64>> {
 /// How full the groups of a slot are: the sum over the constraints.
 fn height(all: &[Spread], counts: &[Vec<i64>], index: usize) -> i64 {
     all.iter().zip(counts).fold(0_i64, |height, (one, counts)| {
-        let group = one.group_of.get(index).copied().flatten();
+        let group = one.group(index);
         let count = group.and_then(|group| counts.get(group).copied());
         height.saturating_add(count.unwrap_or(0))
     })
@@ -207,7 +207,11 @@ fn violation(all: &[Spread], shares: &[i64]) -> i64 {
             let over = one
                 .max_groups
                 .map_or(0, |max| groups.saturating_sub(max).max(0));
-            let under = one.least_groups(sum(used)).saturating_sub(groups).max(0);
+            let under = one
+                .limits()
+                .least_groups(sum(used))
+                .saturating_sub(groups)
+                .max(0);
             let skew = one
                 .max_skew
                 .map_or(0, |skew| spread.saturating_sub(skew).max(0));

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::{Spread, several, spread};
 use crate::divide::{Rule, Slot, sum};
+use crate::fixtures::divisions;
 
 fn slots(hi: &[i64]) -> Vec<Slot> {
     hi.iter()
@@ -26,24 +27,6 @@ fn over(groups: &[usize], max_skew: Option<i64>, min: i64, max: Option<i64>) -> 
         max_groups: max,
         soft: false,
     }
-}
-
-fn all(hi: &[i64], total: i64) -> Vec<Vec<i64>> {
-    let Some((first, rest)) = hi.split_first() else {
-        return if total == 0 {
-            vec![Vec::new()]
-        } else {
-            Vec::new()
-        };
-    };
-    (0..=(*first).min(total))
-        .flat_map(|share| {
-            all(rest, total - share).into_iter().map(move |mut tail| {
-                tail.insert(0, share);
-                tail
-            })
-        })
-        .collect()
 }
 
 /// Written apart from what it judges.
@@ -116,7 +99,7 @@ proptest! {
         }
         let one = over(&groups, skew, min, max);
         let rule = if fewest { Rule::Fewest } else { Rule::Proportional };
-        let exists = all(&hi, total).iter().any(|shares| keeps(shares, &groups, skew, min, max));
+        let exists = divisions(&slots(&hi), total).iter().any(|shares| keeps(shares, &groups, skew, min, max));
         match spread(&list, &[&one], total, rule) {
             None => prop_assert!(!exists),
             Some(answer) => {

@@ -1,7 +1,9 @@
 //! What must hold after every write that the API server accepts, from its objects and from the
 //! members' nodes and pods alone. Shares no function with what it judges.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod rest;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -24,10 +26,10 @@ struct Hold {
 
 /// What counts of one tenant's quota, in thousandths of processors.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Line {
-    pub(crate) guaranteed: i64,
-    pub(crate) nominal: i64,
-    pub(crate) ceiling: i64,
+struct Line {
+    guaranteed: i64,
+    nominal: i64,
+    ceiling: i64,
 }
 
 /// The oracle, with what it remembers.
@@ -229,7 +231,7 @@ impl Oracle {
         own.get(tenant).copied().unwrap_or(0) + below
     }
 
-    pub(crate) fn charges(&self) -> BTreeMap<String, i64> {
+    fn charges(&self) -> BTreeMap<String, i64> {
         let own = self.own();
         let each = self
             .parents
@@ -249,7 +251,7 @@ impl Oracle {
     }
 
     /// What a tenant may still be charged, by the formula of the quota tree.
-    pub(crate) fn available(&self, tenant: &str) -> i64 {
+    fn available(&self, tenant: &str) -> i64 {
         let charge = self.charge(&self.own(), tenant);
         let rest = self.most(tenant) - charge;
         match &self.parents[tenant] {
@@ -388,131 +390,6 @@ impl Oracle {
                 said.push(format!("{key}: the last healthy copy goes"));
             }
         }
-    }
-
-    /// What may not be left when all has come to rest.
-    pub(crate) fn rest(&self, store: &Store, members: &[Member]) -> Vec<String> {
-        let mut said = Vec::new();
-        let mut named: BTreeSet<(String, String)> = BTreeSet::new();
-        for (key, workload) in store.list("workloads", "") {
-            self.settled(key, workload, store, members, &mut said, &mut named);
-        }
-        for (key, work) in store.list("works", "") {
-            if !named.contains(&(key.namespace.clone(), key.name.clone())) {
-                said.push(format!("{key} of {:?} is nobody's", owner(work)));
-            }
-        }
-        for member in members {
-            let namespace = member.namespace();
-            for (work, component) in member.pods.keys() {
-                if store.get("works", &namespace, work).is_none() {
-                    said.push(format!("pods of {work} {component} are nobody's"));
-                }
-            }
-            let whole = member.nodes.iter().all(|node| node.up) && member.lenient.is_none();
-            if whole && !member.all_bound() {
-                said.push(format!("{}: pods without a node", member.name));
-            }
-        }
-        said
-    }
-
-    fn settled(
-        &self,
-        key: &super::store::Key,
-        workload: &Value,
-        store: &Store,
-        members: &[Member],
-        said: &mut Vec<String>,
-        named: &mut BTreeSet<(String, String)>,
-    ) {
-        if !workload["metadata"]["deletionTimestamp"].is_null() {
-            said.push(format!("{key} is still going"));
-            return;
-        }
-        let decision = &workload["status"]["decision"];
-        let generation = &workload["metadata"]["generation"];
-        let mut healthy = true;
-        for assignment in list(decision, "assignments") {
-            let namespace = format!("heyun-member-{}", text(assignment, "member"));
-            let work = store.list("works", &namespace);
-            let name = (key.namespace.clone(), key.name.clone());
-            let found = work.into_iter().find(|(_, work)| owner(work) == name);
-            match found {
-                Some((work, object)) if object["spec"]["decision"] == decision["id"] => {
-                    named.insert((work.namespace.clone(), work.name.clone()));
-                    healthy &= is(object, "Healthy");
-                }
-                _ => said.push(format!("{key}: no Work of its decision on {namespace}")),
-            }
-        }
-        if !healthy {
-            // What it replaces stays until a node comes back.
-            let own = (key.namespace.clone(), key.name.clone());
-            let works = store
-                .list("works", "")
-                .filter(|(_, work)| owner(work) == own);
-            named.extend(works.map(|(k, _)| (k.namespace.clone(), k.name.clone())));
-        } else if list(decision, "releasing").next().is_some() {
-            said.push(format!("{key} still releases"));
-        }
-        if decision["generation"] == *generation {
-            return;
-        }
-        let scheduled = list(&workload["status"], "conditions")
-            .find(|c| c["type"] == "Scheduled" || c["type"] == "QuotaReserved");
-        let told = scheduled.is_some_and(|c| c["observedGeneration"] == *generation);
-        if !told {
-            said.push(format!("{key} waits without a word"));
-        }
-        if let Some(place) = self.would_fit(key, workload, members) {
-            said.push(format!("{key} waits, and fits: {place}"));
-        }
-    }
-
-    /// Whether what a Workload asks for more would fit now, by quota and by nodes.
-    fn would_fit(
-        &self,
-        key: &super::store::Key,
-        workload: &Value,
-        members: &[Member],
-    ) -> Option<String> {
-        let asked = super::scenario::asked(workload);
-        let has = list(&workload["status"]["decision"], "assignments");
-        let has: i64 = has
-            .filter(|a| {
-                asked
-                    .member
-                    .as_deref()
-                    .is_none_or(|m| text(a, "member") == m)
-            })
-            .map(|a| a["replicas"].as_i64().unwrap_or(0))
-            .sum();
-        let held = self.held.get(&(key.namespace.clone(), key.name.clone()));
-        let held: i64 = held.into_iter().flatten().map(|(_, hold)| hold.cpu).sum();
-        let more = asked.replicas - has;
-        let lost = members.iter().flat_map(|m| &m.nodes).any(|node| !node.up);
-        if lost && more <= 0 {
-            // What it has may have lost its nodes, and then it does not fit as it is.
-            return None;
-        }
-        let room: i64 = members
-            .iter()
-            .filter(|m| asked.member.as_deref().is_none_or(|name| m.name == name))
-            .map(|member| {
-                let up = (0..member.nodes.len()).filter(|n| member.nodes[*n].up);
-                up.map(|n| (member.free(n) / asked.cpu).max(0)).sum::<i64>()
-            })
-            .sum();
-        // What moves is charged at both places until it has moved.
-        let grows = if asked.member.is_some() {
-            more * asked.cpu
-        } else {
-            asked.replicas * asked.cpu - held
-        };
-        let covered = self.available(&self.tenants[&key.namespace]);
-        (room >= more && grows <= covered)
-            .then(|| format!("room for {room}, asked {more}; quota {covered} for {grows}"))
     }
 }
 

@@ -73,8 +73,6 @@ pub(crate) struct Sim {
     pub(crate) requests: u64,
     /// When the hub last changed anything.
     pub(crate) wrote: Instant,
-    /// How often that was.
-    pub(crate) writes: u64,
     /// Told of every change.
     pub(crate) changed: Arc<Notify>,
 }
@@ -102,7 +100,6 @@ impl Sim {
             stalls: Vec::new(),
             requests: 0,
             wrote: Instant::now(),
-            writes: 0,
             changed: Arc::new(Notify::new()),
         }
     }
@@ -166,7 +163,6 @@ impl Sim {
         }
         if let Who::Hub(_) = who {
             self.wrote = Instant::now();
-            self.writes += 1;
         }
         let version = self.store.version;
         let told = intent

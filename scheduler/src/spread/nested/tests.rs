@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::totals::{Limits, of_any, of_level};
 use super::super::{Spread, several, spread};
 use crate::divide::{Rule, Slot, sum};
+use crate::fixtures::divisions;
 
 /// What one constraint asks: skew, fewest and most groups.
 type Asked = (Option<i64>, i64, Option<i64>);
@@ -51,27 +52,6 @@ fn slot(prev: i64, hi: i64) -> Slot {
         hi,
         weight: hi,
     }
-}
-
-/// All divisions within the bounds.
-fn all(slots: &[Slot], total: i64) -> Vec<Vec<i64>> {
-    let Some((first, rest)) = slots.split_first() else {
-        return if total == 0 {
-            vec![Vec::new()]
-        } else {
-            Vec::new()
-        };
-    };
-    let shares = std::iter::once(0).chain(first.lo.max(1)..=first.hi);
-    let shares = shares.filter(|share| *share <= total);
-    shares
-        .flat_map(|share| {
-            all(rest, total - share).into_iter().map(move |mut tail| {
-                tail.insert(0, share);
-                tail
-            })
-        })
-        .collect()
 }
 
 /// Written apart from what it judges.
@@ -247,16 +227,16 @@ proptest! {
         let (paths, slots): (Vec<_>, Vec<Slot>) = members.into_iter().unzip();
         let rule = if fewest { Rule::Fewest } else { Rule::Proportional };
         let chain = chain(&paths, &asked);
-        let divisions = all(&slots, total);
-        let exists = divisions.iter().any(|shares| keeps(shares, &paths, &asked));
+        let every = divisions(&slots, total);
+        let exists = every.iter().any(|shares| keeps(shares, &paths, &asked));
         match several(&slots, &chain, total, rule) {
             None => prop_assert!(!exists),
             Some(answer) => {
-                prop_assert!(divisions.contains(&answer), "{answer:?}");
+                prop_assert!(every.contains(&answer), "{answer:?}");
                 prop_assert!(keeps(&answer, &paths, &asked), "{answer:?}");
             }
         }
-        for shares in &divisions {
+        for shares in &every {
             let kept = chain.iter().all(|one| one.kept_by(shares));
             prop_assert_eq!(kept, keeps(shares, &paths, &asked), "{:?}", shares);
         }
