@@ -26,6 +26,7 @@ mod replant;
 mod rotate;
 mod secrets;
 mod state;
+mod status;
 mod uphold;
 
 use std::collections::{BTreeMap, BTreeSet};

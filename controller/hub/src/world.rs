@@ -12,7 +12,7 @@ mod watched;
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::flavor::FlavorSpec;
-use heyun_crds::labels::TENANT_UID;
+use heyun_crds::labels::{ARCH, TENANT_UID};
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
 use heyun_plan::member_names::work_name;
 use heyun_plan::tenants::{self, TenantTree};
@@ -27,8 +27,6 @@ pub use listing::Listing;
 
 use crate::watch::{Change, KINDS, Seen};
 
-/// Label that tells a node's architecture.
-const ARCH: &str = "kubernetes.io/arch";
 /// Most label keys that a sketch tells apart.
 const LABEL_KEYS_MAX: usize = 64;
 /// Label keys that each namespace's Workloads get before any other's get more.

@@ -1,7 +1,7 @@
 //! Answers to the questions of the aggregated API.
 
 use heyun_crds::conditions::Reason;
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
+use heyun_crds::query::Why;
 use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
@@ -26,14 +26,6 @@ impl Operator {
                 let _ = reply.send(answer);
             }
         }
-    }
-
-    /// When the decision of this id was made, if it is the one in force.
-    fn decided_at(&self, key: &WorkloadKey, id: &str) -> String {
-        let entry = self.world.workloads.get(key);
-        let decision = entry.and_then(|entry| entry.status.decision.as_ref());
-        let decision = decision.filter(|decision| !id.is_empty() && decision.id == id);
-        decision.map(|d| d.decided_at.clone()).unwrap_or_default()
     }
 
     fn owner_of(&self, namespace: &str) -> Result<String, AskError> {
@@ -74,11 +66,14 @@ impl Operator {
             return Err(AskError::NotFound(format!("workload {key}")));
         };
         let generation = entry.generation();
-        let (id, in_force) = match entry.status.decision.clone() {
-            Some(decision) if decision.generation == generation => (decision.id, String::new()),
-            Some(earlier) => (String::new(), earlier.id),
-            None => (String::new(), String::new()),
-        };
+        let (mut id, mut decided_at, mut in_force) = (String::new(), String::new(), String::new());
+        match &entry.status.decision {
+            Some(decision) if decision.generation == generation => {
+                (id, decided_at) = (decision.id.clone(), decision.decided_at.clone());
+            }
+            Some(earlier) => in_force.clone_from(&earlier.id),
+            None => {}
+        }
         // A verdict from before its images had to be asked about says nothing of now.
         if id.is_empty()
             && let Some(refusal) = self.sight_at(0).unknown_platforms(entry)
@@ -111,7 +106,7 @@ impl Operator {
             },
         };
         let mut why = heyun_plan::explain::why(&verdict, &about);
-        why.decided_at = self.decided_at(key, &id);
+        why.decided_at = decided_at;
         why.in_force = in_force;
         why.queue = self.queue_of(key, &verdict);
         Ok(why)
@@ -120,19 +115,13 @@ impl Operator {
 
 /// The answer to `why` for a Workload that the scheduler is not asked about.
 fn refused(entry: Option<&Entry>, refusal: &Refusal) -> Why {
-    Why {
-        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
-        kind: "Why".to_owned(),
-        namespace: entry.map(|e| e.key.namespace.clone()).unwrap_or_default(),
-        name: entry.map(|e| e.key.name.clone()).unwrap_or_default(),
-        generation: entry.map(Entry::generation).unwrap_or_default(),
-        outcome: match refusal.reason {
-            Reason::ImagePlatformsUnknown => "Waiting",
-            _ => "Rejected",
-        }
-        .to_owned(),
-        reason: refusal.reason.as_str().to_owned(),
-        message: refusal.message.clone(),
-        ..Why::default()
-    }
+    let outcome = match refusal.reason {
+        Reason::ImagePlatformsUnknown => "Waiting",
+        _ => "Rejected",
+    };
+    let (key, generation) = entry.map_or_else(Default::default, |entry| {
+        (entry.key.clone(), entry.generation())
+    });
+    let (reason, message) = (refusal.reason.as_str(), refusal.message.clone());
+    heyun_plan::explain::refused(&key, generation, outcome, reason, message)
 }

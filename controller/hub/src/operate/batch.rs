@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heyun_crds::Workload;
-use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::conditions::Reason;
 use heyun_crds::labels::TRACEPARENT;
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_plan::diff::Step;
@@ -16,13 +16,14 @@ use heyun_scheduler::config::{Config, Explained};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::schedule::decide_all;
 use heyun_scheduler::snapshot::Held;
-use heyun_scheduler::{Engine, Resources, Verdict, check, schedule};
+use heyun_scheduler::{Engine, Resources, Verdict, check};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::runtime::RuntimeFlavor;
 use tracing::{debug, error, info};
 
 use super::look::{Candidate, Look, Refusal, Sight, written};
 use super::state::{self, Assumed, Before};
+use super::status::{conditions, settled};
 use super::{BATCH, Ended, Operator};
 use crate::commit::{self, Chain};
 use crate::leader::Term;
@@ -66,8 +67,7 @@ impl Operator {
                 Look::Write(chain) => {
                     let row = self.world.workloads.get(&key);
                     let row = row.and_then(|e| self.refusal_row(e, &chain, None, term.epoch));
-                    self.start(term, *chain, None);
-                    self.tell_of(&key, row);
+                    self.start(term, *chain, None, row);
                 }
                 Look::Secrets(names) => self.read_secrets(&key, names),
                 Look::Images(asks) => self.ask_images(&key, asks),
@@ -247,7 +247,8 @@ impl Operator {
             explained: Explained::ALL,
             ..self.around.config.clone()
         };
-        let mut verdicts = schedule(&snapshot, &[candidate.request], &config);
+        let mut alone = Engine::new(snapshot, config);
+        let mut verdicts = decide_all(&mut alone, &[candidate.request]);
         verdicts.pop().ok_or_else(|| Refusal {
             reason: Reason::Pending,
             message: "the scheduler gave no answer".to_owned(),
@@ -285,8 +286,7 @@ impl Operator {
             let row = self.refusal_row(&entry, &chain, Some(&verdict), term.epoch);
             self.verdicts.keep(String::new(), verdict);
             if !chain.is_empty() {
-                self.start(term, chain, None);
-                self.tell_of(&key, row);
+                self.start(term, chain, None, row);
             }
             return;
         };
@@ -324,7 +324,7 @@ impl Operator {
         info!(workload = %key, decision = decision.id, "placed");
         let row = self.ledger_row(&entry, &verdict, &decision);
         self.verdicts.keep(decision.id.clone(), verdict);
-        self.start(term, chain, Some((decision, row)));
+        self.start(term, chain, Some((decision, row)), None);
     }
 
     /// Starts a chain; what it commits is held from now on.
@@ -333,6 +333,7 @@ impl Operator {
         term: &Term,
         chain: Chain,
         decision: Option<(Decision, heyun_ledger::Entry)>,
+        refused: Option<heyun_ledger::Entry>,
     ) {
         let key = chain.key.clone();
         let before = self.world.workloads.get(&key).map(|entry| Before {
@@ -355,7 +356,7 @@ impl Operator {
                 epoch: term.epoch,
                 again,
                 row,
-                refused: None,
+                refused,
                 before,
             },
         );
@@ -415,87 +416,6 @@ fn committed(decision: Decision) -> Held {
         status: Some(status),
         ..Workload::default()
     })
-}
-
-/// Conditions of a verdict.
-fn conditions(status: &mut WorkloadStatus, entry: &Entry, verdict: &Verdict, now: &Time) {
-    let generation = entry.generation();
-    status.observed_generation = generation;
-    let mut set = |kind, ok: Option<bool>, reason: &str, message: &str| {
-        set_condition(
-            &mut status.conditions,
-            kind,
-            ok,
-            reason,
-            message,
-            Some(generation),
-            now,
-        );
-    };
-    set(ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
-    for said in explain::conditions(verdict) {
-        set(said.kind, said.status, &said.reason, &said.message);
-    }
-    // What a decision for this generation has placed stays, and is as ready as it is.
-    let stands = status
-        .decision
-        .as_ref()
-        .is_some_and(|decision| decision.generation == generation);
-    if verdict.outcome.placed().is_none() && !stands {
-        let (reason, message) = explain::condition(verdict);
-        set(ConditionType::Ready, Some(false), &reason, &message);
-        status.summary.reason = format!("{reason}: {message}");
-        if status.decision.is_none() {
-            "-".clone_into(&mut status.summary.members);
-        }
-    }
-}
-
-/// The status of a Workload that is sound and whose decision stands. What a verdict said of it is
-/// kept; where nothing says it, because the status was wiped, it is said again.
-pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> WorkloadStatus {
-    let mut status = entry.status.clone();
-    status.decision = Some(decision.clone());
-    let said = |kind: ConditionType| {
-        let conditions = &entry.status.conditions;
-        conditions.iter().any(|c| c.type_ == kind.as_str())
-    };
-    let mut hold = |kind, reason: Reason, message: &str| {
-        let (reason, observed) = (reason.as_str(), Some(entry.generation()));
-        let conditions = &mut status.conditions;
-        set_condition(conditions, kind, Some(true), reason, message, observed, now);
-    };
-    hold(ConditionType::Accepted, Reason::Ok, "");
-    if !said(ConditionType::QuotaReserved) {
-        let message = "the quota covers it";
-        hold(ConditionType::QuotaReserved, Reason::Ok, message);
-    }
-    if !said(ConditionType::Scheduled) {
-        let message = "the decision is taken from the Works that carry it";
-        hold(ConditionType::Scheduled, Reason::Scheduled, message);
-    }
-    status
-}
-
-/// A refusal that says the same as before but for the details of members writes nothing.
-fn settled(before: &WorkloadStatus, after: WorkloadStatus) -> WorkloadStatus {
-    let alike = match (&before.explanation, &after.explanation) {
-        (Some(old), Some(new)) => {
-            old.outcome == new.outcome
-                && old.reason == new.reason
-                && old.message == new.message
-                && old.refused == new.refused
-        }
-        _ => false,
-    };
-    if alike {
-        WorkloadStatus {
-            explanation: before.explanation.clone(),
-            ..after
-        }
-    } else {
-        after
-    }
 }
 
 /// Amounts that a container is charged which asks for nothing: small, and the same that members

@@ -66,8 +66,14 @@ impl Sight<'_> {
         }
     }
 
+    /// The priority of a Workload; 0 where it names no class that exists.
+    pub(super) fn priority_of(&self, entry: &Entry) -> i32 {
+        let class = entry.spec.priority_class_name.as_deref();
+        class.and_then(|name| self.priority(name)).unwrap_or(0)
+    }
+
     /// Value of a PriorityClass of the hub; none where it does not exist.
-    pub(super) fn priority(&self, name: &str) -> Option<i32> {
+    fn priority(&self, name: &str) -> Option<i32> {
         let class = self.world.priorities.get(name)?;
         Some(class.value.unwrap_or(0))
     }

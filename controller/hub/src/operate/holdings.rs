@@ -57,6 +57,9 @@ impl Operator {
         for key in touched {
             let held = self.held_by(&key);
             let before = self.holdings.all.get(&key);
+            if before == held.as_ref() {
+                continue;
+            }
             self.scene.hold(&key, before, held.as_ref());
             match held {
                 Some(held) => self.holdings.all.insert(key, held),

@@ -280,7 +280,7 @@ impl Sight<'_> {
                 if after.decision.is_none() {
                     "-".clone_into(&mut after.summary.members);
                 }
-                Self::chain(entry, after, Vec::new())
+                self.upheld(entry, after)
             }
         }
     }

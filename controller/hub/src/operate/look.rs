@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heyun_crds::conditions::{ConditionType, Reason, is_true, set_condition};
+use heyun_crds::conditions::{ConditionType, Reason, is_true};
 use heyun_crds::labels::FINALIZER;
 use heyun_crds::placement::PlacementSpec;
 use heyun_crds::workload::{Decision, WorkloadStatus};
@@ -128,7 +128,6 @@ impl Sight<'_> {
     pub(super) fn candidate(&self, entry: &Entry, facts: Facts) -> Candidate {
         let previous = self.previous(entry, &facts);
         let quota = self.world.quotas.get(&facts.tenant.name);
-        let class = entry.spec.priority_class_name.as_deref();
         let request = observe::request::request(&observe::request::Input {
             workload: &facts.workload,
             interpreted: &facts.interpreted,
@@ -136,7 +135,7 @@ impl Sight<'_> {
             tenant: &facts.tenant.name,
             flavors: &self.world.flavor_specs,
             quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
-            priority: class.and_then(|name| self.priority(name)).unwrap_or(0),
+            priority: self.priority_of(entry),
             previous: previous.as_ref(),
             weights: self.weights,
         });
@@ -180,7 +179,7 @@ impl Sight<'_> {
         if let Some(less) = decide::confirm_released(&decision, &works, self.epoch) {
             decision = less;
         }
-        let after = super::batch::standing(entry, &decision, &self.now);
+        let after = super::status::standing(entry, &decision, &self.now);
         let steps = match self.steps(entry, facts, &decision, &hashes) {
             Ok(steps) => steps,
             Err(refusal) => return self.refuse(entry, &refusal),
@@ -257,10 +256,7 @@ impl Sight<'_> {
         let replaced = Self::replaced(&wanted, &held);
         let wanted: Vec<RenderedWork> = wanted.into_iter().map(|(work, _)| work).collect();
         let mut steps = diff::works(&wanted, &existing);
-        steps.retain(|step| match step {
-            Step::Retire(existing) | Step::Delete(existing) => !self.is_unread(existing),
-            Step::Create(_) | Step::Update { .. } => true,
-        });
+        self.spare_unread(&mut steps);
         if !replaced && !seeded::is(Bug::LastCopy) {
             // The last healthy copy is not removed before its replacement is healthy. What is on
             // members that have left was let go before.
@@ -269,18 +265,22 @@ impl Sight<'_> {
         Ok(steps)
     }
 
+    /// Leaves out what would go from members that cannot be read.
+    pub(super) fn spare_unread(&self, steps: &mut Vec<Step>) {
+        steps.retain(|step| match step {
+            Step::Retire(existing) | Step::Delete(existing) => !self.is_unread(existing),
+            Step::Create(_) | Step::Update { .. } => true,
+        });
+    }
+
     /// Whether what is wanted stands: each Work is there and healthy as it is now.
     fn replaced(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> bool {
         wanted.iter().all(|(wanted, digest)| {
             held.iter().any(|entry| {
                 let work = &entry.work;
-                let status = work.status.as_ref();
                 work.metadata.namespace.as_deref() == Some(&wanted.namespace)
                     && entry.digest == *digest
-                    && status.is_some_and(|s| {
-                        Some(s.observed_generation) == work.metadata.generation
-                            && is_true(&s.conditions, ConditionType::Healthy)
-                    })
+                    && is_healthy(work)
             })
         })
     }
@@ -307,7 +307,7 @@ impl Sight<'_> {
     }
 
     /// Whether the member of a Work is there and cannot be read: nothing goes for its sake.
-    pub(super) fn is_unread(&self, existing: &Existing) -> bool {
+    fn is_unread(&self, existing: &Existing) -> bool {
         member_of_namespace(&existing.namespace)
             .is_some_and(|member| self.world.members.is_unread(member))
     }
@@ -356,66 +356,6 @@ impl Sight<'_> {
         }))
     }
 
-    /// Not accepted: the condition says why; a decision that stands stays, with its Works.
-    pub(super) fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Look {
-        let mut after = entry.status.clone();
-        let generation = entry.generation();
-        let reason = refusal.reason.as_str();
-        for kind in [ConditionType::Accepted, ConditionType::Ready] {
-            let observed = Some(generation);
-            set_condition(
-                &mut after.conditions,
-                kind,
-                Some(false),
-                reason,
-                &refusal.message,
-                observed,
-                &self.now,
-            );
-        }
-        after.observed_generation = generation;
-        after.summary.reason = format!("{reason}: {}", refusal.message);
-        if after.decision.is_none() {
-            "-".clone_into(&mut after.summary.members);
-        }
-        let (after, steps) = self.uphold(entry, after);
-        Self::chain(entry, after, steps)
-    }
-
-    fn suspend(&self, entry: &Entry) -> Look {
-        let message = "spec.suspend is true: set it to false to have it scheduled";
-        let mut after = self.unscheduled(entry, Reason::Suspended, message);
-        Reason::Suspended
-            .as_str()
-            .clone_into(&mut after.summary.reason);
-        let (after, steps) = self.uphold(entry, after);
-        Self::chain(entry, after, steps)
-    }
-
-    /// The status of a Workload that is not decided, and why.
-    pub(super) fn unscheduled(
-        &self,
-        entry: &Entry,
-        reason: Reason,
-        message: &str,
-    ) -> WorkloadStatus {
-        let mut after = entry.status.clone();
-        let generation = entry.generation();
-        for kind in [ConditionType::Scheduled, ConditionType::Ready] {
-            set_condition(
-                &mut after.conditions,
-                kind,
-                Some(false),
-                reason.as_str(),
-                message,
-                Some(generation),
-                &self.now,
-            );
-        }
-        after.observed_generation = generation;
-        after
-    }
-
     pub(super) fn chain(entry: &Entry, after: WorkloadStatus, steps: Vec<Step>) -> Look {
         let chain = written(entry, after, steps);
         if chain.is_empty() {
@@ -424,6 +364,14 @@ impl Sight<'_> {
             Look::Write(Box::new(chain))
         }
     }
+}
+
+/// Whether a Work is healthy as it now is.
+pub(super) fn is_healthy(work: &Work) -> bool {
+    work.status.as_ref().is_some_and(|status| {
+        Some(status.observed_generation) == work.metadata.generation
+            && is_true(&status.conditions, ConditionType::Healthy)
+    })
 }
 
 /// A chain that writes what differs.

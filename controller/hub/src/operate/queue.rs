@@ -17,11 +17,12 @@ impl Operator {
             return None;
         }
         let entries = self.world.workloads.values();
+        let sight = self.sight_at(0);
         let waiting = entries
             .filter(|entry| is_waiting(entry))
             .map(|entry| Waits {
                 key: &entry.key,
-                priority: self.priority_of(entry),
+                priority: sight.priority_of(entry),
                 created: created(entry),
             });
         let place = queue::place(waiting, key)?;
@@ -59,13 +60,6 @@ impl Operator {
         let sight = self.sight_at(0);
         let facts = sight.facts(entry).ok()?;
         Some(sight.candidate(entry, facts).request)
-    }
-
-    fn priority_of(&self, entry: &Entry) -> i32 {
-        let class = entry.spec.priority_class_name.as_deref();
-        class
-            .and_then(|name| self.sight_at(0).priority(name))
-            .unwrap_or(0)
     }
 }
 

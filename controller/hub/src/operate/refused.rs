@@ -1,11 +1,10 @@
 //! What the ledger is told of a refusal: once for each that is new, and only when its status is
 //! written.
 
-use heyun_crds::conditions::ConditionType;
+use heyun_crds::conditions::{ConditionType, condition};
 use heyun_crds::workload::WorkloadStatus;
 use heyun_plan::explain::kept;
 use heyun_scheduler::Verdict;
-use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
 use crate::commit::Chain;
@@ -23,10 +22,7 @@ pub(super) struct Said<'a> {
 /// The refusal that a status tells of; none where it is placed, suspended or not looked at yet.
 pub(super) fn said(status: &WorkloadStatus) -> Option<Said<'_>> {
     let generation = status.observed_generation;
-    let refused = |kind: ConditionType| {
-        let mut conditions = status.conditions.iter();
-        conditions.find(|c| c.type_ == kind.as_str() && c.status == "False")
-    };
+    let refused = |kind| condition(&status.conditions, kind).filter(|c| c.status == "False");
     if let Some(accepted) = refused(ConditionType::Accepted) {
         return Some(Said {
             outcome: "Rejected",
@@ -61,13 +57,6 @@ pub(super) fn is_told(row: &heyun_ledger::Entry, status: &WorkloadStatus) -> boo
 }
 
 impl Operator {
-    /// What the ledger is told once the chain of this Workload has written its status.
-    pub(super) fn tell_of(&mut self, key: &WorkloadKey, row: Option<heyun_ledger::Entry>) {
-        if let Some(assumed) = self.assumed.get_mut(key) {
-            assumed.refused = row;
-        }
-    }
-
     /// The row of the refusal that a chain is about to write, if the ledger is to be told of it.
     pub(super) fn refusal_row(
         &self,
@@ -103,10 +92,7 @@ impl Operator {
 
 /// Why it is not accepted, as its condition says it.
 fn sentence(status: &WorkloadStatus) -> &str {
-    let mut conditions = status.conditions.iter();
-    conditions
-        .find(|c| c.type_ == ConditionType::Accepted.as_str())
-        .map_or("", |c| c.message.as_str())
+    condition(&status.conditions, ConditionType::Accepted).map_or("", |c| c.message.as_str())
 }
 
 #[cfg(test)]

@@ -1,21 +1,85 @@
-//! A decision that stands while a newer generation waits or is refused. Nothing new is rendered for
-//! it, for the manifests are the newer generation's; but what it releases is confirmed, what it
+//! A Workload that is not decided: what it is told, and what becomes of a decision that stands while
+//! a newer generation waits or is refused. Nothing new is rendered for that, for the manifests are the newer generation's; but what it releases is confirmed, what it
 //! replaced goes, and what it never began is not held.
 
 use std::collections::BTreeSet;
 
 use heyun_crds::Work;
-use heyun_crds::conditions::{ConditionType, is_true};
+use heyun_crds::conditions::{ConditionType, Reason, set_condition};
 use heyun_crds::labels::member_namespace;
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_plan::decide;
 use heyun_plan::diff::{self, Step};
 
-use super::look::Sight;
+use super::look::{Look, Refusal, Sight, is_healthy};
 use crate::seeded::{self, Bug};
 use crate::world::Entry;
 
 impl Sight<'_> {
+    /// Not accepted: the condition says why; a decision that stands stays, with its Works.
+    pub(super) fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Look {
+        let mut after = entry.status.clone();
+        let generation = entry.generation();
+        let reason = refusal.reason.as_str();
+        for kind in [ConditionType::Accepted, ConditionType::Ready] {
+            let observed = Some(generation);
+            set_condition(
+                &mut after.conditions,
+                kind,
+                Some(false),
+                reason,
+                &refusal.message,
+                observed,
+                &self.now,
+            );
+        }
+        after.observed_generation = generation;
+        after.summary.reason = format!("{reason}: {}", refusal.message);
+        if after.decision.is_none() {
+            "-".clone_into(&mut after.summary.members);
+        }
+        self.upheld(entry, after)
+    }
+
+    pub(super) fn suspend(&self, entry: &Entry) -> Look {
+        let message = "spec.suspend is true: set it to false to have it scheduled";
+        let mut after = self.unscheduled(entry, Reason::Suspended, message);
+        Reason::Suspended
+            .as_str()
+            .clone_into(&mut after.summary.reason);
+        self.upheld(entry, after)
+    }
+
+    /// The status of a Workload that is not decided, and why.
+    pub(super) fn unscheduled(
+        &self,
+        entry: &Entry,
+        reason: Reason,
+        message: &str,
+    ) -> WorkloadStatus {
+        let mut after = entry.status.clone();
+        let generation = entry.generation();
+        for kind in [ConditionType::Scheduled, ConditionType::Ready] {
+            set_condition(
+                &mut after.conditions,
+                kind,
+                Some(false),
+                reason.as_str(),
+                message,
+                Some(generation),
+                &self.now,
+            );
+        }
+        after.observed_generation = generation;
+        after
+    }
+
+    /// What a Workload that is not decided has written.
+    pub(super) fn upheld(&self, entry: &Entry, after: WorkloadStatus) -> Look {
+        let (after, steps) = self.uphold(entry, after);
+        Self::chain(entry, after, steps)
+    }
+
     /// The status with its decision as far as it has come about, and what its Works need.
     pub(super) fn uphold(
         &self,
@@ -38,10 +102,7 @@ impl Sight<'_> {
             decision = less;
         }
         let mut steps = diff::works(&[], &replaced(&decision, works));
-        steps.retain(|step| match step {
-            Step::Retire(existing) | Step::Delete(existing) => !self.is_unread(existing),
-            Step::Create(_) | Step::Update { .. } => true,
-        });
+        self.spare_unread(&mut steps);
         after.decision = Some(decision);
         (after, steps)
     }
@@ -60,14 +121,7 @@ fn replaced(decision: &Decision, works: Vec<Work>) -> Vec<Work> {
         let namespace = work.metadata.namespace.as_ref();
         namespace.is_some_and(|namespace| wanted.contains(namespace))
     };
-    let stands = |work: &&Work| {
-        let status = work.status.as_ref();
-        work.spec.decision == decision.id
-            && status.is_some_and(|status| {
-                Some(status.observed_generation) == work.metadata.generation
-                    && is_true(&status.conditions, ConditionType::Healthy)
-            })
-    };
+    let stands = |work: &&Work| work.spec.decision == decision.id && is_healthy(work);
     let standing = works.iter().filter(|work| is_wanted(work)).filter(stands);
     if wanted.is_empty() || standing.count() < wanted.len() {
         return Vec::new();

@@ -152,8 +152,9 @@ fn registries() -> Registries {
     Registries::load(file.path()).unwrap()
 }
 
-/// A Workload `ns/web` of a tenant, with this image and, where `decided`, a decision that stands.
-fn world(image: &str, platforms: &[&str], decided: bool) -> World {
+/// A Workload `ns/web` of a tenant, with this image and a decision of the generation that is `decided`;
+/// its own is 2.
+fn world(image: &str, platforms: &[&str], decided: Option<i64>) -> World {
     let pod = json!({"containers": [{"name": "c", "image": image}]});
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
@@ -179,8 +180,8 @@ fn world(image: &str, platforms: &[&str], decided: bool) -> World {
         architectures: vec!["arm64".to_owned()],
         ..Assignment::default()
     };
-    let decision = decided.then(|| Decision {
-        generation: 2,
+    let decision = decided.map(|generation| Decision {
+        generation,
         assignments: vec![assignment],
         ..Decision::default()
     });
@@ -204,13 +205,8 @@ fn world(image: &str, platforms: &[&str], decided: bool) -> World {
     world
 }
 
-/// What a look at `ns/web` leads to, in a word; and what is said of it.
-fn looked(
-    world: &World,
-    images: &Images,
-    registries: Option<&Registries>,
-    again: bool,
-) -> (&'static str, String) {
+/// A look at `ns/web`.
+fn look(world: &World, images: &Images, registries: Option<&Registries>, again: bool) -> Look {
     let sight = Sight {
         world,
         secrets: &Secrets::default(),
@@ -222,7 +218,17 @@ fn looked(
         epoch: 2,
         now: Time("2027-01-01T00:00:00Z".parse().unwrap()),
     };
-    match sight.look(&key("web"), again) {
+    sight.look(&key("web"), again)
+}
+
+/// What it leads to, in a word; and what is said of it.
+fn looked(
+    world: &World,
+    images: &Images,
+    registries: Option<&Registries>,
+    again: bool,
+) -> (&'static str, String) {
+    match look(world, images, registries, again) {
         Look::Nothing => ("nothing", String::new()),
         Look::Write(chain) => {
             let status = chain.status.map(|status| status.after).unwrap_or_default();
@@ -250,7 +256,7 @@ fn nothing_is_decided_before_its_images_are_known_and_a_decision_that_stands_goe
     known.take(told(&ask(image)), Duration::ZERO);
     down.take(failed(&ask(image)), Duration::ZERO);
 
-    let fresh = world(image, &[], false);
+    let fresh = world(image, &[], None);
     let is = |word: &'static str, said: &str| (word, said.to_owned());
     assert_eq!(
         looked(&fresh, &nothing, Some(&asking), false),
@@ -265,12 +271,12 @@ fn nothing_is_decided_before_its_images_are_known_and_a_decision_that_stands_goe
     // Nobody is asked where no registry is configured, of one that is not listed, and where the
     // Workload declares its platforms.
     assert_eq!(looked(&fresh, &nothing, None, false), is("decide", ""));
-    let elsewhere = world("other.example/a:1", &[], false);
+    let elsewhere = world("other.example/a:1", &[], None);
     assert_eq!(
         looked(&elsewhere, &nothing, Some(&asking), false),
         is("decide", "")
     );
-    let declared = world(image, &["linux/amd64"], false);
+    let declared = world(image, &["linux/amd64"], None);
     assert_eq!(
         looked(&declared, &down, Some(&asking), false),
         is("decide", "amd64")
@@ -278,7 +284,7 @@ fn nothing_is_decided_before_its_images_are_known_and_a_decision_that_stands_goe
 
     // One that stands is followed, also by a hub that starts while the registry is down, and where
     // it is to be made anew. Its condition says that it is scheduled.
-    let decided = world(image, &[], true);
+    let decided = world(image, &[], Some(2));
     let followed = looked(&decided, &nothing, None, false);
     assert_eq!(followed, is("write", "True Scheduled"));
     assert_eq!(looked(&decided, &nothing, Some(&asking), false), followed);
@@ -290,5 +296,23 @@ fn nothing_is_decided_before_its_images_are_known_and_a_decision_that_stands_goe
     assert_eq!(
         looked(&decided, &known, Some(&asking), true),
         is("decide", "arm64")
+    );
+}
+
+#[test]
+fn an_earlier_decision_is_upheld_while_images_are_not_known() {
+    let (asking, mut down) = (registries(), Images::default());
+    down.take(failed(&ask("r.example/a:1")), Duration::ZERO);
+    let earlier = world("r.example/a:1", &[], Some(1));
+    let Look::Write(chain) = look(&earlier, &down, Some(&asking), false) else {
+        panic!("nothing is said");
+    };
+    let after = chain.status.unwrap().after;
+    let said = condition(&after.conditions, ConditionType::Scheduled).unwrap();
+    assert_eq!(said.reason, "ImagePlatformsUnknown");
+    assert_eq!(
+        after.decision.unwrap().assignments,
+        [],
+        "what it never began is not held"
     );
 }

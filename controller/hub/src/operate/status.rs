@@ -1,0 +1,95 @@
+//! What a Workload's status says of a verdict, and of a decision that stands. Pure.
+
+use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::workload::{Decision, WorkloadStatus};
+use heyun_plan::explain;
+use heyun_scheduler::Verdict;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::world::Entry;
+
+/// Conditions of a verdict.
+pub(super) fn conditions(
+    status: &mut WorkloadStatus,
+    entry: &Entry,
+    verdict: &Verdict,
+    now: &Time,
+) {
+    let generation = entry.generation();
+    status.observed_generation = generation;
+    let mut set = |kind, ok: Option<bool>, reason: &str, message: &str| {
+        set_condition(
+            &mut status.conditions,
+            kind,
+            ok,
+            reason,
+            message,
+            Some(generation),
+            now,
+        );
+    };
+    set(ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
+    for said in explain::conditions(verdict) {
+        set(said.kind, said.status, &said.reason, &said.message);
+    }
+    // What a decision for this generation has placed stays, and is as ready as it is.
+    let stands = status
+        .decision
+        .as_ref()
+        .is_some_and(|decision| decision.generation == generation);
+    if verdict.outcome.placed().is_none() && !stands {
+        let (reason, message) = explain::condition(verdict);
+        set(ConditionType::Ready, Some(false), &reason, &message);
+        status.summary.reason = format!("{reason}: {message}");
+        if status.decision.is_none() {
+            "-".clone_into(&mut status.summary.members);
+        }
+    }
+}
+
+/// The status of a Workload that is sound and whose decision stands. What a verdict said of it is
+/// kept; where nothing says it, because the status was wiped, it is said again.
+pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> WorkloadStatus {
+    let mut status = entry.status.clone();
+    status.decision = Some(decision.clone());
+    let said = |kind: ConditionType| {
+        let conditions = &entry.status.conditions;
+        conditions.iter().any(|c| c.type_ == kind.as_str())
+    };
+    let mut hold = |kind, reason: Reason, message: &str| {
+        let (reason, observed) = (reason.as_str(), Some(entry.generation()));
+        let conditions = &mut status.conditions;
+        set_condition(conditions, kind, Some(true), reason, message, observed, now);
+    };
+    hold(ConditionType::Accepted, Reason::Ok, "");
+    if !said(ConditionType::QuotaReserved) {
+        let message = "the quota covers it";
+        hold(ConditionType::QuotaReserved, Reason::Ok, message);
+    }
+    if !said(ConditionType::Scheduled) {
+        let message = "the decision is taken from the Works that carry it";
+        hold(ConditionType::Scheduled, Reason::Scheduled, message);
+    }
+    status
+}
+
+/// A refusal that says the same as before but for the details of members writes nothing.
+pub(super) fn settled(before: &WorkloadStatus, after: WorkloadStatus) -> WorkloadStatus {
+    let alike = match (&before.explanation, &after.explanation) {
+        (Some(old), Some(new)) => {
+            old.outcome == new.outcome
+                && old.reason == new.reason
+                && old.message == new.message
+                && old.refused == new.refused
+        }
+        _ => false,
+    };
+    if alike {
+        WorkloadStatus {
+            explanation: before.explanation.clone(),
+            ..after
+        }
+    } else {
+        after
+    }
+}
