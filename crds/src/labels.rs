@@ -30,6 +30,8 @@ pub const TRACEPARENT: &str = "heyun.dev/traceparent";
 pub const TENANT_PATH: &str = "heyun.dev/tenant-path";
 /// Label on a Secret in `heyun-member-NAME`: hash of its payload.
 pub const SECRET_HASH: &str = "heyun.dev/secret-hash";
+/// Node label: the architecture, as Kubernetes names it.
+pub const ARCH: &str = "kubernetes.io/arch";
 /// Node label: attested Xinchuang (信创).
 pub const XINCHUANG: &str = "heyun.dev/xinchuang";
 /// Prefix of every label and annotation that users may not set in manifests.

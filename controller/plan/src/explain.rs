@@ -11,6 +11,7 @@ use heyun_crds::query::{
     QUERY_GROUP, QUERY_VERSION, Why, WhyMember, WhyRefusal, WhyReplicas, WhyScore,
 };
 use heyun_crds::workload::{EXPLANATION_BYTES_MAX, Explanation};
+use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::text;
 use heyun_scheduler::verdict::{MemberState, MemberVerdict, Outcome, Refusal, Scores, Verdict};
 
@@ -28,6 +29,27 @@ pub struct About<'a> {
     pub decision: &'a str,
     /// What shapes cannot judge, beyond what the verdict names.
     pub unchecked: &'a [String],
+}
+
+/// The answer on a Workload that the scheduler is not asked about, or was not.
+pub fn refused(
+    key: &WorkloadKey,
+    generation: i64,
+    outcome: &str,
+    reason: &str,
+    message: String,
+) -> Why {
+    Why {
+        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
+        kind: "Why".to_owned(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        generation,
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        ..Why::default()
+    }
 }
 
 /// How a Workload fared, with every member: the chosen first, then the feasible by score, then

@@ -166,14 +166,9 @@ pub fn narrow(
             .filter(|arch| images_on(component, arch).all(|image| has(image, arch)))
             .cloned()
             .collect();
-        let asked = component.request.architectures.clone();
-        let runs = if common.is_empty() {
-            BTreeSet::new()
-        } else {
-            both(&asked, &common)
-        };
+        let runs = both(&component.request.architectures, &common);
         if runs.is_empty() {
-            errors.push(nowhere(component, known, &asked));
+            errors.push(nowhere(component, known));
         } else {
             component.request.architectures = runs;
         }
@@ -197,11 +192,7 @@ fn both(asked: &BTreeSet<String>, of: &BTreeSet<String>) -> BTreeSet<String> {
 /// Most images that a message names.
 const IMAGES_NAMED: usize = 4;
 
-fn nowhere(
-    component: &Component,
-    known: &BTreeMap<String, BTreeSet<String>>,
-    asked: &BTreeSet<String>,
-) -> ManifestError {
+fn nowhere(component: &Component, known: &BTreeMap<String, BTreeSet<String>>) -> ManifestError {
     let all = all_images(component).into_iter();
     let each = all
         .filter_map(|image| known.get_key_value(image))
@@ -209,6 +200,7 @@ fn nowhere(
     let each =
         each.map(|(image, platforms)| format!("{} is for {}", shown(image), listed(platforms)));
     let mut images: Vec<String> = each.collect();
+    let asked = &component.request.architectures;
     if !asked.is_empty() {
         let asked = listed(asked);
         images.push(format!("its pods or its placement ask for {asked}"));

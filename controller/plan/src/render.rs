@@ -215,7 +215,7 @@ fn images<'a>(
     }
     let flavor = input.flavors.get(&assignment.flavor);
     let labels = flavor.map(|flavor| &flavor.node_selector.match_labels);
-    let arch = labels.and_then(|labels| labels.get(flavors::ARCH));
+    let arch = labels.and_then(|labels| labels.get(labels::ARCH));
     let arch = arch.ok_or_else(|| RenderError::NoArchitecture {
         decision: input.decision.id.clone(),
         component: assignment.component.clone(),

@@ -156,16 +156,7 @@ impl Asked {
         let Question::Refused { reason, message } = &self.question else {
             return None;
         };
-        Some(Why {
-            api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
-            kind: "Why".to_owned(),
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            generation: self.generation,
-            outcome: "Rejected".to_owned(),
-            reason: reason.clone(),
-            message: message.clone(),
-            ..Why::default()
-        })
+        let refused = explain::refused(key, self.generation, "Rejected", reason, message.clone());
+        Some(refused)
     }
 }

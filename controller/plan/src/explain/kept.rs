@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heyun_crds::query::{DecisionRecord, QUERY_GROUP, QUERY_VERSION, Why};
+use heyun_crds::query::{DecisionRecord, Why};
 use heyun_scheduler::Verdict;
+use heyun_scheduler::request::WorkloadKey;
 use serde::{Deserialize, Serialize};
 
 use super::{About, in_order, json_bytes, shorten, why};
@@ -108,24 +109,29 @@ fn bare(kept: &Kept<'_>) -> Why {
         },
         |refused| refused.message,
     );
-    let is_placed = kept.outcome == "Placed";
+    let key = WorkloadKey::new(kept.namespace, kept.name);
     Why {
-        api_version: format!("{QUERY_GROUP}/{QUERY_VERSION}"),
-        kind: "Why".to_owned(),
-        namespace: kept.namespace.to_owned(),
-        name: kept.name.to_owned(),
         tenant: kept.tenant.to_owned(),
-        generation: kept.generation,
         decision: kept.decision.to_owned(),
         inputs_hash: kept.inputs_hash.to_owned(),
-        outcome: kept.outcome.to_owned(),
-        reason: if is_placed {
-            String::new()
+        ..super::refused(
+            &key,
+            kept.generation,
+            kept.outcome,
+            kept.told_reason(),
+            message,
+        )
+    }
+}
+
+impl Kept<'_> {
+    /// The reason as it is told: what is placed has none.
+    fn told_reason(&self) -> &str {
+        if self.outcome == "Placed" {
+            ""
         } else {
-            kept.reason.to_owned()
-        },
-        message,
-        ..Why::default()
+            self.reason
+        }
     }
 }
 
@@ -143,7 +149,6 @@ pub fn record(kept: &Kept<'_>) -> DecisionRecord {
             *sum = sum.saturating_add(u32::try_from(part.replicas).unwrap_or_default());
         }
     }
-    let is_placed = kept.outcome == "Placed";
     DecisionRecord {
         decision: kept.decision.to_owned(),
         decided_at: kept.decided_at.to_owned(),
@@ -151,11 +156,7 @@ pub fn record(kept: &Kept<'_>) -> DecisionRecord {
         epoch: kept.epoch,
         inputs_hash: kept.inputs_hash.to_owned(),
         outcome: kept.outcome.to_owned(),
-        reason: if is_placed {
-            String::new()
-        } else {
-            kept.reason.to_owned()
-        },
+        reason: kept.told_reason().to_owned(),
         members,
     }
 }

@@ -213,10 +213,10 @@ fn images_are_pulled_with_the_secrets_of_the_pod_or_else_of_its_service_account(
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app"},
         "imagePullSecrets": [{"name": "of-account"}],
     });
-    let secrets = |own: bool, account_name: &str| {
+    let secrets_by = |field: &str, own: bool, account_name: &str| {
         let mut web = deployment(&["a"], json!({}));
         let pod = &mut web["spec"]["template"]["spec"];
-        pod["serviceAccountName"] = account_name.into();
+        pod[field] = account_name.into();
         if !own {
             pod.as_object_mut().unwrap().remove("imagePullSecrets");
         }
@@ -228,7 +228,10 @@ fn images_are_pulled_with_the_secrets_of_the_pod_or_else_of_its_service_account(
             .pull_secrets
             .clone()
     };
+    let secrets = |own, account| secrets_by("serviceAccountName", own, account);
     assert_eq!(secrets(false, "app"), set(&["of-account"]));
+    let older = secrets_by("serviceAccount", false, "app");
+    assert_eq!(older, set(&["of-account"]), "the older name");
     assert_eq!(secrets(true, "app"), set(&["pull"]));
     assert_eq!(secrets(false, "other"), set(&[]));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heyun_crds::labels::ARCH;
 use heyun_crds::placement::PlacementSpec;
 use heyun_scheduler::request::{
     Component as ComponentRequest, Division, LabelOp, Surge, Toleration, TolerationOp,
@@ -235,9 +236,6 @@ fn percent(text: &str) -> Option<i64> {
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     digits.parse::<i32>().ok().filter(|_| plain).map(i64::from)
 }
-
-/// The node label that tells the architecture.
-const ARCH: &str = "kubernetes.io/arch";
 
 /// Architectures that the pods may run on: what their selectors say, narrowed by the placement.
 fn architectures(pod: &Pod, placement: &PlacementSpec, notes: &mut Notes<'_>) -> BTreeSet<String> {

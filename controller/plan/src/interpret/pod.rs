@@ -112,7 +112,9 @@ pub(crate) fn read(template: &At<'_>, notes: &mut Notes<'_>) -> Pod {
     for secret in notes.list(&spec, "imagePullSecrets") {
         pod.pull_secrets.extend(named(notes.text(&secret, "name")));
     }
-    pod.service_account = named(notes.text(&spec, "serviceAccountName"));
+    // The older name counts where the newer is not there.
+    let account = named(notes.text(&spec, "serviceAccountName"));
+    pod.service_account = account.or_else(|| named(notes.text(&spec, "serviceAccount")));
     for field in ["serviceAccountName", "serviceAccount"] {
         if let Some(account) = notes.text(&spec, field).filter(|a| a.starts_with("heyun")) {
             let problem = format!("{} is the platform's account", shown(account));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Workload;
 use heyun_crds::flavor::FlavorSpec;
+use heyun_crds::labels::ARCH;
 use heyun_crds::placement::{
     AffinityTerm, Components, ComponentsType, Division, DivisionType, PlacementSpec, Requirements,
     ScoreWeights, SpreadConstraint, WhenUnsatisfiable,
@@ -134,8 +135,6 @@ fn flavors(input: &Input<'_>) -> Vec<String> {
     }
 }
 
-/// The node label that tells the architecture.
-const ARCH: &str = "kubernetes.io/arch";
 /// Stands where no flavor is left, for an empty list would mean every one. No Flavor has this name,
 /// so every member is refused for its flavors.
 const SELECTS_ARCH: &str = "(one that selects kubernetes.io/arch)";

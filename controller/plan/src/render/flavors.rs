@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use heyun_crds::common::Toleration;
 use heyun_crds::flavor::FlavorSpec;
+use heyun_crds::labels::ARCH;
 use serde_json::{Map, Value, json};
 
 use super::objects::child;
@@ -85,9 +86,6 @@ fn expression(key: &str, operator: &str, value: &str) -> Value {
 fn toleration(toleration: &Toleration) -> Value {
     serde_json::to_value(toleration).unwrap_or_default()
 }
-
-/// The node label that tells the architecture.
-pub(super) const ARCH: &str = "kubernetes.io/arch";
 
 impl Terms {
     /// The same on nodes of these architectures alone, for a flavor that may span others. Empty:

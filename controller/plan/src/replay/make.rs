@@ -1,6 +1,6 @@
 //! Changes made to a recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use heyun_crds::placement::PlacementSpec;
 use heyun_scheduler::quota::{Key, NO_FLAVOR, QuotaTree};
@@ -100,18 +100,15 @@ impl Recording {
         name: &str,
         change: impl FnOnce(&mut Member) -> Result<(), ChangeError>,
     ) -> Result<(), ChangeError> {
-        let members = &mut self.snapshot.members;
-        let Some(found) = members.get(name) else {
+        let Some(found) = self.snapshot.member_mut(name) else {
+            let names = self.snapshot.members.keys();
             return Err(ChangeError::Unknown {
                 what: "member",
                 name: name.to_owned(),
-                known: Known::of(members.keys().map(String::as_str)),
+                known: Known::of(names.map(String::as_str)),
             });
         };
-        let mut member = Member::clone(found);
-        change(&mut member)?;
-        put(members, member);
-        Ok(())
+        change(found)
     }
 
     fn line(
@@ -172,16 +169,13 @@ impl Recording {
         component: Option<&str>,
         replicas: i64,
     ) -> Result<(), ChangeError> {
-        if !self.workloads.contains_key(key) {
+        let Some(asked) = self.workloads.get_mut(key) else {
             let names: Vec<String> = self.workloads.keys().map(ToString::to_string).collect();
             return Err(ChangeError::Unknown {
                 what: "workload",
                 name: key.to_string(),
                 known: Known::of(names.iter().map(String::as_str)),
             });
-        }
-        let Some(asked) = self.workloads.get_mut(key) else {
-            return Ok(());
         };
         let request = match &mut asked.question {
             Question::Request(request) => request,
@@ -226,11 +220,6 @@ fn only_divided(request: &Request) -> Option<usize> {
         (Some((index, _)), None) => Some(index),
         _ => None,
     }
-}
-
-/// Puts a member back, however the snapshot keeps it.
-fn put<M: From<Member>>(members: &mut BTreeMap<String, M>, member: Member) {
-    members.insert(member.name.clone(), M::from(member));
 }
 
 /// More nodes like those that a member has, as free as the freest of them; or fewer, the freest

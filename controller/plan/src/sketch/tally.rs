@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Flavor;
 use heyun_crds::common::{ResourceMap, Taint};
+use heyun_crds::labels::ARCH;
 use heyun_crds::member_cluster::{FlavorCapacity, NodeCounts};
 use heyun_crds::quantity::Quantity;
 use heyun_crds::sketch::{Bound, Revision, Shape, SketchStatus};
@@ -18,8 +19,6 @@ pub const LABEL_KEYS_MAX: usize = 64;
 /// Most shapes of a sketch, so that it stays well below what etcd takes for one object. Above
 /// it free amounts are rounded down until there are no more.
 pub const SHAPES_MAX: usize = 2048;
-/// The label that tells the architecture: always among the keys.
-const ARCH: &str = "kubernetes.io/arch";
 
 /// What a book says.
 #[derive(Clone, Debug, Default, PartialEq)]
