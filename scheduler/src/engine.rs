@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::decide::decide;
 use crate::fleet::Fleet;
 use crate::hash::Inputs;
+use crate::preempt::Reservation;
 use crate::quota::{Mark, QuotaTree};
 use crate::request::{Request, WorkloadKey};
 use crate::snapshot::{Flavor, Held, Member, Snapshot, Tenant};
@@ -117,6 +118,11 @@ impl Engine {
         self.fleet.snapshot.held = held;
     }
 
+    /// What is kept for workloads that wait for others to go.
+    pub fn set_reservations(&mut self, reservations: BTreeMap<WorkloadKey, Reservation>) {
+        self.fleet.snapshot.reservations = reservations;
+    }
+
     fn make_anew(&mut self) {
         let snapshot = self.fleet.snapshot.clone();
         *self = Self::new(snapshot, self.config.clone());
@@ -151,6 +157,38 @@ pub struct Batch<'e> {
 }
 
 impl Batch<'_> {
+    /// The quota tree with what was taken so far.
+    pub(crate) fn quotas(&self) -> &QuotaTree {
+        &self.engine.fleet.snapshot.quotas
+    }
+
+    /// What is kept for workloads that wait for others to go.
+    pub(crate) fn reservations(&self) -> &BTreeMap<WorkloadKey, Reservation> {
+        &self.engine.fleet.snapshot.reservations
+    }
+
+    /// Keeps what is reserved from those after it; the workload itself is decided before.
+    pub(crate) fn reserve(&mut self, key: &WorkloadKey) {
+        let fleet = &mut self.engine.fleet;
+        let Some(reserved) = fleet.snapshot.reservations.get(key).cloned() else {
+            return;
+        };
+        self.inputs.keep(key, &reserved);
+        for room in &reserved.room {
+            let flavor = fleet.flavor(&room.replicas.flavor);
+            let place = fleet.site(&room.member).zip(flavor);
+            if let Some(lot) = place.and_then(|(site, flavor)| fleet.lot_of(site, flavor)) {
+                let each = fleet.each(&room.replicas.per_replica);
+                fleet.assume(lot, each, room.replicas.replicas);
+            }
+        }
+        let quotas = &mut fleet.snapshot.quotas;
+        if let Some(node) = quotas.node(&reserved.tenant) {
+            // Beyond what is left, as long as those that go are charged: nobody else gets that.
+            let _ = quotas.charge(node, &reserved.increase);
+        }
+    }
+
     /// Decides on one request; what the verdict takes is taken for those after it.
     pub fn decide(&mut self, request: &Request) -> Verdict {
         let Engine {

@@ -42,7 +42,6 @@ pub(crate) fn world() -> Snapshot {
     };
     let mut snapshot = Snapshot {
         now: NOW,
-        members: std::collections::BTreeMap::new(),
         flavors: flavors
             .map(|(name, rank)| (name.to_owned(), flavor(rank)))
             .into(),
@@ -50,7 +49,7 @@ pub(crate) fn world() -> Snapshot {
             .map(|(name, tenant)| (name.to_owned(), tenant))
             .into(),
         quotas: QuotaTree::default(),
-        held: std::collections::BTreeMap::new(),
+        ..Snapshot::default()
     };
     quota(&mut snapshot, "civil-affairs", 1 << 40, 1 << 40);
     snapshot

@@ -7,8 +7,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::preempt::Reservation;
 use crate::quota::Key;
-use crate::request::Request;
+use crate::request::{Request, WorkloadKey};
 use crate::resources::PODS;
 use crate::snapshot::{Member, Snapshot};
 use crate::verdict::{Outcome, Verdict};
@@ -110,6 +111,12 @@ impl Running {
             }
         }
         hex(&state.finalize())
+    }
+
+    /// Takes in what is kept for a workload.
+    pub(crate) fn keep(&mut self, key: &WorkloadKey, reserved: &Reservation) {
+        absorb(&mut self.state, key);
+        absorb(&mut self.state, reserved);
     }
 
     /// Takes in what a decision has taken: later requests of the batch depend on it.

@@ -18,6 +18,7 @@
 //!    not cover that, within what quota leaves.
 //! 4. `decide/table` tells of the members: how many each reason refuses, and the nearest in full.
 //! 5. What a verdict takes is in flight and charged for the requests after it.
+//! 6. [`preempt`] finds who makes room for one that waits, where someone has to.
 //!
 //! [`check::check`] verifies a batch from scratch; [`text`] and [`explain`] say what a verdict means.
 
@@ -36,6 +37,7 @@ mod fixtures;
 mod fleet;
 mod hash;
 mod labels;
+pub mod preempt;
 pub mod quantity;
 pub mod quota;
 pub mod request;

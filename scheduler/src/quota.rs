@@ -18,6 +18,7 @@
 mod build;
 mod figures;
 mod settle;
+mod share;
 mod tree;
 mod valid;
 

@@ -82,6 +82,11 @@ pub struct Request {
     pub created: i64,
     /// Priority; higher goes first.
     pub priority: i32,
+    /// Whether others may have to make room for it: its priority class does not say `Never`.
+    pub preempts: bool,
+    /// Its priority class is one for emergencies: it goes before all that are none, and those make
+    /// room for it whosever they are.
+    pub emergency: bool,
     /// What runs pods. A workload without components places what it carries.
     pub components: Vec<Component>,
     /// Where it may go and how it may be divided.

@@ -1,15 +1,19 @@
 //! The one function that decides.
 
+mod queue;
+
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use crate::verdict::Verdict;
+use queue::Queue;
 
-/// Decides on all requests: by priority, the highest first, then by age, then by name, whatever
-/// order they come in; the verdicts stand in that order. Each decision sees what the earlier ones
-/// of the batch have taken: their replicas as in flight, their charges as charged. Of two requests
-/// with one key the one with the higher generation counts.
+/// Decides on all requests: emergencies first, then by priority, the highest first, then the tenant
+/// that borrows least at that moment ([`crate::quota::QuotaTree::standing`]), then by age, then by
+/// name, whatever order they come in; the verdicts stand in that order. Each decision sees what the
+/// earlier ones of the batch have taken: their replicas as in flight, their charges as charged. Of
+/// two requests with one key the one with the higher generation counts.
 ///
 /// The verdicts are promises only together: commit them in this order, and decide again on what
 /// follows one that could not be committed.
@@ -19,37 +23,25 @@ pub fn schedule(snapshot: &Snapshot, requests: &[Request], config: &Config) -> V
 }
 
 /// The same on a snapshot that lives across batches.
+///
+/// What is kept for those that wait for others to go is taken from all but emergencies, whatever
+/// their priority: else who was just asked to go could come back before the one that asked. One of
+/// those that is itself asked about is decided before its own is kept.
 pub fn decide_all(engine: &mut Engine, requests: &[Request]) -> Vec<Verdict> {
     let mut batch = engine.batch();
-    let order = in_order(requests).into_iter();
-    order.map(|request| batch.decide(request)).collect()
-}
-
-/// The requests in the order in which they are decided.
-fn in_order(requests: &[Request]) -> Vec<&Request> {
-    let mut order: Vec<&Request> = requests.iter().collect();
-    order.sort_by(|left, right| {
-        right
-            .priority
-            .cmp(&left.priority)
-            .then(left.created.cmp(&right.created))
-            .then(left.key.cmp(&right.key))
-            .then(right.generation.cmp(&left.generation))
-            .then(left.uid.cmp(&right.uid))
-    });
-    let mut newest: std::collections::BTreeMap<_, (i64, &str)> = std::collections::BTreeMap::new();
-    for request in &order {
-        let known = newest
-            .entry(&request.key)
-            .or_insert((request.generation, &request.uid));
-        *known = (*known).max((request.generation, &request.uid));
+    let mut queue = Queue::new(requests, batch.reservations());
+    let mut verdicts = Vec::with_capacity(requests.len());
+    while let Some(next) = queue.next(batch.quotas()) {
+        let verdict = next.request.map(|request| batch.decide(request));
+        let placed = verdict
+            .as_ref()
+            .is_some_and(|of| of.outcome.placed().is_some());
+        if let Some(key) = next.reserved.filter(|_| !placed) {
+            batch.reserve(&key);
+        }
+        verdicts.extend(verdict);
     }
-    let mut seen = std::collections::BTreeSet::new();
-    order.retain(|request| {
-        let newest = newest.get(&request.key) == Some(&(request.generation, &*request.uid));
-        newest && seen.insert(&request.key)
-    });
-    order
+    verdicts
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::preempt::Reservation;
 use crate::quota::QuotaTree;
 use crate::request::{LabelRequirement, Toleration, WorkloadKey};
 use crate::resources::Resources;
 
 /// Everything a decision may depend on, besides its request and the configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// The moment of the decision, in seconds since 1970-01-01T00:00:00Z.
@@ -26,6 +27,9 @@ pub struct Snapshot {
     pub quotas: QuotaTree,
     /// What each workload holds: decided, or released and not yet confirmed as gone.
     pub held: BTreeMap<WorkloadKey, Held>,
+    /// What is kept for workloads that wait for others to go.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reservations: BTreeMap<WorkloadKey, Reservation>,
 }
 
 impl Snapshot {

@@ -223,7 +223,23 @@ pub fn workload_reason(reason: &WorkloadReason) -> String {
         WorkloadReason::SketchLabel { key } => {
             format!("no sketch reports node label {key} yet")
         }
+        WorkloadReason::Preempting { own, others } => preempting(own, *others),
     }
+}
+
+fn preempting(own: &BTreeSet<String>, others: u32) -> String {
+    let mut parts = Vec::new();
+    if !own.is_empty() {
+        parts.push(names(own));
+    }
+    if others > 0 {
+        parts.push(format!("{others} of other tenants"));
+    }
+    if parts.is_empty() {
+        return "what others are giving up will be enough: waits until it is gone".to_owned();
+    }
+    let who = parts.join(" and ");
+    format!("{who} make room for it: waits until they are gone")
 }
 
 fn together_or_apart(rule: ComponentKind, key: &str, components: &str, groups: i64) -> String {

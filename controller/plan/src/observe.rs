@@ -83,6 +83,7 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
         tenants: tenants(inputs),
         quotas,
         held: asked(inputs),
+        ..Snapshot::default()
     };
     (snapshot, problems)
 }

@@ -16,6 +16,13 @@ pub use book::Mark;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(super) u32);
 
+impl NodeId {
+    /// Its number: from 0, and below how many nodes there are.
+    pub(crate) fn number(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
 /// A key of one tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyId(u32);
@@ -183,6 +190,11 @@ impl QuotaTree {
                 plain
             })
             .collect()
+    }
+
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
     }
 
     pub(super) fn reserve_permille(&self, node: NodeId) -> u32 {

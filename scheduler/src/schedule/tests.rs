@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fixtures::*;
+use crate::quota::{Amounts, Key, QuotaTree};
 use crate::request::*;
 use crate::resources::Resources;
 use crate::snapshot::*;
@@ -623,4 +624,75 @@ fn a_region_without_a_tenant_is_known_by_its_name() {
     let app = request("app", vec![component("web", 2, 1000)]);
     let verdict = decide(&snapshot, &app);
     assert_eq!(shown(&verdict), ["web@one/arm=2"]);
+}
+
+/// Two agencies of one city that share what it has: `health` borrows, `civil-affairs` does not.
+fn two_agencies(each: i64) -> Snapshot {
+    let mut snapshot = with(world(), [member("a", "arm", 4, 16)]);
+    let health = Tenant {
+        parent: Some("guangzhou".to_owned()),
+        ..Tenant::default()
+    };
+    snapshot.tenants.insert("health".to_owned(), health);
+    quota(&mut snapshot, "civil-affairs", each, 1 << 40);
+    let mut nodes = snapshot.quotas.export();
+    let key = Key::new("arm", "cpu");
+    for node in &mut nodes {
+        let nominal = match &*node.name {
+            "health" | "civil-affairs" => each,
+            "guangzhou" => 2 * each,
+            _ => 1 << 40,
+        };
+        let line = node.lines.entry(key.clone()).or_default();
+        line.nominal = nominal;
+        line.ceiling = 1 << 40;
+    }
+    snapshot.quotas = QuotaTree::build(&nodes).0;
+    snapshot
+}
+
+#[test]
+fn of_equal_priority_who_borrows_least_is_decided_first() {
+    let mut snapshot = two_agencies(4000);
+    let health = snapshot.quotas.node("health").unwrap();
+    let used = Amounts::from([(Key::new("arm", "cpu"), 6000)]);
+    snapshot.quotas.charge(health, &used).unwrap();
+    let mut old = request("old", vec![component("web", 1, 1000)]);
+    old.tenant = "health".to_owned();
+    old.created = 1;
+    let mut young = request("young", vec![component("web", 1, 1000)]);
+    young.created = 9;
+    let asked = [old.clone(), young.clone()];
+    let order = |asked: &[Request]| -> Vec<String> {
+        let verdicts = decide_all(&snapshot, asked);
+        let names = verdicts.iter().map(|of| of.key.name.clone());
+        names.collect()
+    };
+    assert_eq!(order(&asked), ["young", "old"]);
+    // Priority comes before fairness, and an emergency before priority.
+    old.priority = 5;
+    assert_eq!(order(&[old.clone(), young.clone()]), ["old", "young"]);
+    young.emergency = true;
+    assert_eq!(order(&[old, young]), ["young", "old"]);
+}
+
+#[test]
+fn tenants_take_turns_as_they_come_to_borrow() {
+    let snapshot = two_agencies(1000);
+    let mut asked = Vec::new();
+    for (name, tenant) in [("c", "civil-affairs"), ("h", "health")] {
+        for number in 0..4 {
+            let mut one = request(&format!("{name}{number}"), vec![component("web", 1, 1000)]);
+            one.tenant = tenant.to_owned();
+            // All of one are older than any of the other.
+            one.created = if tenant == "health" { 10 } else { 1 } + number;
+            asked.push(one);
+        }
+    }
+    let names: Vec<String> = decide_all(&snapshot, &asked)
+        .iter()
+        .map(|of| of.key.name.clone())
+        .collect();
+    // The first of each is within its nominal; from then on the one that borrows less goes.
+    assert_eq!(names, ["c0", "c1", "h0", "h1", "c2", "h2", "c3", "h3"]);
 }

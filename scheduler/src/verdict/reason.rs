@@ -336,6 +336,13 @@ pub enum WorkloadReason {
         /// The label key.
         key: String,
     },
+    /// Others make room for it, and are not gone yet.
+    Preempting {
+        /// Those of its own tenant, by name.
+        own: BTreeSet<String>,
+        /// How many of other tenants.
+        others: u32,
+    },
 }
 
 impl WorkloadReason {
@@ -354,6 +361,7 @@ impl WorkloadReason {
             Self::ComponentsUnsatisfiable { .. } => "ComponentsUnsatisfiable",
             Self::DataPinned { .. } => "DataPinned",
             Self::SketchLabel { .. } => "SketchLabel",
+            Self::Preempting { .. } => "Preempting",
         }
     }
 
@@ -387,6 +395,7 @@ impl WorkloadReason {
             ],
             Self::DataPinned { .. } => &[E::MemberReady, E::MemberChanged, E::WorkloadChanged],
             Self::SketchLabel { .. } => &[E::SketchChanged],
+            Self::Preempting { .. } => &[E::CapacityFreed, E::QuotaReleased],
         };
         events.iter().copied().collect()
     }

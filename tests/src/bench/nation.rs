@@ -84,7 +84,7 @@ fn build(mut land: Land, workloads: usize, random: &mut Random) -> Nation {
         flavors: member::flavors(),
         tenants: tenant::tenants(&land, &agencies),
         quotas,
-        held: BTreeMap::new(),
+        ..Snapshot::default()
     };
     Nation { snapshot, requests }
 }

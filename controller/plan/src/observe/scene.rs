@@ -79,11 +79,11 @@ impl Scene {
             self.told.clear();
             let snapshot = Snapshot {
                 now: inputs.now,
-                members: BTreeMap::new(),
                 flavors,
                 tenants,
                 quotas,
                 held,
+                ..Snapshot::default()
             };
             Engine::new(snapshot, config.clone())
         };

@@ -87,7 +87,7 @@ fn recording() -> Recording {
         flavors: [("amd".to_owned(), Flavor::default())].into(),
         tenants: [("agency".to_owned(), agency)].into(),
         quotas: QuotaTree::build(&[node]).0,
-        held: BTreeMap::new(),
+        ..Snapshot::default()
     };
     let mut workloads = BTreeMap::from([asked("small", 3), asked("wide", 9)]);
     let refused = Asked {

@@ -247,14 +247,12 @@ fn snapshot(flavors: &Flavors) -> Result<Snapshot> {
     };
     let names = flavors.names().iter();
     Ok(Snapshot {
-        now: 0,
-        members: BTreeMap::new(),
         flavors: names
             .map(|name| (name.clone(), Flavor::default()))
             .collect(),
         tenants: BTreeMap::from([(REGION.to_owned(), region), (AGENCY.to_owned(), agency)]),
         quotas: quotas(flavors)?,
-        held: BTreeMap::new(),
+        ..Snapshot::default()
     })
 }
 
