@@ -181,7 +181,8 @@ fn release(quotas: &mut QuotaTree, tenant: &str, place: &Place, freed: &Resource
 }
 
 /// What replicas leave behind when they go. On which nodes they run is not known; but each leaves at
-/// least its own size on one of that flavor, with what all of these have in common.
+/// least its own size on one of that flavor, with what all of these have in common. Of `pods` also
+/// what each of these nodes has free: it is seldom short, and several small ones may follow a large.
 fn dig(member: &mut Member, holes: &[Hole<'_>]) {
     let Some(sketch) = &mut member.sketch else {
         return;
@@ -195,7 +196,10 @@ fn dig(member: &mut Member, holes: &[Hole<'_>]) {
             continue;
         };
         let mut free = place.per_replica.clone();
-        free.set(PODS, free.get(PODS).max(1));
+        if shape.free.contains(PODS) {
+            let own = free.get(PODS).max(1);
+            free.set(PODS, own.saturating_add(shape.free.get(PODS).max(0)));
+        }
         sketch.shapes.push(Shape {
             count: *replicas,
             free,
@@ -204,8 +208,17 @@ fn dig(member: &mut Member, holes: &[Hole<'_>]) {
     }
 }
 
-/// Labels that both have, and taints that one has.
+/// Labels that both have, taints that one has, and the fewer pods.
 fn common(mut one: Shape, other: Shape) -> Shape {
+    if other.free.contains(PODS) {
+        let least = other.free.get(PODS).min(one.free.get(PODS));
+        let fewer = if one.free.contains(PODS) {
+            least
+        } else {
+            other.free.get(PODS)
+        };
+        one.free.set(PODS, fewer);
+    }
     let has = |key: &String, value: &String| other.labels.get(key) == Some(value);
     one.labels.retain(|key, value| has(key, value));
     for taint in other.taints {

@@ -16,6 +16,8 @@ pub(super) struct Candidate<'s> {
     pub(super) key: &'s WorkloadKey,
     pub(super) of: &'s Standing,
     pub(super) claim: Claim,
+    /// Whether it could also go because there is an emergency.
+    pub(super) in_emergency: bool,
     /// How much its branch borrows, in millionths of what the branch is entitled to.
     owes: u64,
 }
@@ -73,6 +75,7 @@ pub(super) fn candidates<'s>(ground: &Ground<'s>, request: &Request) -> Vec<Cand
                 key,
                 of,
                 claim,
+                in_emergency: asker.has_emergency_over(of),
                 owes,
             })
         })
@@ -92,8 +95,12 @@ pub(super) fn allowed<'s>(
     let mut quotas = ground.quotas.clone();
     let mut found = Vec::with_capacity(candidates.len());
     for candidate in candidates {
+        let mut candidate = *candidate;
         if candidate.claim == Claim::Borrowed && asker.owes(&quotas, candidate.of).is_none() {
-            continue;
+            if !asker.has_emergency_over(candidate.of) {
+                continue;
+            }
+            candidate.claim = Claim::Emergency;
         }
         for place in &candidate.of.places {
             if let Some(node) = quotas.node(&candidate.of.tenant) {
@@ -104,7 +111,7 @@ pub(super) fn allowed<'s>(
                 let _ = quotas.release(node, &freed.collect());
             }
         }
-        found.push(*candidate);
+        found.push(candidate);
     }
     found
 }
@@ -165,8 +172,13 @@ impl<'a> Asker<'a> {
         if let Some(owes) = self.owes(self.quotas, of) {
             return Some((Claim::Borrowed, owes));
         }
-        let emergency = self.request.emergency && !of.emergency && lower;
-        emergency.then_some((Claim::Emergency, 0))
+        self.has_emergency_over(of).then_some((Claim::Emergency, 0))
+    }
+
+    /// Whether one goes because there is an emergency.
+    fn has_emergency_over(&self, of: &Standing) -> bool {
+        let lower = of.priority < self.request.priority;
+        self.request.emergency && !of.emergency && lower
     }
 
     /// Whether what goes from a place is something that the asker can use.

@@ -1,5 +1,7 @@
 //! The search for the fewest and least that make enough room.
 
+use std::cmp::Reverse;
+
 use crate::request::{Request, WorkloadKey};
 use crate::verdict::Placed;
 
@@ -36,12 +38,12 @@ pub(super) fn victims(ground: &mut Ground<'_>, request: &Request) -> Option<(Vec
     }
     let found = best.as_ref().map_or(usize::MAX, |(some, _)| some.len());
     for fewer in smaller(&all, found) {
-        let is_less = best
-            .as_ref()
-            .is_none_or(|(some, _)| cost(&fewer) < cost(some));
-        if !is_less || allowed(ground, request, &fewer).len() < fewer.len() {
+        let some = allowed(ground, request, &fewer);
+        let is_less = |(known, _): &(Vec<_>, _)| cost(&some) < cost(known);
+        if some.len() < fewer.len() || !best.as_ref().is_none_or(is_less) {
             continue;
         }
+        let fewer = some;
         if let Some(placed) = ground.without(request, &keys(&fewer)) {
             best = Some((fewer, placed));
         }
@@ -105,11 +107,19 @@ fn spared<'s>(
 }
 
 /// The orders in which candidates are asked: the one that costs least first; and where that is not
-/// enough, because the small ones used up what a tenant owes, the largest first.
-fn orders<'s>(all: &[Candidate<'s>]) -> [Vec<Candidate<'s>>; 2] {
-    let mut largest = all.to_vec();
-    largest.sort_by_key(|of| (of.claim, std::cmp::Reverse(of.size())));
-    [all.to_vec(), largest]
+/// enough, because those used up what a tenant owes, the largest first, and then those first that may
+/// be asked for nothing else.
+fn orders<'s>(all: &[Candidate<'s>]) -> [Vec<Candidate<'s>>; 3] {
+    let by = |order: fn(&Candidate<'s>) -> (Claim, bool, Reverse<i64>)| {
+        let mut all = all.to_vec();
+        all.sort_by_key(order);
+        all
+    };
+    [
+        all.to_vec(),
+        by(|of| (of.claim, false, Reverse(of.size()))),
+        by(|of| (of.claim, of.in_emergency, Reverse(of.size()))),
+    ]
 }
 
 /// Sets of one, and of two where more were needed.
