@@ -52,7 +52,7 @@ impl<'s> Ground<'s> {
         let mut holes: BTreeMap<&str, Vec<Hole<'_>>> = BTreeMap::new();
         for (tenant, place) in going {
             let member = snapshot.members.get(&place.member);
-            if !member.is_some_and(|member| member.readiness == Readiness::Ready) {
+            if member.is_none_or(|member| member.readiness != Readiness::Ready) {
                 // Nothing is confirmed from there soon.
                 continue;
             }
