@@ -12,9 +12,10 @@ use heyun_crds::workload::Decision;
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload, labels};
 use heyun_plan::interpret::{self, Interpreted, ManifestError};
 use heyun_plan::observe::{self, HeldBy, held};
+use heyun_plan::preempt::Class;
 use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
-use heyun_plan::{decide, guard, member_names};
+use heyun_plan::{decide, guard, member_names, preempt};
 use heyun_scheduler::config::Explained;
 use heyun_scheduler::{Config, Request, Resources, WorkloadKey};
 use k8s_openapi::api::core::v1::Namespace;
@@ -151,11 +152,12 @@ impl World {
         tenants::tree_in(&self.tenants, &around)
     }
 
-    /// Value of a PriorityClass; none where it does not exist.
-    fn priority(&self, name: &str) -> Option<i32> {
+    /// A PriorityClass; none where it does not exist.
+    fn class(&self, name: &str) -> Option<Class> {
         let mut classes = self.priorities.iter();
-        let class = classes.find(|class| class.name_any() == name)?;
-        Some(class.value.unwrap_or(0))
+        classes
+            .find(|class| class.name_any() == name)
+            .map(Class::read)
     }
 
     fn works_of(&self, key: &WorkloadKey) -> Vec<Work> {
@@ -193,7 +195,14 @@ impl World {
                 .or_else(|| works.first().map(|work| work.spec.tenant.clone()))
                 .unwrap_or_default();
             let work = member_names::work_name(&key.namespace, &key.name);
-            by.insert(key, HeldBy { tenant, work, held });
+            let keeps = workload.and_then(held::keeps);
+            let by_now = HeldBy {
+                tenant,
+                work,
+                held,
+                keeps,
+            };
+            by.insert(key, by_now);
         }
         by
     }
@@ -354,9 +363,14 @@ fn request(
         &guard::Context {
             tree,
             tenant,
-            priority: &|name| world.priority(name),
+            priority: &|name| world.class(name).map(|class| class.value),
         },
     );
+    let class = workload.spec.priority_class_name.as_deref();
+    let class = class.and_then(|name| world.class(name));
+    let class = class.unwrap_or(Class::NONE);
+    let emergency = preempt::emergency(&workload.spec, &class, &tenant.name, tree);
+    let broken: Vec<_> = broken.into_iter().chain(emergency).collect();
     if !broken.is_empty() {
         return Err(refusal(&broken));
     }
@@ -365,7 +379,6 @@ fn request(
         .quotas
         .iter()
         .find(|quota| quota.spec.tenant == tenant.name);
-    let class = workload.spec.priority_class_name.as_deref();
     let flavors = world
         .flavors
         .iter()
@@ -378,7 +391,7 @@ fn request(
         tenant: &tenant.name,
         flavors: &flavors,
         quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
-        priority: class.and_then(|name| world.priority(name)).unwrap_or(0),
+        class: &class,
         previous: previous.as_ref(),
         weights: config.weights,
     });

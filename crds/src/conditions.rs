@@ -90,6 +90,8 @@ closed_enum! {
         Cordoned,
         /// The Workload is suspended by its owner.
         Suspended,
+        /// The Workload made room for another; the message says by what right.
+        Preempted,
         /// The platforms of an image are not known: its registry gave no answer that tells them.
         ImagePlatformsUnknown,
         /// A decision was committed.

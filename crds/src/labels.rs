@@ -34,6 +34,9 @@ pub const SECRET_HASH: &str = "heyun.dev/secret-hash";
 pub const ARCH: &str = "kubernetes.io/arch";
 /// Node label: attested Xinchuang (信创).
 pub const XINCHUANG: &str = "heyun.dev/xinchuang";
+/// Annotation on a PriorityClass of the hub that makes it one for emergencies: names of the tenants
+/// that may name it, with all below them, separated by commas.
+pub const EMERGENCY_TENANTS: &str = "heyun.dev/emergency-tenants";
 /// Prefix of every label and annotation that users may not set in manifests.
 pub const PREFIX: &str = "heyun.dev/";
 

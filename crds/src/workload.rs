@@ -115,6 +115,10 @@ pub struct WorkloadSpec {
     /// PriorityClass on the hub. Example: `business`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
+    /// By what document there is an emergency; required with a priority class for emergencies, and
+    /// with no other. Example: `{document: 粤防汛〔2027〕3号}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
     /// True keeps the Workload from being scheduled anew; what runs stays. Default: false.
     #[serde(default)]
     pub suspend: bool,
@@ -130,6 +134,15 @@ pub struct WorkloadSpec {
     /// field, member and fix) or `Recreate` (deleted and created again). Default: `Refuse`.
     #[serde(default)]
     pub on_immutable: ImmutablePolicy,
+}
+
+/// By what document there is an emergency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Emergency {
+    /// Its number. Those that make room are told it. Example: `粤防汛〔2027〕3号`.
+    #[schemars(length(min = 1, max = 128))]
+    pub document: String,
 }
 
 /// One plain Kubernetes manifest, kept as it was written.
@@ -335,6 +348,27 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub releasing: Vec<Assignment>,
+    /// That it made room for another: what is assigned is what it keeps, and the rest waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempted: Option<Preempted>,
+}
+
+/// That a Workload made room for another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Preempted {
+    /// By what right: `Borrowed` (it ran on what its tenant had borrowed), `Lower` (one of its own
+    /// tenant has a higher priority) or `Emergency`.
+    pub claim: String,
+    /// The Workload that it made room for, where that is of the same tenant. Example: `gz-health/alert`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Number of the document by which there is an emergency. Example: `粤防汛〔2027〕3号`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// When, RFC 3339.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
 }
 
 /// Replicas of one component on one member.
@@ -360,6 +394,19 @@ pub struct Assignment {
     /// What is charged for all of them, with surge.
     #[serde(default)]
     pub charge: ResourceMap,
+    /// Replicas of these that no other Workload takes the place of: what a PodDisruptionBudget asks
+    /// for there, and all where they hold data that does not move. Default: 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keeps: i32,
+}
+
+/// Nothing to say.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// Why a Workload is where it is, or nowhere; at most 8 KiB.

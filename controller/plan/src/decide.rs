@@ -41,12 +41,13 @@ pub fn decision(
         let component = interpreted.component(&assignment.component);
         let runs_on = component.map(|c| c.request.architectures.iter().cloned().collect());
         assignment.architectures = runs_on.unwrap_or_default();
+        let keeps = component.map_or(0, |c| c.keeps(i64::from(assignment.replicas)));
+        assignment.keeps = i32::try_from(keeps).unwrap_or(i32::MAX);
     }
     assignments.sort_by(|one, other| order(one).cmp(&order(other)));
     let mut carried_to = placed.carried_to.clone();
     carried_to.sort();
     let mut decision = Decision {
-        id: id(&verdict.uid, verdict.generation, &assignments, &carried_to),
         generation: verdict.generation,
         epoch,
         inputs_hash: verdict.inputs_hash.clone(),
@@ -55,15 +56,24 @@ pub fn decision(
         carried_to,
         ..Decision::default()
     };
-    decision.releasing = previous
-        .map(|p| releasing(p, &decision))
-        .unwrap_or_default();
-    decision.reserved = reserved(&decision);
+    replace(&mut decision, &verdict.uid, previous);
     Some(decision)
 }
 
+/// Gives a decision that replaces another its id, what it releases and what it reserves.
+pub(crate) fn replace(decision: &mut Decision, uid: &str, previous: Option<&Decision>) {
+    decision.id = id(
+        uid,
+        decision.generation,
+        &decision.assignments,
+        &decision.carried_to,
+    );
+    decision.releasing = previous.map(|p| releasing(p, decision)).unwrap_or_default();
+    decision.reserved = reserved(decision);
+}
+
 /// The moment as RFC 3339 without fractions of a second.
-fn rfc3339(now: jiff::Timestamp) -> String {
+pub(crate) fn rfc3339(now: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(now.as_second())
         .unwrap_or(now)
         .to_string()
@@ -168,6 +178,7 @@ pub fn same(one: &Decision, other: &Decision) -> bool {
         && one.carried_to == other.carried_to
         && one.releasing == other.releasing
         && one.reserved == other.reserved
+        && one.preempted == other.preempted
 }
 
 /// The decision without what its members confirmed as gone; `None` when nothing new is.

@@ -5,6 +5,7 @@
 //! carried along, which APIs and classes the members must have, which images and Secrets are
 //! used. It reports every fault it finds, each with value, place and fix.
 
+pub mod budget;
 mod component;
 mod error;
 mod hpa;
@@ -106,6 +107,8 @@ pub struct Component {
     pub images_on: BTreeMap<String, BTreeMap<String, String>>,
     /// Secrets that these are pulled with, by name.
     pub pull_secrets: BTreeSet<String>,
+    /// What PodDisruptionBudgets among the manifests keep of its replicas.
+    pub floors: Vec<budget::Floor>,
     /// `priorityClassName` of its pods.
     pub priority_class: Option<String>,
     /// What counted node shapes cannot judge about it.
@@ -188,6 +191,7 @@ pub fn interpret(
             component.pull_secrets.clone_from(secrets);
         }
     }
+    budget::attach(&objects, &mut found.components);
     hpa::attach(&objects, &mut found.components, &mut errors);
     scale::apply(spec, &mut found, context.placement, &mut errors);
     crate::images::override_images(&spec.overrides, &mut found, &mut errors);

@@ -11,6 +11,7 @@ pub mod interpret;
 pub mod live;
 pub mod member_names;
 pub mod observe;
+pub mod preempt;
 pub mod queue;
 pub mod render;
 pub mod replay;

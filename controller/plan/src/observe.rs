@@ -36,6 +36,9 @@ pub struct HeldBy {
     pub work: String,
     /// What it holds: [`held::of`].
     pub held: Held,
+    /// What of that it may stay on where it is decided anew; `None`: all. What it gave up for another
+    /// is charged until it is gone, and is not its own to take again.
+    pub keeps: Option<Held>,
 }
 
 /// What a [`Snapshot`] is made from.
@@ -104,7 +107,10 @@ fn tenants(inputs: &Inputs<'_>) -> BTreeMap<String, snapshot::Tenant> {
 }
 
 fn asked(inputs: &Inputs<'_>) -> BTreeMap<WorkloadKey, Held> {
-    let held = |(key, by): (&WorkloadKey, &HeldBy)| (key.clone(), by.held.clone());
+    let held = |(key, by): (&WorkloadKey, &HeldBy)| {
+        let own = by.keeps.as_ref().unwrap_or(&by.held);
+        (key.clone(), own.clone())
+    };
     match inputs.asked {
         None => inputs.held.iter().map(held).collect(),
         Some(asked) => asked

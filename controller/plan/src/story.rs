@@ -212,7 +212,7 @@ impl Province {
             tenant: &case.tenant,
             flavors: &self.flavor_specs(),
             quota_flavors: &quota::flavors(own),
-            priority: 0,
+            class: &crate::preempt::Class::NONE,
             previous: status.and_then(|status| status.decision.as_ref()),
             weights: Config::default().weights,
         });
@@ -255,6 +255,7 @@ impl Province {
             tenant: case.tenant.clone(),
             work: work_name(namespace, name),
             held: held::of(&case.workload, works),
+            ..HeldBy::default()
         };
         self.held.insert(WorkloadKey::new(namespace, name), by);
     }

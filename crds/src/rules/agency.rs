@@ -219,6 +219,12 @@ pub(super) const WORKLOAD_RULES: &[Rule] = &[
         "'replicas %d could mean any of %d scalable manifests: name one in scaleTarget, or use components'.format([self.replicas, self.manifests.filter(m, m.kind in ['Deployment', 'StatefulSet', 'ReplicaSet']).size()])",
     ),
     rule(
+        "spec",
+        "!has(self.emergency) || has(self.priorityClassName)",
+        "emergency goes with a priority class for emergencies",
+        "\"emergency document '%s' stands without a priority class: name one for emergencies in priorityClassName\".format([self.emergency.document])",
+    ),
+    rule(
         "spec.manifests[]",
         "self.kind != 'Secret' || self.apiVersion != 'v1'",
         "manifests hold no Secret",

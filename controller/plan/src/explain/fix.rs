@@ -45,6 +45,9 @@ pub(super) fn fix(reason: &WorkloadReason, verdict: &Verdict) -> String {
         WorkloadReason::SketchLabel { .. } => {
             "it goes on by itself when the members have reported it".to_owned()
         }
+        WorkloadReason::Preempting { .. } => {
+            "it is placed by itself when the members have confirmed that they are gone".to_owned()
+        }
     }
 }
 

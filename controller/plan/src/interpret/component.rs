@@ -79,6 +79,7 @@ pub(crate) fn read(
         images: pod.images,
         images_on: BTreeMap::new(),
         pull_secrets: pod.pull_secrets,
+        floors: Vec::new(),
         priority_class: pod.priority_class,
         unchecked: pod.unchecked,
     };

@@ -40,6 +40,18 @@ pub fn held(workload: &Workload) -> Held {
         .unwrap_or_default()
 }
 
+/// What of that it may stay on where it is decided anew: `None`, all of it, unless its decision gave up
+/// something for another.
+pub fn keeps(workload: &Workload) -> Option<Held> {
+    let decision = workload.status.as_ref()?.decision.as_ref()?;
+    decision.preempted.as_ref()?;
+    let kept = Decision {
+        releasing: Vec::new(),
+        ..decision.clone()
+    };
+    Some(to_held(places(&kept)))
+}
+
 /// What a Workload holds by its Works, those that are retired included: they are there until
 /// they are gone.
 pub fn held_from_works(works: &[Work]) -> Held {

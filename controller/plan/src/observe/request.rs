@@ -15,6 +15,7 @@ use heyun_scheduler::quota::Purpose;
 use heyun_scheduler::request as to;
 
 use crate::interpret::Interpreted;
+use crate::preempt::Class;
 
 /// What [`request`] is made from.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +32,8 @@ pub struct Input<'a> {
     pub flavors: &'a BTreeMap<String, FlavorSpec>,
     /// Flavors that the tenant's quota has a line for.
     pub quota_flavors: &'a BTreeSet<String>,
-    /// Value of its PriorityClass; 0 without one.
-    pub priority: i32,
+    /// Its class: [`Class::NONE`] without one.
+    pub class: &'a Class,
     /// The decision in force.
     pub previous: Option<&'a Decision>,
     /// Weights of the scores where the placement gives none.
@@ -57,7 +58,9 @@ pub fn request(input: &Input<'_>) -> to::Request {
         generation: metadata.generation.unwrap_or_default(),
         tenant: input.tenant.to_owned(),
         created: created.unwrap_or_default(),
-        priority: input.priority,
+        priority: input.class.value,
+        preempts: input.class.preempts,
+        emergency: input.class.emergency.is_some(),
         components: input.interpreted.requests(),
         placement: placement(input),
         required_apis: input.interpreted.required_apis.clone(),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::interpret::{Context, interpret};
+use crate::preempt::Class;
 use crate::tenants::tree;
 use heyun_crds::common::LabelEquals;
 use heyun_crds::conditions::{Reason, set_condition};
@@ -570,7 +571,10 @@ fn request_with(
         tenant: "civil",
         flavors: &flavors.into(),
         quota_flavors: &quota_flavors.iter().map(|&f| f.to_owned()).collect(),
-        priority: 7,
+        class: &Class {
+            value: 7,
+            ..Class::NONE
+        },
         previous: Some(&previous),
         weights: heyun_scheduler::config::ScoreWeights::default(),
     })
@@ -678,6 +682,7 @@ fn a_snapshot_charges_what_is_held_once() {
         held: Held {
             entries: vec![entry("Deployment/web", "x", 8)],
         },
+        ..HeldBy::default()
     };
     let key = WorkloadKey::new("civil", "web");
     let member = cluster();
@@ -756,6 +761,7 @@ fn a_scene_follows_the_objects() {
         held: Held {
             entries: vec![entry("Deployment/web", "x", replicas)],
         },
+        ..HeldBy::default()
     };
     let key = WorkloadKey::new("civil", "web");
     let config = heyun_scheduler::Config::default();
