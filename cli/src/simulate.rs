@@ -195,7 +195,8 @@ impl World {
                 .or_else(|| works.first().map(|work| work.spec.tenant.clone()))
                 .unwrap_or_default();
             let work = member_names::work_name(&key.namespace, &key.name);
-            let keeps = workload.and_then(held::keeps);
+            let status = workload.and_then(|workload| workload.status.as_ref());
+            let keeps = held::keeps(status.and_then(|status| status.decision.as_ref()));
             let by_now = HeldBy {
                 tenant,
                 work,

@@ -227,6 +227,19 @@ pub fn preempt(
     found
 }
 
+/// Whether any of a batch waits for what others have and may have them go: [`preempt`] would find
+/// nothing for the rest.
+pub fn is_wanted(requests: &[Request], verdicts: &[Verdict]) -> bool {
+    let may: BTreeSet<&WorkloadKey> = requests
+        .iter()
+        .filter(|request| request.preempts)
+        .map(|request| &request.key)
+        .collect();
+    verdicts
+        .iter()
+        .any(|verdict| is_short(verdict) && may.contains(&verdict.key))
+}
+
 /// Whether what a verdict waits for is room or quota, which others may have.
 fn is_short(verdict: &Verdict) -> bool {
     let Outcome::Waiting(reason) = &verdict.outcome else {

@@ -188,10 +188,8 @@ pub(super) fn shown(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use heyun_plan::replay::{Asked, Question};
-    use heyun_scheduler::quota::QuotaTree;
     use heyun_scheduler::{Component, Config, Request, Snapshot};
 
     use super::*;
@@ -212,15 +210,11 @@ mod tests {
             placement_ref: String::new(),
             question: Question::Request(Box::new(request)),
         };
-        let snapshot = Snapshot {
-            now: 0,
-            members: BTreeMap::new(),
-            flavors: BTreeMap::new(),
-            tenants: BTreeMap::new(),
-            quotas: QuotaTree::default(),
-            held: BTreeMap::new(),
-        };
-        Recording::new(Config::default(), snapshot, [(key, asked)].into())
+        Recording::new(
+            Config::default(),
+            Snapshot::default(),
+            [(key, asked)].into(),
+        )
     }
 
     #[test]

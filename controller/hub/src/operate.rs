@@ -20,10 +20,12 @@ mod images;
 mod look;
 mod orphaned;
 mod platform;
+mod preempt;
 mod queue;
 mod refused;
 mod replant;
 mod rotate;
+mod round;
 mod secrets;
 mod state;
 mod status;
@@ -38,6 +40,7 @@ use futures::FutureExt as _;
 use heyun_ledger::Entry as LedgerEntry;
 use heyun_member::clock::Clock;
 use heyun_plan::observe::scene::Scene;
+use heyun_scheduler::preempt::Reservation;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::{Config, Resources};
 use heyun_telemetry::Metrics;
@@ -126,9 +129,12 @@ pub struct Operator {
     /// Workloads without a decision for their generation, looked at again when something changes
     /// that may unblock them.
     unplaced: BTreeSet<WorkloadKey>,
-    /// Those of them whose turn in this round is still to come, and the last one that had it.
-    round: BTreeSet<WorkloadKey>,
-    round_cursor: Option<WorkloadKey>,
+    /// Those of them whose turn is still to come.
+    round: round::Round,
+    /// Emergencies among those to look at.
+    urgent: BTreeSet<WorkloadKey>,
+    /// What is kept for those that wait for others to go.
+    reservations: BTreeMap<WorkloadKey, Reservation>,
     /// Objects that failed, with when to look again.
     retries: Retries,
     /// Verdicts of late, for `why`.
@@ -194,8 +200,9 @@ impl Operator {
             candidates: BTreeSet::new(),
             cursor: None,
             unplaced: BTreeSet::new(),
-            round: BTreeSet::new(),
-            round_cursor: None,
+            round: round::Round::default(),
+            urgent: BTreeSet::new(),
+            reservations: BTreeMap::new(),
             retries: Retries::default(),
             verdicts: state::Verdicts::default(),
             platform: platform::Applied::default(),
@@ -361,7 +368,10 @@ impl Operator {
 
     /// Sorts what changed into what is looked at.
     fn collect(&mut self) {
-        self.candidates.append(&mut self.dirty.workloads);
+        let changed = std::mem::take(&mut self.dirty.workloads);
+        let urgent = changed.iter().filter(|key| self.is_urgent(key));
+        self.urgent.extend(urgent.cloned().collect::<Vec<_>>());
+        self.candidates.extend(changed);
         if !self.dirty.placements.is_empty() {
             let changed = std::mem::take(&mut self.dirty.placements);
             let using = self.world.workloads.values().filter(|entry| {
@@ -385,10 +395,19 @@ impl Operator {
         let now = self.around.clock.monotonic();
         if self.next_round().is_some_and(|at| at <= now) {
             self.unblock_at = None;
-            self.round.clone_from(&self.unplaced);
+            self.round = self.new_round();
         }
         self.candidates.extend(self.retries.take_due(now));
         self.candidates.extend(self.images.take_due(now));
+    }
+
+    /// Whether there is an emergency that is not decided on.
+    fn is_urgent(&self, key: &WorkloadKey) -> bool {
+        self.world.workloads.get(key).is_some_and(|entry| {
+            let decision = entry.status.decision.as_ref();
+            let decided = decision.is_some_and(|of| of.generation == entry.generation());
+            !decided && self.world.class_of(entry).emergency.is_some()
+        })
     }
 
     /// When the next look at all that waits begins: not before the last one has ended, so that

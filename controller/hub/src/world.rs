@@ -15,6 +15,7 @@ use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::{ARCH, TENANT_UID};
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
 use heyun_plan::member_names::work_name;
+use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
 use k8s_openapi::api::core::v1::Namespace;
@@ -171,6 +172,19 @@ impl World {
             // No object of ours: the loop takes it in beside the world.
             Seen::Secrets { .. } => {}
         }
+    }
+
+    /// What a PriorityClass says; none where it does not exist.
+    pub fn class(&self, name: &str) -> Option<Class> {
+        self.priorities.get(name).map(Class::read)
+    }
+
+    /// The class of a Workload; one that names none that exists has none.
+    pub fn class_of(&self, entry: &Entry) -> Class {
+        let class = entry.spec.priority_class_name.as_deref();
+        class
+            .and_then(|name| self.class(name))
+            .unwrap_or(Class::NONE)
     }
 
     /// Whether there is no such member. One that cannot be read has not left.

@@ -40,6 +40,7 @@ struct Scheduler {
     decision_duration: Histogram<f64>,
     decisions: Counter<u64>,
     rejections: Counter<u64>,
+    preemptions: Counter<u64>,
     registry_questions: Counter<u64>,
     queue_size: Board,
     unscheduled: Board,
@@ -75,6 +76,7 @@ impl Scheduler {
         let asked = "Questions to registries about images";
         let queued = "Workloads in the scheduling queue";
         let unplaced = "Workloads without a placement";
+        let made_room = "Workloads that made room for others";
         Self {
             decision_duration: histogram(meter, names::SCHEDULER_DECISION_DURATION, help, FAST),
             decisions: counter(meter, names::SCHEDULER_DECISIONS, "{decision}", "Decisions"),
@@ -84,6 +86,7 @@ impl Scheduler {
                 "{cluster}",
                 refused,
             ),
+            preemptions: counter(meter, names::SCHEDULER_PREEMPTIONS, "{workload}", made_room),
             registry_questions: counter(meter, names::REGISTRY_QUESTIONS, "{question}", asked),
             queue_size: board(
                 meter,
@@ -232,6 +235,12 @@ impl Metrics {
                 KeyValue::new(attribute::REASON, reason),
             ],
         );
+    }
+
+    /// Counts a Workload that made room for another, and by what right.
+    pub fn preempted(&self, claim: &'static str) {
+        let claim = KeyValue::new(attribute::CLAIM, claim);
+        self.scheduler.preemptions.add(1, &[claim]);
     }
 
     /// Counts a question about an image; `error_type` is empty where a registry told.

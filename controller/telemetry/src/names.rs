@@ -22,6 +22,8 @@ names! {
     SCHEDULER_QUEUE_SIZE = "heyun.scheduler.queue.size";
     /// Up-down counter: Workloads without a placement, by reason.
     PLACEMENT_UNSCHEDULED = "heyun.placement.unscheduled";
+    /// Counter: Workloads that made room for others, by what right.
+    SCHEDULER_PREEMPTIONS = "heyun.scheduler.preemptions";
     /// Counter: questions about images, by what kept registries from telling.
     REGISTRY_QUESTIONS = "heyun.registry.questions";
     /// Histogram, s: one pass of a reconciler.
@@ -159,6 +161,8 @@ pub mod attribute {
         REASON = "reason";
         /// The class of an error, of a closed set.
         ERROR_TYPE = "error.type";
+        /// By what right a Workload made room for another.
+        CLAIM = "heyun.claim";
         /// Part of the scheduling queue: [`crate::labels::Queue`].
         QUEUE = "heyun.queue";
         /// A reconciler's name.

@@ -23,6 +23,9 @@ pub(super) fn victims(ground: &mut Ground<'_>, request: &Request) -> Option<(Vec
         return Some((Vec::new(), placed));
     }
     let all = candidates(ground, request);
+    if all.is_empty() || ground.without(request, &keys(&all)).is_none() {
+        return None;
+    }
     let mut best: Option<(Vec<Candidate<'_>>, Placed)> = None;
     for order in orders(&all) {
         let some = allowed(ground, request, &order);

@@ -7,8 +7,6 @@ mod member;
 mod request;
 mod tenant;
 
-use std::collections::BTreeMap;
-
 use heyun_scheduler::quota::{Line, QuotaTree};
 use heyun_scheduler::{Request, Snapshot};
 

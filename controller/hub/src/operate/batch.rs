@@ -45,10 +45,9 @@ impl Operator {
         let mut batch = Vec::new();
         for (key, of_round) in self.next_keys() {
             self.candidates.remove(&key);
+            self.urgent.remove(&key);
             let its_turn = self.round.remove(&key);
-            if of_round {
-                self.round_cursor = Some(key.clone());
-            } else {
+            if !of_round {
                 self.cursor = Some(key.clone());
             }
             let anew = self.again.contains(&key);
@@ -56,7 +55,11 @@ impl Operator {
             let again = state::decides_again(anew, waits, its_turn);
             let look = self.sight(term).look(&key, again);
             if matches!(look, Look::Nothing | Look::Write(_)) && again == anew {
-                self.unplaced.remove(&key);
+                if self.gave_way(&key) {
+                    self.unplaced.insert(key.clone());
+                } else {
+                    self.unplaced.remove(&key);
+                }
             }
             match look {
                 Look::Nothing => {
@@ -87,11 +90,20 @@ impl Operator {
     fn next_keys(&self) -> Vec<(WorkloadKey, bool)> {
         let most = LOOKS.min(self.room());
         let is_free = |key: &WorkloadKey| !self.assumed.contains_key(key);
-        let mut changed = state::turn(&self.candidates, self.cursor.as_ref(), is_free, most);
+        let urgent = self.urgent.iter().filter(|key| is_free(key)).take(most);
+        let mut changed: Vec<WorkloadKey> = urgent.cloned().collect();
+        let is_next = |key: &WorkloadKey| is_free(key) && !self.urgent.contains(key);
+        let rest = most.saturating_sub(changed.len());
+        changed.extend(state::turn(
+            &self.candidates,
+            self.cursor.as_ref(),
+            is_next,
+            rest,
+        ));
         let share = state::share(BATCH, most, !changed.is_empty());
         // One that changed as well is looked at for that.
         let waits = |key: &WorkloadKey| is_free(key) && !self.candidates.contains(key);
-        let waiting = state::turn(&self.round, self.round_cursor.as_ref(), waits, share);
+        let waiting = self.round.next(waits, share);
         changed.truncate(most.saturating_sub(waiting.len()));
         let waiting = waiting.into_iter().map(|key| (key, true));
         waiting
@@ -107,7 +119,7 @@ impl Operator {
             && self
                 .candidates
                 .iter()
-                .chain(&self.round)
+                .chain(self.round.left())
                 .any(|key| !self.assumed.contains_key(key))
     }
 
@@ -152,12 +164,17 @@ impl Operator {
         let seen = clock.monotonic();
         let requests: Vec<Request> = batch.iter().map(|c| c.request.clone()).collect();
         let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
-        let verdicts = span.in_scope(|| aside(|| decide_all(engine, &requests)));
+        let mut verdicts = span.in_scope(|| aside(|| decide_all(engine, &requests)));
         let scheduled = clock.monotonic();
         let violations = check::check(engine.snapshot(), &requests, &verdicts, engine.config());
         for violation in &violations {
             error!(%violation, "the checker refuses a batch: nothing of it is committed");
         }
+        let preemptions = if violations.is_empty() {
+            aside(|| self.make_room(&requests, &mut verdicts))
+        } else {
+            Vec::new()
+        };
         let took = clock.monotonic().saturating_sub(started);
         let micros = |from: Duration, to: Duration| to.saturating_sub(from).as_micros();
         debug!(
@@ -180,11 +197,17 @@ impl Operator {
             self.measure(&verdict, each);
             self.conclude(term, &candidate, verdict);
         }
+        for of in preemptions {
+            for victim in &of.victims {
+                self.give_way(term, victim, &of.key);
+            }
+        }
     }
 
     /// The engine that these are decided with, as things are now: with what chains under way reserve.
     fn bring_up(&mut self, asked: &BTreeSet<WorkloadKey>) -> &mut Engine {
         self.refresh_held();
+        self.tidy_reservations();
         let members: Vec<_> = self
             .world
             .members
@@ -206,7 +229,15 @@ impl Operator {
         for problem in problems {
             tracing::debug!(%problem, "a quota has no place in the tree");
         }
+        engine.set_reservations(self.reservations.clone());
         engine
+    }
+
+    /// Whether its decision made room for another: it waits for the rest.
+    fn gave_way(&self, key: &WorkloadKey) -> bool {
+        let entry = self.world.workloads.get(key);
+        let decision = entry.and_then(|entry| entry.status.decision.as_ref());
+        decision.is_some_and(|decision| decision.preempted.is_some())
     }
 
     pub(super) fn tenant_of(&self, key: &WorkloadKey, works: &[&WorkEntry]) -> String {

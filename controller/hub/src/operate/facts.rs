@@ -4,6 +4,7 @@ use heyun_crds::conditions::Reason;
 use heyun_crds::placement::PlacementSpec;
 use heyun_plan::guard;
 use heyun_plan::interpret::{self, ManifestError};
+use heyun_plan::preempt::{self, Class};
 
 use super::look::{Facts, Refusal, Sight};
 use crate::world::Entry;
@@ -38,6 +39,9 @@ impl Sight<'_> {
                 priority: &|name| self.priority(name),
             },
         );
+        let class = self.class_of(entry);
+        let emergency = preempt::emergency(&workload.spec, &class, &tenant.name, &self.world.tree);
+        let broken: Vec<_> = broken.into_iter().chain(emergency).collect();
         if !broken.is_empty() {
             return Err(refusal(&broken));
         }
@@ -66,16 +70,14 @@ impl Sight<'_> {
         }
     }
 
-    /// The priority of a Workload; 0 where it names no class that exists.
-    pub(super) fn priority_of(&self, entry: &Entry) -> i32 {
-        let class = entry.spec.priority_class_name.as_deref();
-        class.and_then(|name| self.priority(name)).unwrap_or(0)
+    /// The class of a Workload; none counts as none where it names one that does not exist.
+    pub(super) fn class_of(&self, entry: &Entry) -> Class {
+        self.world.class_of(entry)
     }
 
     /// Value of a PriorityClass of the hub; none where it does not exist.
     fn priority(&self, name: &str) -> Option<i32> {
-        let class = self.world.priorities.get(name)?;
-        Some(class.value.unwrap_or(0))
+        self.world.class(name).map(|class| class.value)
     }
 }
 

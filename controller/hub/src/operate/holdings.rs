@@ -100,7 +100,14 @@ impl Operator {
         }
         let tenant = self.tenant_of(key, &works);
         let work = member_names::work_name(&key.namespace, &key.name);
-        Some(HeldBy { tenant, work, held })
+        let entry = self.world.workloads.get(key);
+        let keeps = held::keeps(entry.and_then(|entry| entry.status.decision.as_ref()));
+        Some(HeldBy {
+            tenant,
+            work,
+            held,
+            keeps,
+        })
     }
 }
 

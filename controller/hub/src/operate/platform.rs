@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt};
 use heyun_crds::{Flavor, Placement, Tenant};
 use heyun_member::apply::{self, Guard};
 use heyun_member::error::{Class, Classify};
+use heyun_plan::preempt::Class as PriorityClass;
 use heyun_scheduler::quota::Amounts;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, ResourceExt};
@@ -55,8 +56,8 @@ pub(super) struct Applied {
     unsure: BTreeMap<String, u64>,
     /// From when the members' workers may be told again.
     sync_at: Duration,
-    /// Values of the PriorityClasses when Workloads were last looked at for their sake.
-    classes: BTreeMap<String, i32>,
+    /// What the PriorityClasses said when Workloads were last looked at for their sake.
+    classes: BTreeMap<String, PriorityClass>,
     /// When what is only shown was last written while much was under way.
     shown_at: Duration,
     /// What is charged to each tenant, as last shown.
@@ -82,9 +83,9 @@ impl Applied {
         self.waits = false;
     }
 
-    /// Whether the PriorityClasses have the values that they had; these are kept.
-    pub(super) fn classes_are(&mut self, values: BTreeMap<String, i32>) -> bool {
-        let before = std::mem::replace(&mut self.classes, values);
+    /// Whether the PriorityClasses say what they said; this is kept.
+    pub(super) fn classes_are(&mut self, now: BTreeMap<String, PriorityClass>) -> bool {
+        let before = std::mem::replace(&mut self.classes, now);
         before == self.classes
     }
 

@@ -5,6 +5,7 @@ use heyun_plan::queue::{self, NAMED_MAX, Waits};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::{Request, WorkloadKey};
 
+use super::round::created;
 use super::{Operator, refused};
 use crate::world::Entry;
 
@@ -22,7 +23,7 @@ impl Operator {
             .filter(|entry| is_waiting(entry))
             .map(|entry| Waits {
                 key: &entry.key,
-                priority: sight.priority_of(entry),
+                priority: sight.class_of(entry).value,
                 created: created(entry),
             });
         let place = queue::place(waiting, key)?;
@@ -66,9 +67,4 @@ impl Operator {
 /// Whether its status says that it waits, of the generation it has.
 fn is_waiting(entry: &Entry) -> bool {
     !entry.deleting() && refused::waits(&entry.status, entry.generation())
-}
-
-fn created(entry: &Entry) -> i64 {
-    let created = entry.meta.creation_timestamp.as_ref();
-    created.map(|time| time.0.as_second()).unwrap_or_default()
 }

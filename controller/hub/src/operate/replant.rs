@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{TenantNode, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
 use kube::ResourceExt;
@@ -98,17 +99,18 @@ impl Operator {
         for key in within(&self.world.works_of, &difference.moved) {
             self.holdings.touch(key);
         }
-        let values: BTreeMap<String, i32> = self
+        let classes: BTreeMap<String, Class> = self
             .world
             .priorities
             .values()
-            .map(|class| (class.name_any(), class.value.unwrap_or(0)))
+            .map(|class| (class.name_any(), Class::read(class)))
             .collect();
-        if self.platform.classes_are(values) {
+        if self.platform.classes_are(classes) {
             let touched = within(&self.world.workloads, &difference.touched);
             self.candidates.extend(touched);
         } else {
-            // Guardrails compare the value that a Workload's class has, in whatever namespace.
+            // Guardrails compare the value that a Workload's class has, in whatever namespace, and a
+            // class says who may name it.
             self.candidates.extend(self.world.workloads.keys().cloned());
         }
     }

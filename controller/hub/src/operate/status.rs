@@ -1,7 +1,7 @@
 //! What a Workload's status says of a verdict, and of a decision that stands. Pure.
 
-use heyun_crds::conditions::{ConditionType, Reason, set_condition};
-use heyun_crds::workload::{Decision, WorkloadStatus};
+use heyun_crds::conditions::{ConditionType, Reason, condition, set_condition};
+use heyun_crds::workload::{Decision, Explanation, WorkloadStatus};
 use heyun_plan::explain;
 use heyun_scheduler::Verdict;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -62,6 +62,13 @@ pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> Worklo
         set_condition(conditions, kind, Some(true), reason, message, observed, now);
     };
     hold(ConditionType::Accepted, Reason::Ok, "");
+    if decision.preempted.is_some() {
+        let told = condition(&status.conditions, ConditionType::Scheduled);
+        if told.is_none_or(|told| told.status == "True") {
+            gave_way(&mut status, entry.generation(), now);
+        }
+        return status;
+    }
     if !said(ConditionType::QuotaReserved) {
         let message = "the quota covers it";
         hold(ConditionType::QuotaReserved, Reason::Ok, message);
@@ -71,6 +78,47 @@ pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> Worklo
         hold(ConditionType::Scheduled, Reason::Scheduled, message);
     }
     status
+}
+
+/// The status of a Workload whose decision made room for another: it waits for the rest.
+pub(super) fn gave_way(status: &mut WorkloadStatus, generation: i64, now: &Time) {
+    let told = status
+        .decision
+        .as_ref()
+        .and_then(|of| of.preempted.as_ref());
+    let Some(message) = told.map(heyun_plan::preempt::sentence) else {
+        return;
+    };
+    let reason = Reason::Preempted.as_str();
+    let told = [
+        (
+            ConditionType::QuotaReserved,
+            None,
+            Reason::Pending.as_str(),
+            "not all of it is reserved",
+        ),
+        (ConditionType::Scheduled, Some(false), reason, &message),
+        (ConditionType::Ready, Some(false), reason, &message),
+    ];
+    for (kind, ok, reason, message) in told {
+        let observed = Some(generation);
+        set_condition(
+            &mut status.conditions,
+            kind,
+            ok,
+            reason,
+            message,
+            observed,
+            now,
+        );
+    }
+    status.summary.reason = format!("{reason}: {message}");
+    status.explanation = Some(Explanation {
+        outcome: "Waiting".to_owned(),
+        reason: reason.to_owned(),
+        message,
+        ..Explanation::default()
+    });
 }
 
 /// A refusal that says the same as before but for the details of members writes nothing.

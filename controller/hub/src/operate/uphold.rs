@@ -123,7 +123,9 @@ fn replaced(decision: &Decision, works: Vec<Work>) -> Vec<Work> {
     };
     let stands = |work: &&Work| work.spec.decision == decision.id && is_healthy(work);
     let standing = works.iter().filter(|work| is_wanted(work)).filter(stands);
-    if wanted.is_empty() || standing.count() < wanted.len() {
+    // One that made room and keeps nothing is replaced by nothing.
+    let gives_up_all = wanted.is_empty() && decision.preempted.is_some();
+    if !gives_up_all && (wanted.is_empty() || standing.count() < wanted.len()) {
         return Vec::new();
     }
     works.into_iter().filter(|work| !is_wanted(work)).collect()

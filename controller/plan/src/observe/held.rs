@@ -42,9 +42,8 @@ pub fn held(workload: &Workload) -> Held {
 
 /// What of that it may stay on where it is decided anew: `None`, all of it, unless its decision gave up
 /// something for another.
-pub fn keeps(workload: &Workload) -> Option<Held> {
-    let decision = workload.status.as_ref()?.decision.as_ref()?;
-    decision.preempted.as_ref()?;
+pub fn keeps(decision: Option<&Decision>) -> Option<Held> {
+    let decision = decision.filter(|decision| decision.preempted.is_some())?;
     let kept = Decision {
         releasing: Vec::new(),
         ..decision.clone()

@@ -51,6 +51,11 @@ impl Scene {
         }
     }
 
+    /// What was decided on last.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.engine.as_ref().map(Engine::snapshot)
+    }
+
     /// Forgets everything; the next [`Scene::bring_up`] costs as much as the first. What is held is
     /// to be told anew.
     pub fn clear(&mut self) {

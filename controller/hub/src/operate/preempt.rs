@@ -1,0 +1,106 @@
+//! Making room: those of a batch that wait have others go, if they may.
+
+use std::collections::BTreeMap;
+
+use heyun_plan::preempt::{self, Stands};
+use heyun_scheduler::Verdict;
+use heyun_scheduler::preempt::{Claim, Preemption, Standing, Victim, is_wanted, preempt};
+use heyun_scheduler::request::{Request, WorkloadKey};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tracing::info;
+
+use super::look::written;
+use super::round::created;
+use super::{Operator, status};
+use crate::leader::Term;
+
+impl Operator {
+    /// Finds who makes room for those of a batch that wait, says so in their verdicts, and keeps for
+    /// each what it will have. What was kept for one that was asked about and needs it no more is
+    /// anybody's.
+    pub(super) fn make_room(
+        &mut self,
+        requests: &[Request],
+        verdicts: &mut [Verdict],
+    ) -> Vec<Preemption> {
+        for request in requests {
+            self.reservations.remove(&request.key);
+        }
+        if !is_wanted(requests, verdicts) {
+            return Vec::new();
+        }
+        let standing = self.standing();
+        let Some(snapshot) = self.scene.snapshot() else {
+            return Vec::new();
+        };
+        let config = &self.around.config;
+        let found = preempt(snapshot, requests, verdicts, &standing, config);
+        let kept = found
+            .iter()
+            .map(|of| (of.key.clone(), of.reservation.clone()));
+        self.reservations.extend(kept);
+        found
+    }
+
+    /// Everyone who holds something by a decision.
+    fn standing(&self) -> BTreeMap<WorkloadKey, Standing> {
+        let entries = self.world.workloads.values();
+        let decided = entries.filter(|entry| entry.status.decision.is_some());
+        decided
+            .map(|entry| {
+                let stands = Stands {
+                    decision: entry.status.decision.as_ref(),
+                    tenant: &self.tenant_of(&entry.key, &[]),
+                    class: &self.world.class_of(entry),
+                    created: created(entry),
+                    generation: entry.generation(),
+                    leaves: entry.deleting(),
+                    busy: entry.deleting() || self.assumed.contains_key(&entry.key),
+                };
+                (entry.key.clone(), preempt::standing(&stands))
+            })
+            .collect()
+    }
+
+    /// Forgets what is kept for those that do not wait any more.
+    pub(super) fn tidy_reservations(&mut self) {
+        let waits = &self.unplaced;
+        self.reservations.retain(|key, _| waits.contains(key));
+    }
+
+    /// Has one make room: what it gives up is released, and it waits for the rest like any other.
+    pub(super) fn give_way(&mut self, term: &Term, victim: &Victim, asker: &WorkloadKey) {
+        let Some(entry) = self.world.workloads.get(&victim.key).cloned() else {
+            return;
+        };
+        let Some(decision) = entry.status.decision.as_ref() else {
+            return;
+        };
+        if self.assumed.contains_key(&victim.key) {
+            return;
+        }
+        let asking = self.world.workloads.get(asker);
+        let document = asking
+            .and_then(|asking| asking.spec.emergency.as_ref())
+            .filter(|_| victim.claim == Claim::Emergency);
+        let document = document.map(|emergency| &*emergency.document);
+        let own = self.tenant_of(&victim.key, &[]) == self.tenant_of(asker, &[]);
+        let now = self.around.clock.now();
+        let told = preempt::told(victim, own, asker, document, now);
+        info!(
+            workload = %victim.key,
+            asker = %asker,
+            claim = victim.claim.as_str(),
+            "makes room for another"
+        );
+        let less = preempt::preempted(decision, entry.uid(), told, term.epoch);
+        let mut after = entry.status.clone();
+        after.decision = Some(less);
+        status::gave_way(&mut after, entry.generation(), &Time(now));
+        let chain = written(&entry, after, Vec::new());
+        let row = self.refusal_row(&entry, &chain, None, term.epoch);
+        self.around.metrics.preempted(victim.claim.as_str());
+        self.unplaced.insert(victim.key.clone());
+        self.start(term, chain, None, row);
+    }
+}

@@ -1,0 +1,116 @@
+//! Those that wait, in the order in which they are looked at: each has its turn before any has another.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
+
+use heyun_scheduler::request::WorkloadKey;
+
+use super::Operator;
+use crate::world::Entry;
+
+/// One look at all that wait.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    order: VecDeque<WorkloadKey>,
+    left: BTreeSet<WorkloadKey>,
+}
+
+impl Round {
+    /// A round in this order.
+    pub(super) fn new(order: Vec<WorkloadKey>) -> Self {
+        Self {
+            left: order.iter().cloned().collect(),
+            order: order.into(),
+        }
+    }
+
+    /// Whether each had its turn.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// How many are still to have theirs.
+    pub(super) fn len(&self) -> usize {
+        self.left.len()
+    }
+
+    /// Those that are still to have theirs, by name.
+    pub(super) fn left(&self) -> impl Iterator<Item = &WorkloadKey> {
+        self.left.iter()
+    }
+
+    /// Takes one out; whether its turn was still to come.
+    pub(super) fn remove(&mut self, key: &WorkloadKey) -> bool {
+        let was = self.left.remove(key);
+        while self
+            .order
+            .front()
+            .is_some_and(|first| !self.left.contains(first))
+        {
+            self.order.pop_front();
+        }
+        was
+    }
+
+    /// The next of them that pass, at most so many.
+    pub(super) fn next(
+        &self,
+        passes: impl Fn(&WorkloadKey) -> bool,
+        most: usize,
+    ) -> Vec<WorkloadKey> {
+        let left = self.order.iter().filter(|key| self.left.contains(*key));
+        left.filter(|key| passes(key)).take(most).cloned().collect()
+    }
+}
+
+impl Operator {
+    /// A round of all that wait, in the order of the queue: emergencies, those for which others make
+    /// room, then by priority, then the tenant that borrows least, then by age.
+    pub(super) fn new_round(&self) -> Round {
+        let quotas = self.scene.snapshot().map(|snapshot| &snapshot.quotas);
+        let rank = |key: &WorkloadKey| {
+            let entry = self.world.workloads.get(key)?;
+            let class = self.world.class_of(entry);
+            let tenant = self.world.tree.tenant_of(&key.namespace);
+            let shares = tenant
+                .zip(quotas)
+                .map(|(tenant, of)| of.standing(&tenant.name));
+            let kept = self.reservations.contains_key(key);
+            let urgent = (Reverse(class.emergency.is_some()), Reverse(kept));
+            Some((urgent, Reverse(class.value), shares, created(entry)))
+        };
+        let mut order: Vec<_> = self
+            .unplaced
+            .iter()
+            .map(|key| (rank(key), key.clone()))
+            .collect();
+        order.sort();
+        Round::new(order.into_iter().map(|(_, key)| key).collect())
+    }
+}
+
+/// When it was created, in seconds since 1970.
+pub(super) fn created(entry: &Entry) -> i64 {
+    let created = entry.meta.creation_timestamp.as_ref();
+    created.map(|time| time.0.as_second()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_turn_in_order() {
+        let key = |name: &str| WorkloadKey::new("ns", name);
+        let mut round = Round::new(["d", "a", "c", "b"].map(key).to_vec());
+        let names =
+            |of: Vec<WorkloadKey>| -> Vec<String> { of.into_iter().map(|key| key.name).collect() };
+        assert_eq!(names(round.next(|_| true, 2)), ["d", "a"]);
+        assert_eq!(names(round.next(|key| key.name != "a", 9)), ["d", "c", "b"]);
+        assert!(round.remove(&key("a")));
+        assert!(round.remove(&key("d")));
+        assert!(!round.remove(&key("d")));
+        assert_eq!(names(round.next(|_| true, 1)), ["c"]);
+        assert_eq!(round.len(), 2);
+    }
+}
