@@ -36,6 +36,10 @@ pub enum Bug {
     Said,
     /// A decision of a past generation is left as it is while a newer one waits.
     Uphold,
+    /// What is kept for one that waits for others to go is anybody's.
+    Reserve,
+    /// Who makes room for another gives up what its budgets keep too.
+    Budget,
 }
 
 #[cfg(feature = "seeded-bugs")]

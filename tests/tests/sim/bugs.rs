@@ -6,7 +6,7 @@ use super::run::{Kind, simulate};
 
 /// All that can be sown, by the names that `HEYUN_SIM_BUG` takes, with the seeds to look among from
 /// the one on that found it last.
-const BUGS: [(&str, Bug, Kind, u64); 15] = [
+const BUGS: [(&str, Bug, Kind, u64); 17] = [
     ("Fence", Bug::Fence, Kind::Free, 61),
     ("Relist", Bug::Relist, Kind::Takeover, 19),
     ("Precondition", Bug::Precondition, Kind::Free, 69),
@@ -22,6 +22,8 @@ const BUGS: [(&str, Bug, Kind, u64); 15] = [
     ("Unblock", Bug::Unblock, Kind::Free, 122),
     ("Said", Bug::Said, Kind::Free, 21),
     ("Uphold", Bug::Uphold, Kind::Free, 235),
+    ("Reserve", Bug::Reserve, Kind::Preempt, 0),
+    ("Budget", Bug::Budget, Kind::Preempt, 0),
 ];
 /// Most seeds that are looked at for one bug.
 const SEEDS: u64 = 200;

@@ -2,6 +2,7 @@
 //! members' nodes and pods alone. Shares no function with what it judges.
 
 mod rest;
+mod room;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,8 @@ pub(crate) struct Oracle {
     decided: BTreeMap<(String, i64), String>,
     /// Highest epoch that was accepted.
     epoch: i64,
+    /// How many made room for another, by what right.
+    pub(crate) rooms: BTreeMap<String, u64>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -163,7 +166,7 @@ impl Oracle {
         if hub {
             self.excess(&before.0, &before.1, members, &mut said);
             match key.res.as_str() {
-                "workloads" => self.decision(intent, &mut said),
+                "workloads" => self.decision(intent, store, &mut said),
                 "works" => self.work(intent, store, members, &name, &mut said),
                 _ => {}
             }
@@ -303,7 +306,7 @@ impl Oracle {
     }
 
     /// One decision for each generation, made of the generation that it is written on; epochs grow.
-    fn decision(&mut self, intent: &Intent, said: &mut Vec<String>) {
+    fn decision(&mut self, intent: &Intent, store: &Store, said: &mut Vec<String>) {
         let Some(new) = &intent.new else { return };
         let (was, is) = (
             intent
@@ -320,7 +323,8 @@ impl Oracle {
         let (id, generation) = (text(is, "id"), is["generation"].as_i64().unwrap_or(0));
         if text(was, "id") != id {
             let now = new["metadata"]["generation"].as_i64().unwrap_or(0);
-            if generation != now {
+            let gives_way = !is["preempted"].is_null();
+            if generation != now && !gives_way {
                 said.push(format!(
                     "{key}: decision {id} of generation {generation}, on {now}"
                 ));
@@ -330,7 +334,17 @@ impl Oracle {
             }
         }
         let of = (meta(new, "uid").to_owned(), generation);
+        let gives_way = !is["preempted"].is_null() && was["preempted"].is_null();
+        if gives_way {
+            self.makes_room(key, new, store, said);
+            let claim = text(&is["preempted"], "claim").to_owned();
+            *self.rooms.entry(claim).or_default() += 1;
+        }
         let first = self.decided.entry(of).or_insert_with(|| id.to_owned());
+        if gives_way || !was["preempted"].is_null() {
+            // It gave something up, or has it back.
+            id.clone_into(first);
+        }
         if first != id {
             said.push(format!(
                 "{key}: generation {generation} was {first}, now {id}"
@@ -380,7 +394,10 @@ impl Oracle {
         }
         let retires = |object: &Value| !object["spec"]["retire"].is_null();
         let goes = intent.new.as_ref().is_none_or(retires) && !retires(old);
-        let needed = workload.is_some_and(|w| w["metadata"]["deletionTimestamp"].is_null());
+        let needed = workload.is_some_and(|w| {
+            let gave_way = !w["status"]["decision"]["preempted"].is_null();
+            w["metadata"]["deletionTimestamp"].is_null() && !gave_way
+        });
         let calm = members.iter().all(|m| m.lenient.is_none());
         if goes && needed && calm && is(old, "Healthy") {
             let others = store.list("works", "").filter(|(k, other)| {

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Takeover,
     /// A quota is lowered.
     Shrink,
+    /// Some make room for others.
+    Preempt,
 }
 
 /// What a run came to.
@@ -146,6 +148,7 @@ async fn run(kind: Kind, seed: u64) -> Shared {
         Kind::Free => Scenario::of(&mut random),
         Kind::Takeover => Scenario::takeover(&mut random),
         Kind::Shrink => Scenario::shrink(&mut random),
+        Kind::Preempt => Scenario::preempt(&mut random),
         Kind::Burst => Scenario::burst(&mut random, seed.is_multiple_of(4)),
     };
     let sim: Shared = Arc::new(Mutex::new(Sim::new(seed ^ 0x5EED)));

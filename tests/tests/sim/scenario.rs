@@ -11,6 +11,8 @@ use super::sim::{Faults, Sim, Who};
 use super::store::{Key, Write};
 
 const LONG_AGO: &str = "2026-01-01T00:00:00Z";
+/// Values of the priority classes.
+const CLASSES: [i64; 2] = [10, 20];
 /// The tenant above the others.
 const ROOT: &str = "province";
 
@@ -22,6 +24,10 @@ pub(crate) struct App {
     /// Thousandths of a processor, of each replica.
     pub(crate) cpu: i64,
     pub(crate) replicas: i64,
+    /// Priority class, by its value; none names none.
+    pub(crate) priority: Option<i64>,
+    /// Replicas that its PodDisruptionBudget keeps on each member; none has none.
+    pub(crate) keeps: Option<i64>,
 }
 
 /// Something that happens.
@@ -50,6 +56,8 @@ pub(crate) struct Scenario {
     /// Quotas of the agencies: guaranteed and nominal, in whole processors.
     pub(crate) quotas: Vec<(i64, i64)>,
     pub(crate) root: i64,
+    /// Whether agencies may use what others do not.
+    pub(crate) lends: bool,
     pub(crate) apps: Vec<App>,
     pub(crate) acts: Vec<(Duration, Act)>,
     pub(crate) faults: Faults,
@@ -99,11 +107,14 @@ impl Scenario {
                 name: format!("w{n}"),
                 cpu: random.one_of(&[500, 1000, 1500]),
                 replicas: i64::try_from(random.between(1, 3)).unwrap(),
+                priority: None,
+                keeps: None,
             })
             .collect::<Vec<_>>();
         let faults = faults(random);
         let mut scenario = Self {
             root: quotas.iter().map(|(_, nominal)| nominal).sum(),
+            lends: false,
             members,
             quotas,
             apps,
@@ -181,6 +192,8 @@ impl Scenario {
             name: format!("w{n}"),
             cpu: 1000,
             replicas: if n % 2 == 0 { 1 } else { 2 },
+            priority: None,
+            keeps: None,
         };
         let count = 7;
         let millis = Duration::from_millis;
@@ -197,6 +210,7 @@ impl Scenario {
             members: vec![vec![3000], vec![4000]],
             quotas: vec![(0, 5)],
             root: 5,
+            lends: false,
             apps: (0..count).map(app).collect(),
             acts,
             faults: Faults {
@@ -225,6 +239,26 @@ impl Scenario {
         scenario
     }
 
+    /// Agencies that lend to each other and come to want it back, and Workloads of different
+    /// priority, some of which keep a part of what they have.
+    pub(crate) fn preempt(random: &mut Random) -> Self {
+        let mut scenario = Self::of(random);
+        scenario.lends = true;
+        let agencies = random.between(2, 3);
+        scenario.quotas = (0..agencies)
+            .map(|_| (0, i64::try_from(random.between(1, 3)).unwrap()))
+            .collect();
+        scenario.root = scenario.quotas.iter().map(|(_, nominal)| nominal).sum();
+        for app in &mut scenario.apps {
+            let agency = usize::try_from(random.between(0, agencies - 1)).unwrap();
+            app.namespace = namespace(agency);
+            app.priority = random.one_of(&[None, Some(CLASSES[0]), Some(CLASSES[1])]);
+            app.keeps = random.one_of(&[None, None, None, Some(1), Some(2)]);
+        }
+        scenario.acts.retain(|(_, act)| !matches!(act, Act::Quota(..)));
+        scenario
+    }
+
     /// The case of the issue: two members of ten processors, twenty Workloads of one and a half at
     /// once; the leader dies in the middle in a quarter of the seeds.
     pub(crate) fn burst(random: &mut Random, kills: bool) -> Self {
@@ -233,6 +267,8 @@ impl Scenario {
             name: format!("w{n}"),
             cpu: 1500,
             replicas: 1,
+            priority: None,
+            keeps: None,
         };
         let within = |random: &mut Random, most| Duration::from_millis(random.between(0, most));
         let mut acts: Vec<_> = (0..20)
@@ -247,6 +283,7 @@ impl Scenario {
             members: vec![vec![10_000], vec![10_000]],
             quotas: vec![(0, 100)],
             root: 100,
+            lends: false,
             apps: (0..20).map(app).collect(),
             acts,
             faults: faults(random),
@@ -264,16 +301,16 @@ fn object(kind: &str, spec: &Value) -> Value {
     json!({"apiVersion": "heyun.dev/v1alpha1", "kind": kind, "metadata": {}, "spec": spec})
 }
 
-fn quota(tenant: &str, guaranteed: i64, nominal: i64) -> Value {
-    let line = |resource: &str, guaranteed: String, nominal: String| {
+fn quota(tenant: &str, (guaranteed, nominal): (i64, i64), ceiling: i64) -> Value {
+    let line = |resource: &str, guaranteed: String, nominal: String, ceiling: String| {
         json!({
             "flavor": FLAVOR, "resource": resource, "guaranteed": guaranteed, "nominal": nominal,
-            "ceiling": nominal,
+            "ceiling": ceiling,
         })
     };
     let lines = [
-        line("cpu", guaranteed.to_string(), nominal.to_string()),
-        line("memory", "0".into(), "1000Gi".into()),
+        line("cpu", guaranteed.to_string(), nominal.to_string(), ceiling.to_string()),
+        line("memory", "0".into(), "1000Gi".into(), "1000Gi".into()),
     ];
     json!({"tenant": tenant, "resources": lines})
 }
@@ -289,6 +326,13 @@ impl Sim {
 
     /// Everything but Workloads.
     pub(crate) fn found(&mut self, scenario: &Scenario) {
+        for value in CLASSES {
+            let class = json!({
+                "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {},
+                "value": value,
+            });
+            self.make("priorityclasses", "", &format!("p{value}"), class);
+        }
         let selector = json!({"matchLabels": {"kubernetes.io/arch": "amd64"}});
         let flavor = json!({"nodeSelector": selector, "precedence": 10});
         self.make("flavors", "", FLAVOR, object("Flavor", &flavor));
@@ -299,7 +343,7 @@ impl Sim {
             "quotas",
             "",
             ROOT,
-            object("Quota", &quota(ROOT, 0, scenario.root)),
+            object("Quota", &quota(ROOT, (0, scenario.root), scenario.root)),
         );
         for (number, (guaranteed, nominal)) in scenario.quotas.iter().enumerate() {
             let name = namespace(number);
@@ -311,7 +355,8 @@ impl Sim {
                 "kind": "Agency", "adminLevel": "Provincial", "parent": ROOT, "namespaces": [name],
             });
             self.make("tenants", "", &name, object("Tenant", &agency));
-            let spec = quota(&name, *guaranteed, *nominal);
+            let ceiling = if scenario.lends { scenario.root } else { *nominal };
+            let spec = quota(&name, (*guaranteed, *nominal), ceiling);
             self.make("quotas", "", &name, object("Quota", &spec));
         }
         for (number, nodes) in scenario.members.iter().enumerate() {
@@ -332,7 +377,7 @@ impl Sim {
             })
         };
         let status = json!({
-            "observedGeneration": 1, "version": "v1.36.3", "apis": ["apps/v1/Deployment"],
+            "observedGeneration": 1, "version": "v1.36.3", "apis": ["apps/v1/Deployment", "policy/v1/PodDisruptionBudget"],
             "conditions": [condition("Accepted"), condition("Ready"), condition("Schedulable")],
         });
         let key = Key::new("memberclusters", "", name);
@@ -376,7 +421,7 @@ impl Sim {
             }
             Act::Quota(number, guaranteed, nominal) => {
                 let tenant = namespace(*number);
-                let write = spec(quota(&tenant, *guaranteed, *nominal));
+                let write = spec(quota(&tenant, (*guaranteed, *nominal), *nominal));
                 self.put(Who::User, &Key::new("quotas", "", &tenant), write);
             }
             Act::Node(member, node, up) => self.members[*member].turn(*node, *up),
@@ -419,10 +464,19 @@ fn workload(app: &App, finalized: bool) -> Value {
     } else {
         Value::Null
     };
+    let mut manifests = vec![deployment];
+    if let Some(keeps) = app.keeps {
+        manifests.push(json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+            "metadata": {"name": app.name},
+            "spec": {"minAvailable": keeps, "selector": {"matchLabels": labels}},
+        }));
+    }
+    let class = app.priority.map(|value| format!("p{value}"));
     json!({
         "apiVersion": "heyun.dev/v1alpha1", "kind": "Workload",
         "metadata": {"name": app.name, "namespace": app.namespace, "finalizers": finalizers},
-        "spec": {"manifests": [deployment]},
+        "spec": {"manifests": manifests, "priorityClassName": class},
     })
 }
 

@@ -24,15 +24,20 @@ fn fail(kind: Kind, seed: u64, violations: &[String]) -> ! {
     );
 }
 
-/// Runs seeds on all cores; one that breaks something ends the test.
-fn all(kind: Kind, first: u64, count: u64) {
+/// Runs seeds on all cores; one that breaks something ends the test. Returns how many made room for
+/// another, by what right.
+fn all(kind: Kind, first: u64, count: u64) -> BTreeMap<String, u64> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let run = |core: usize| {
         let mut requests = 0;
         let mut failed = Vec::new();
+        let mut rooms: BTreeMap<String, u64> = BTreeMap::new();
         for seed in (first..first + count).skip(core).step_by(cores) {
             let ran = simulate(kind, seed, None);
             requests += ran.requests;
+            for (claim, count) in &lock(&ran.sim).oracle.rooms {
+                *rooms.entry(claim.clone()).or_default() += count;
+            }
             if !ran.violations.is_empty() {
                 failed.push((seed, ran.violations.clone()));
                 if failed.len() >= 10 {
@@ -40,17 +45,21 @@ fn all(kind: Kind, first: u64, count: u64) {
                 }
             }
         }
-        (requests, failed)
+        (requests, failed, rooms)
     };
     let (mut requests, mut failed) = (0, Vec::new());
+    let mut rooms: BTreeMap<String, u64> = BTreeMap::new();
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..cores)
             .map(|core| scope.spawn(move || run(core)))
             .collect();
         for core in running {
-            let (some, more) = core.join().expect("a core's seeds end");
+            let (some, more, made) = core.join().expect("a core's seeds end");
             requests += some;
             failed.extend(more);
+            for (claim, count) in made {
+                *rooms.entry(claim).or_default() += count;
+            }
         }
     });
     failed.sort();
@@ -61,6 +70,7 @@ fn all(kind: Kind, first: u64, count: u64) {
     if let Some((seed, violations)) = failed.first() {
         fail(kind, *seed, violations);
     }
+    rooms
 }
 
 #[test]
@@ -81,6 +91,16 @@ fn who_takes_over_knows_what_was_decided() {
 #[test]
 fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
     all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(100));
+}
+
+#[test]
+fn who_makes_room_for_another_had_to_and_it_ends() {
+    let count = number("HEYUN_SIM_PREEMPTS").unwrap_or(200);
+    let rooms = all(Kind::Preempt, 0, count);
+    println!("made room: {rooms:?}");
+    for claim in ["Borrowed", "Lower"] {
+        assert!(rooms.contains_key(claim), "nobody made room by {claim}");
+    }
 }
 
 #[test]
@@ -135,6 +155,7 @@ fn replay() {
         Ok("Burst") => Kind::Burst,
         Ok("Takeover") => Kind::Takeover,
         Ok("Shrink") => Kind::Shrink,
+        Ok("Preempt") => Kind::Preempt,
         _ => Kind::Free,
     };
     let log = tracing_subscriber::fmt().with_env_filter(

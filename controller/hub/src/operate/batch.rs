@@ -50,16 +50,12 @@ impl Operator {
             if !of_round {
                 self.cursor = Some(key.clone());
             }
-            let anew = self.again.contains(&key);
+            let anew = self.again.contains(&key) || self.gave_way(&key);
             let waits = self.unplaced.contains(&key);
             let again = state::decides_again(anew, waits, its_turn);
             let look = self.sight(term).look(&key, again);
             if matches!(look, Look::Nothing | Look::Write(_)) && again == anew {
-                if self.gave_way(&key) {
-                    self.unplaced.insert(key.clone());
-                } else {
-                    self.unplaced.remove(&key);
-                }
+                self.unplaced.remove(&key);
             }
             match look {
                 Look::Nothing => {
@@ -229,7 +225,9 @@ impl Operator {
         for problem in problems {
             tracing::debug!(%problem, "a quota has no place in the tree");
         }
-        engine.set_reservations(self.reservations.clone());
+        if !seeded::is(Bug::Reserve) {
+            engine.set_reservations(self.reservations.clone());
+        }
         engine
     }
 

@@ -57,7 +57,8 @@ impl Operator {
         // What a chain wrote itself is no news: only a spec that changed under it is looked at.
         // What it took leave of may be gone by now, as the watch has told: it is not put back.
         let mut known = Dirty::default();
-        let mut again = false;
+        // What made room is only said to go so far: its Works follow.
+        let mut again = decision.is_some_and(|decision| decision.preempted.is_some());
         if let Some(workload) = workload
             && self.world.workloads.contains_key(&key)
         {

@@ -13,6 +13,7 @@ use super::look::written;
 use super::round::created;
 use super::{Operator, status};
 use crate::leader::Term;
+use crate::seeded::{self, Bug};
 
 impl Operator {
     /// Finds who makes room for those of a batch that wait, says so in their verdicts, and keeps for
@@ -93,7 +94,11 @@ impl Operator {
             claim = victim.claim.as_str(),
             "makes room for another"
         );
-        let less = preempt::preempted(decision, entry.uid(), told, term.epoch);
+        let mut decision = decision.clone();
+        if seeded::is(Bug::Budget) {
+            decision.assignments.iter_mut().for_each(|of| of.keeps = 0);
+        }
+        let less = preempt::preempted(&decision, entry.uid(), told, term.epoch);
         let mut after = entry.status.clone();
         after.decision = Some(less);
         status::gave_way(&mut after, entry.generation(), &Time(now));

@@ -807,3 +807,47 @@ fn a_scene_follows_the_objects() {
         assert_eq!(problems, expected);
     }
 }
+
+#[test]
+fn what_was_given_up_for_another_is_no_credit() {
+    let assignment = |replicas: i32| heyun_crds::workload::Assignment {
+        member: "m".to_owned(),
+        flavor: "f".to_owned(),
+        component: "Deployment/web".to_owned(),
+        replicas,
+        requests: amounts::to_map(&Resources::new().with("cpu", 1000)),
+        charge: amounts::to_map(&Resources::new().with("cpu", 1000 * i64::from(replicas))),
+        ..Default::default()
+    };
+    let mut decision = heyun_crds::workload::Decision {
+        assignments: vec![assignment(1)],
+        releasing: vec![assignment(4)],
+        ..Default::default()
+    };
+    assert_eq!(held::keeps(Some(&decision)), None);
+    decision.preempted = Some(Default::default());
+    let keeps = held::keeps(Some(&decision)).unwrap();
+    assert_eq!(keeps.entries[0].replicas, 1);
+    let key = WorkloadKey::new("ns", "web");
+    let by = HeldBy {
+        held: Held {
+            entries: vec![HeldEntry {
+                replicas: 5,
+                ..keeps.entries[0].clone()
+            }],
+        },
+        keeps: Some(keeps.clone()),
+        ..HeldBy::default()
+    };
+    let all = BTreeMap::from([(key.clone(), by)]);
+    let inputs = Inputs {
+        members: &[],
+        flavors: &[],
+        tenants: &TenantTree::default(),
+        quotas: &[],
+        held: &all,
+        asked: None,
+        now: 0,
+    };
+    assert_eq!(snapshot(&inputs).0.held[&key], keeps);
+}

@@ -76,7 +76,7 @@ impl Oracle {
         } else if list(decision, "releasing").next().is_some() {
             said.push(format!("{key} still releases"));
         }
-        if decision["generation"] == *generation {
+        if decision["generation"] == *generation && decision["preempted"].is_null() {
             return;
         }
         let scheduled = list(&workload["status"], "conditions")
