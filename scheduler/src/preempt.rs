@@ -58,6 +58,8 @@ pub struct Standing {
     pub busy: bool,
     /// What it holds, one place per (member, component, flavor).
     pub places: Vec<Place>,
+    /// What it is charged by a decision that is not known to be in force: nobody goes for that.
+    pub uncommitted: Amounts,
 }
 
 /// What a workload holds in one place.

@@ -220,31 +220,52 @@ pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Opti
     Some(settled)
 }
 
-/// The decision without what was never begun: what it assigns where no Work is. `None` where all of
-/// it was. For a decision that is no longer rendered; `works` and `epoch` as for
+/// The decision as far as it came about: without what it assigns where no Work is, and with what runs
+/// where the Work is of an earlier decision that its member applied in full. `None` where all of it
+/// was begun. For a decision that is no longer rendered; `works` and `epoch` as for
 /// [`confirm_released`].
 pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
-    let is_there = |assignment: &&Assignment| {
-        let namespace = labels::member_namespace(&assignment.member);
-        let mut namespaces = works.iter().map(|work| work.metadata.namespace.as_deref());
-        namespaces.any(|found| found == Some(&namespace))
-    };
-    let there: Vec<Assignment> = decision
+    let members: BTreeSet<&str> = decision
         .assignments
         .iter()
-        .filter(is_there)
-        .cloned()
+        .map(|assignment| assignment.member.as_str())
         .collect();
-    if there.len() == decision.assignments.len() {
-        return None;
-    }
     let mut begun = Decision {
-        assignments: there,
         epoch,
         ..decision.clone()
     };
+    for member in members {
+        let namespace = labels::member_namespace(member);
+        let mut here = works
+            .iter()
+            .filter(|work| work.metadata.namespace.as_deref() == Some(&namespace));
+        let Some(work) = here.next() else {
+            begun.assignments.retain(|of| of.member != member);
+            continue;
+        };
+        let earlier = &work.spec.decision;
+        if here.next().is_none() && *earlier != decision.id && has_applied(work, earlier) {
+            begun.assignments.retain(|of| of.member != member);
+            begun.releasing.retain(|of| of.member != member);
+            begun
+                .assignments
+                .extend(work.spec.assignments.iter().cloned());
+        }
+    }
+    begun
+        .assignments
+        .sort_by(|one, other| order(one).cmp(&order(other)));
+    // It is the one of before where nothing of the later one came about.
+    if let Some(first) = works.first().map(|work| &work.spec.decision)
+        && works.iter().all(|work| has_applied(work, first))
+    {
+        begun.id.clone_from(first);
+    }
     begun.reserved = reserved(&begun);
-    Some(begun)
+    let same = begun.id == decision.id
+        && begun.assignments == decision.assignments
+        && begun.releasing == decision.releasing;
+    (!same).then_some(begun)
 }
 
 /// Whether the Work says that this decision is applied in full, of the spec as it now stands. A

@@ -5,13 +5,15 @@ use heyun_crds::conditions::Reason;
 use heyun_crds::labels::EMERGENCY_TENANTS;
 use heyun_crds::workload::{Assignment, Decision, Preempted, WorkloadSpec};
 use heyun_scheduler::preempt::{Place, Standing};
+use heyun_scheduler::quota::{Amounts, Key};
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::resources::Resources;
+use heyun_scheduler::snapshot::Held;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
 use crate::decide;
 use crate::interpret::{ManifestError, shown};
-use crate::observe::amounts;
+use crate::observe::{amounts, held};
 use crate::tenants::TenantTree;
 
 /// What a PriorityClass of the hub says.
@@ -119,6 +121,8 @@ pub struct Stands<'a> {
     pub leaves: bool,
     /// Whether a write of it is under way.
     pub busy: bool,
+    /// What that write will have it hold.
+    pub assumed: &'a Held,
 }
 
 /// The scheduler's view of it.
@@ -143,7 +147,29 @@ pub fn standing(of: &Stands<'_>) -> Standing {
         created: of.created,
         busy: of.busy || (is_older && keeps_some),
         places,
+        uncommitted: uncommitted(of),
     }
+}
+
+/// What a write that is under way charges beyond what is decided.
+fn uncommitted(of: &Stands<'_>) -> Amounts {
+    let decided = of.decision.map(held::places).unwrap_or_default();
+    let mut sums = Amounts::new();
+    for entry in &of.assumed.entries {
+        let place = (
+            entry.member.clone(),
+            entry.component.clone(),
+            entry.flavor.clone(),
+        );
+        let before = decided.get(&place);
+        for (name, amount) in entry.charge.iter() {
+            let before = before.map_or(0, |before| before.charge.get(name));
+            let sum = sums.entry(Key::new(&*entry.flavor, name)).or_default();
+            *sum = sum.saturating_add(amount.saturating_sub(before).max(0));
+        }
+    }
+    sums.retain(|_, amount| *amount > 0);
+    sums
 }
 
 fn stays(assignment: &Assignment) -> Place {

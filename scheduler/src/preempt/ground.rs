@@ -19,6 +19,8 @@ pub(super) struct Ground<'s> {
     /// Members and quotas without any victim of the search under way.
     members: BTreeMap<String, Arc<Member>>,
     pub(super) quotas: QuotaTree,
+    /// The same without what is not known to be in force: by this a branch borrows, or does not.
+    pub(super) settled: QuotaTree,
     pub(super) standing: &'s BTreeMap<WorkloadKey, Standing>,
     /// Who makes room for someone before.
     gone: BTreeSet<WorkloadKey>,
@@ -72,9 +74,17 @@ impl<'s> Ground<'s> {
             },
             ..config.clone()
         };
+        let mut settled = snapshot.quotas.clone();
+        for of in standing.values().filter(|of| !of.uncommitted.is_empty()) {
+            if let Some(node) = settled.node(&of.tenant) {
+                // More than is charged is never released: see below.
+                let _ = settled.release(node, &of.uncommitted);
+            }
+        }
         Self {
             members: snapshot.members.clone(),
             quotas: snapshot.quotas.clone(),
+            settled,
             engine: Engine::new(snapshot, config),
             standing,
             gone: BTreeSet::new(),
@@ -151,6 +161,7 @@ impl<'s> Ground<'s> {
             };
             for place in of.places.iter().filter(|place| place.spare() > 0) {
                 release(&mut after.quotas, &of.tenant, place, &place.freed());
+                release(&mut self.settled, &of.tenant, place, &place.freed());
                 if let Some(member) = after.member_mut(&place.member) {
                     dig(member, &[(place, place.spare())]);
                 }

@@ -8,7 +8,6 @@ use super::{Claim, Place, Standing};
 use crate::quota::{Key, NodeId, QuotaTree};
 use crate::request::{Request, WorkloadKey};
 use crate::resources::PODS;
-use crate::snapshot::Held;
 
 /// One that may be asked to make room.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +64,12 @@ fn has_going(of: &Standing) -> bool {
 
 /// All that may be asked, the one that costs least first.
 pub(super) fn candidates<'s>(ground: &Ground<'s>, request: &Request) -> Vec<Candidate<'s>> {
-    let asker = Asker::new(&ground.quotas, request, ground.held(request));
+    let asker = Asker::new(ground, request);
     let mut found: Vec<Candidate<'s>> = ground
         .others()
         .filter(|(key, _)| **key != request.key)
         .filter_map(|(key, of)| {
-            let (claim, owes) = asker.claim(of)?;
+            let (claim, owes) = asker.claim(of, &ground.settled)?;
             Some(Candidate {
                 key,
                 of,
@@ -91,8 +90,8 @@ pub(super) fn allowed<'s>(
     request: &Request,
     candidates: &[Candidate<'s>],
 ) -> Vec<Candidate<'s>> {
-    let asker = Asker::new(&ground.quotas, request, ground.held(request));
-    let mut quotas = ground.quotas.clone();
+    let asker = Asker::new(ground, request);
+    let mut quotas = ground.settled.clone();
     let mut found = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         let mut candidate = *candidate;
@@ -131,7 +130,8 @@ struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(quotas: &'a QuotaTree, request: &'a Request, held: Option<&Held>) -> Self {
+    fn new(ground: &'a Ground<'_>, request: &'a Request) -> Self {
+        let (quotas, held) = (&ground.quotas, ground.held(request));
         let mut has: BTreeMap<Key, i64> = BTreeMap::new();
         for entry in held.into_iter().flat_map(|held| &held.entries) {
             for (name, amount) in entry.charge.iter() {
@@ -161,7 +161,7 @@ impl<'a> Asker<'a> {
     }
 
     /// By what right one makes room, and how much it owes.
-    fn claim(&self, of: &Standing) -> Option<(Claim, u64)> {
+    fn claim(&self, of: &Standing, settled: &QuotaTree) -> Option<(Claim, u64)> {
         if !of.places.iter().any(|place| self.helps(place)) {
             return None;
         }
@@ -169,7 +169,7 @@ impl<'a> Asker<'a> {
         if of.tenant == self.request.tenant {
             return lower.then_some((Claim::Lower, 0));
         }
-        if let Some(owes) = self.owes(self.quotas, of) {
+        if let Some(owes) = self.owes(settled, of) {
             return Some((Claim::Borrowed, owes));
         }
         self.has_emergency_over(of).then_some((Claim::Emergency, 0))
@@ -188,7 +188,8 @@ impl<'a> Asker<'a> {
     }
 
     /// How much the branch of another tenant borrows of what the asker's branch is entitled to, at the
-    /// lowest tenant that both are below; `None` where it owes nothing to the asker.
+    /// lowest tenant that both are below; `None` where it owes nothing to the asker. What the branch is
+    /// charged is by `quotas`.
     fn owes(&self, quotas: &QuotaTree, of: &Standing) -> Option<u64> {
         let theirs = quotas.path(quotas.node(&of.tenant)?);
         let mut at = self.path.iter().zip(&theirs);
@@ -207,7 +208,7 @@ impl<'a> Asker<'a> {
             let entitled = self.wants.iter().all(|(name, amount)| {
                 let key = Key::new(&*key.flavor, *name);
                 let has = self.has.get(&key).copied().unwrap_or(0);
-                quotas.unborrowed(mine, &key) >= amount.saturating_sub(has)
+                self.quotas.unborrowed(mine, &key) >= amount.saturating_sub(has)
             });
             entitled && quotas.unborrowed(their, key) < 0
         });

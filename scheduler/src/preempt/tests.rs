@@ -577,3 +577,19 @@ fn nobody_takes_what_is_kept_for_another() {
     assert!(verdicts[0].outcome.placed().is_some());
     assert!(verdicts[1].outcome.placed().is_none());
 }
+
+#[test]
+fn what_is_not_known_to_be_in_force_makes_nobody_owe() {
+    let mut town = Town::new(10, [4000, 4000, 0], 8000);
+    town.stands("stands", "health", 0, 4000);
+    town.stands("comes", "health", 0, 4000);
+    let asked = asks("app", "civil-affairs", 0, 4000);
+    assert!(town.victims(&asked).is_some());
+    // Of what is charged half is a decision that may come to nothing.
+    let key = WorkloadKey::new("health", "comes");
+    let comes = town.standing.get_mut(&key).unwrap();
+    comes.busy = true;
+    comes.places.clear();
+    comes.uncommitted = Amounts::from([(Key::new("arm", "cpu"), 4000)]);
+    assert_eq!(town.victims(&asked), None);
+}

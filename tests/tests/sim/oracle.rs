@@ -321,10 +321,21 @@ impl Oracle {
         let key = &intent.key;
         self.epoch(&is["epoch"], key, said);
         let (id, generation) = (text(is, "id"), is["generation"].as_i64().unwrap_or(0));
+        let now = new["metadata"]["generation"].as_i64().unwrap_or(0);
+        let name = (key.namespace.clone(), key.name.clone());
+        let works = store
+            .list("works", "")
+            .filter(|(_, work)| owner(work) == name);
+        let mut carried = works.map(|(_, work)| text(&work["spec"], "decision"));
+        // One that never came about goes back to the one that its Works carry.
+        let goes_back = generation != now && carried.any(|carried| carried == id);
+        if goes_back {
+            self.decided
+                .insert((meta(new, "uid").to_owned(), generation), id.to_owned());
+        }
         if text(was, "id") != id {
-            let now = new["metadata"]["generation"].as_i64().unwrap_or(0);
             let gives_way = !is["preempted"].is_null();
-            if generation != now && !gives_way {
+            if generation != now && !gives_way && !goes_back {
                 said.push(format!(
                     "{key}: decision {id} of generation {generation}, on {now}"
                 ));

@@ -255,7 +255,9 @@ impl Scenario {
             app.priority = random.one_of(&[None, Some(CLASSES[0]), Some(CLASSES[1])]);
             app.keeps = random.one_of(&[None, None, None, Some(1), Some(2)]);
         }
-        scenario.acts.retain(|(_, act)| !matches!(act, Act::Quota(..)));
+        scenario
+            .acts
+            .retain(|(_, act)| !matches!(act, Act::Quota(..)));
         scenario
     }
 
@@ -309,7 +311,12 @@ fn quota(tenant: &str, (guaranteed, nominal): (i64, i64), ceiling: i64) -> Value
         })
     };
     let lines = [
-        line("cpu", guaranteed.to_string(), nominal.to_string(), ceiling.to_string()),
+        line(
+            "cpu",
+            guaranteed.to_string(),
+            nominal.to_string(),
+            ceiling.to_string(),
+        ),
         line("memory", "0".into(), "1000Gi".into(), "1000Gi".into()),
     ];
     json!({"tenant": tenant, "resources": lines})
@@ -355,7 +362,11 @@ impl Sim {
                 "kind": "Agency", "adminLevel": "Provincial", "parent": ROOT, "namespaces": [name],
             });
             self.make("tenants", "", &name, object("Tenant", &agency));
-            let ceiling = if scenario.lends { scenario.root } else { *nominal };
+            let ceiling = if scenario.lends {
+                scenario.root
+            } else {
+                *nominal
+            };
             let spec = quota(&name, (*guaranteed, *nominal), ceiling);
             self.make("quotas", "", &name, object("Quota", &spec));
         }

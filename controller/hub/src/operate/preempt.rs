@@ -6,6 +6,7 @@ use heyun_plan::preempt::{self, Stands};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::preempt::{Claim, Preemption, Standing, Victim, is_wanted, preempt};
 use heyun_scheduler::request::{Request, WorkloadKey};
+use heyun_scheduler::snapshot::Held;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::info;
 
@@ -43,12 +44,16 @@ impl Operator {
         found
     }
 
-    /// Everyone who holds something by a decision.
+    /// Everyone who holds something by a decision, or will.
     fn standing(&self) -> BTreeMap<WorkloadKey, Standing> {
+        let nothing = Held::default();
         let entries = self.world.workloads.values();
-        let decided = entries.filter(|entry| entry.status.decision.is_some());
-        decided
+        entries
+            .filter(|entry| {
+                entry.status.decision.is_some() || self.assumed.contains_key(&entry.key)
+            })
             .map(|entry| {
+                let assumed = self.assumed.get(&entry.key);
                 let stands = Stands {
                     decision: entry.status.decision.as_ref(),
                     tenant: &self.tenant_of(&entry.key, &[]),
@@ -56,7 +61,8 @@ impl Operator {
                     created: created(entry),
                     generation: entry.generation(),
                     leaves: entry.deleting(),
-                    busy: entry.deleting() || self.assumed.contains_key(&entry.key),
+                    busy: entry.deleting() || assumed.is_some(),
+                    assumed: assumed.map_or(&nothing, |assumed| &assumed.held),
                 };
                 (entry.key.clone(), preempt::standing(&stands))
             })

@@ -350,6 +350,27 @@ fn what_was_never_begun_is_not_held() {
 }
 
 #[test]
+fn what_never_came_about_is_what_runs() {
+    let first = decide(&[("a", "x", 8), ("b", "x", 4)], None);
+    let second = decide(&[("a", "x", 4), ("b", "x", 8)], Some(&first));
+    // The leader died before it wrote a Work of the second.
+    let old = [work("a", &first, true), work("b", &first, true)];
+    let back = begun(&second, &old, 9).unwrap();
+    assert_eq!(back.id, first.id);
+    assert_eq!(back.assignments, first.assignments);
+    assert!(back.releasing.is_empty());
+    assert_eq!(begun(&back, &old, 9), None);
+    // One was written: the other is as it runs.
+    let mixed = [work("a", &second, true), work("b", &first, true)];
+    let back = begun(&second, &mixed, 9).unwrap();
+    assert_eq!(back.id, second.id);
+    assert_eq!(shape(&back.assignments), ["a/x 4 (5 cpu)", "b/x 4 (5 cpu)"]);
+    // What its member did not confirm may run as either says.
+    let unsure = [work("a", &first, false), work("b", &second, true)];
+    assert_eq!(begun(&second, &unsure, 9), None);
+}
+
+#[test]
 fn works_of_two_decisions_are_taken_together_and_decided_again() {
     let first = decide(&[("a", "x", 8), ("b", "x", 4)], None);
     let second = decide(&[("a", "x", 4), ("b", "x", 8)], Some(&first));

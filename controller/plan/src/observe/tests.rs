@@ -825,7 +825,7 @@ fn what_was_given_up_for_another_is_no_credit() {
         ..Default::default()
     };
     assert_eq!(held::keeps(Some(&decision)), None);
-    decision.preempted = Some(Default::default());
+    decision.preempted = Some(heyun_crds::workload::Preempted::default());
     let keeps = held::keeps(Some(&decision)).unwrap();
     assert_eq!(keeps.entries[0].replicas, 1);
     let key = WorkloadKey::new("ns", "web");

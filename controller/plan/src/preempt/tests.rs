@@ -94,6 +94,7 @@ fn what_stands_tells_what_goes_and_what_is_going() {
         generation: 4,
         leaves: false,
         busy: false,
+        assumed: &Held::default(),
     };
     let found = standing(&stands);
     let [a, b] = &found.places[..] else { panic!() };

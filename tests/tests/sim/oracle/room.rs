@@ -22,13 +22,7 @@ fn waits(workload: &Value) -> bool {
 
 impl Oracle {
     /// What is wrong with that a Workload makes room.
-    pub(super) fn makes_room(
-        &self,
-        key: &Key,
-        new: &Value,
-        store: &Store,
-        said: &mut Vec<String>,
-    ) {
+    pub(super) fn makes_room(&self, key: &Key, new: &Value, store: &Store, said: &mut Vec<String>) {
         let decision = &new["status"]["decision"];
         let tenant = &self.tenants[&key.namespace];
         let claim = text(&decision["preempted"], "claim");
@@ -63,7 +57,9 @@ impl Oracle {
             let stays = stays.map_or(0, |a| a["replicas"].as_i64().unwrap_or(0));
             let had = stays + gone["replicas"].as_i64().unwrap_or(0);
             if stays < keeps.unwrap_or(0).min(had) {
-                said.push(format!("{key} keeps {stays} of {had} on {member}, not {keeps:?}"));
+                said.push(format!(
+                    "{key} keeps {stays} of {had} on {member}, not {keeps:?}"
+                ));
             }
         }
         if left.sum::<i64>() > 0 && keeps.is_none() {
