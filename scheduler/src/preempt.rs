@@ -10,9 +10,11 @@
 //! | [`Claim::Emergency`] | of anyone, no emergency itself, of lower priority | the asker's class is one for emergencies |
 //!
 //! Nobody goes below what it keeps (a PodDisruptionBudget's floor, data that does not move), and what is
-//! already going counts as going: nobody is asked twice. Of all ways that make enough room the one
-//! with the weakest claims needed, then the lowest priorities, then the fewest victims is taken; it
-//! has no victim that it could do without.
+//! already going counts as going: nobody is asked twice. Of the ways that are found to make enough
+//! room the one with the weakest claims needed, then the lowest priorities, then the fewest victims is
+//! taken; it has no victim that it could do without. One that needs one or two is always found. Of
+//! larger ones some are missed: which may go together when a tenant owes less than all of them is a
+//! knapsack.
 //!
 //! Why it ends: after a victim of [`Claim::Borrowed`] the asker's branch does not borrow, so the
 //! victim's has no such claim against the asker while that holds; and the other two claims go strictly
