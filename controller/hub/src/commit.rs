@@ -28,7 +28,7 @@ use tracing::Instrument;
 
 use crate::leader::Term;
 use crate::seeded::{self, Bug};
-use settle::{created, is_settled, settle};
+use settle::{is_settled, settle, wrote};
 
 /// Works of one Workload written at once.
 const WORKS_AT_ONCE: usize = 8;
@@ -281,7 +281,7 @@ async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<W
                 Err(error) if is_settled(&error) => Err(error.into()),
                 Err(error) => {
                     drop(permit);
-                    created(writer, &api, &wanted.name, asked, error).await
+                    wrote(writer, &api, &wanted.name, "", asked, error).await
                 }
             }
         }
@@ -296,17 +296,24 @@ async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<W
             let work = Work {
                 metadata: ObjectMeta {
                     uid: Some(uid),
-                    resource_version: Some(resource_version),
+                    resource_version: Some(resource_version.clone()),
                     ..metadata(&wanted)
                 },
                 spec: wanted.spec,
                 status: None,
             };
-            let written = api
-                .replace(&wanted.name, &PostParams::default(), &work)
-                .await?;
+            let params = PostParams::default();
+            let written = match api.replace(&wanted.name, &params, &work).await {
+                Ok(written) => Some(written),
+                Err(error) if is_settled(&error) => return Err(error.into()),
+                Err(error) => {
+                    drop(permit);
+                    let seen = &resource_version;
+                    wrote(writer, &api, &wanted.name, seen, asked, error).await?
+                }
+            };
             carry::drop_copies(writer, &wanted.namespace, &dropped).await?;
-            Ok(Some(written))
+            Ok(written)
         }
         // Retired by a leader before us or not: the epoch in force is put there first, for the
         // fence compares it when the object is deleted.

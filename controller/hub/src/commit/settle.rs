@@ -10,8 +10,8 @@ use kube::core::ObjectMeta;
 use super::{CommitError, StatusWrite, Writer};
 use crate::seeded::{self, Bug};
 
-/// Between two reads of a Work that may have been created.
-const CREATED: Duration = Duration::from_secs(1);
+/// Between two reads of a Work that may have been written.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether an answer says that nothing was written. A server that ran out of time (504), or whose
 /// etcd did (500), does not know itself.
@@ -91,22 +91,27 @@ pub(super) fn holds(found: &Workload, meta: &ObjectMeta, write: &StatusWrite) ->
     found.metadata.uid == meta.uid && written
 }
 
-/// Reads until it is known whether a Work was created. One that came after its Workload was looked
-/// at again would run what was taken for never begun: a create has no version to insist on.
-pub(super) async fn created(
+/// Reads until it is known whether a Work was written: made where there was none (`seen` is empty), or
+/// changed from the version that was seen. One that came after its Workload was looked at again would
+/// run, and be charged, what was taken for never begun. Whatever is found is taken in, and compared
+/// again.
+pub(super) async fn wrote(
     writer: &Writer,
     api: &Api<Work>,
     name: &str,
+    seen: &str,
     asked: Duration,
     error: kube::Error,
 ) -> Result<Option<Work>, CommitError> {
     loop {
         writer.check()?;
         let over = writer.clock.monotonic().saturating_sub(asked) >= writer.deadline;
-        match api.get_opt(name).await {
-            Ok(Some(work)) => return Ok(Some(work)),
-            Ok(None) if over => return Err(error.into()),
-            Ok(None) | Err(_) => tokio::time::sleep(CREATED).await,
+        let found = api.get_opt(name).await;
+        let is_news = |work: &Work| work.metadata.resource_version.as_deref() != Some(seen);
+        match found {
+            Ok(Some(work)) if is_news(&work) => return Ok(Some(work)),
+            Ok(_) if over => return Err(error.into()),
+            Ok(_) | Err(_) => tokio::time::sleep(READ_AGAIN).await,
         }
     }
 }
