@@ -281,7 +281,7 @@ async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<W
                 Err(error) if is_settled(&error) => Err(error.into()),
                 Err(error) => {
                     drop(permit);
-                    wrote(writer, &api, &wanted.name, "", asked, error).await
+                    wrote(writer, &api, &work.spec, &wanted.name, "", asked, error).await
                 }
             }
         }
@@ -309,7 +309,7 @@ async fn step_one(writer: &Writer, step: Step, abandon: bool) -> Result<Option<W
                 Err(error) => {
                     drop(permit);
                     let seen = &resource_version;
-                    wrote(writer, &api, &wanted.name, seen, asked, error).await?
+                    wrote(writer, &api, &work.spec, &wanted.name, seen, asked, error).await?
                 }
             };
             carry::drop_copies(writer, &wanted.namespace, &dropped).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heyun_crds::work::WorkSpec;
 use heyun_crds::{Work, Workload};
 use heyun_member::error::{Attempts, Class, Classify as _};
 use kube::Api;
@@ -93,11 +94,12 @@ pub(super) fn holds(found: &Workload, meta: &ObjectMeta, write: &StatusWrite) ->
 
 /// Reads until it is known whether a Work was written: made where there was none (`seen` is empty), or
 /// changed from the version that was seen. One that came after its Workload was looked at again would
-/// run, and be charged, what was taken for never begun. Whatever is found is taken in, and compared
-/// again.
+/// run, and be charged, what was taken for never begun. One that was made by a leader before us is
+/// taken in; one that another changed meanwhile is not what was `wanted`, and never will be.
 pub(super) async fn wrote(
     writer: &Writer,
     api: &Api<Work>,
+    wanted: &WorkSpec,
     name: &str,
     seen: &str,
     asked: Duration,
@@ -108,8 +110,13 @@ pub(super) async fn wrote(
         let over = writer.clock.monotonic().saturating_sub(asked) >= writer.deadline;
         let found = api.get_opt(name).await;
         let is_news = |work: &Work| work.metadata.resource_version.as_deref() != Some(seen);
+        let is_ours = |work: &Work| {
+            seen.is_empty()
+                || (&work.spec.decision, work.spec.epoch) == (&wanted.decision, wanted.epoch)
+        };
         match found {
-            Ok(Some(work)) if is_news(&work) => return Ok(Some(work)),
+            Ok(Some(work)) if is_news(&work) && is_ours(&work) => return Ok(Some(work)),
+            Ok(Some(work)) if is_news(&work) => return Err(error.into()),
             Ok(_) if over => return Err(error.into()),
             Ok(_) | Err(_) => tokio::time::sleep(READ_AGAIN).await,
         }
