@@ -91,11 +91,90 @@ fn the_example_of_priority() {
         }
     });
     delete(shared, &["workload", "alert", "-n", BUS]);
-    decided(shared, &runs("dispatch", &[("province-a", "dispatch", 1)]));
+    let dispatch = runs("dispatch", &[("province-a", "dispatch", 1)]);
+    decided(shared, &dispatch);
     decided(shared, &waits("batch"));
+    let rescue = path("72-preemption.yaml");
+    shared.hub().run(&["apply", "-f", &rescue]).unwrap();
+    decided(shared, &runs("rescue", &[("province-a", "rescue", 1)]));
+    made_room(
+        shared,
+        BUS,
+        "dispatch",
+        &["Lower", "sz-transport-bus/rescue", ""],
+    );
+    delete(shared, &["-f", &rescue]);
+    decided(shared, &dispatch);
     delete(shared, &["-f", &path("71-priority.yaml")]);
     delete(shared, &["-f", &path("70-priority-classes.yaml")]);
     gone(shared, BUS);
+}
+
+/// What was lent goes when it is asked for, and anything lower does in an emergency; both come back.
+#[test]
+fn the_examples_of_making_room_for_other_tenants() {
+    let (shared, _turn) = alone();
+    province(shared);
+    room(shared);
+    let apply = |file| shared.hub().run(&["apply", "-f", &path(file)]).unwrap();
+    apply("70-priority-classes.yaml");
+    let lent = of(HEALTH, "lent", Placed(&[("province-a", "lent", 4)]));
+    let own = of(BUS, "own", Placed(&[("province-a", "own", 1)]));
+    let clinic = of(HEALTH, "clinic", Placed(&[("shenzhen-1", "clinic", 2)]));
+    let flood = of(BUS, "flood", Placed(&[("shenzhen-1", "flood", 1)]));
+    let document = ["Emergency", "", "粤防汛〔2027〕3号"];
+    for (first, stands, file, asker, told) in [
+        (
+            "73-lent.yaml",
+            lent,
+            "74-taken-back.yaml",
+            own,
+            ["Borrowed", "", ""],
+        ),
+        (
+            "75-routine.yaml",
+            clinic,
+            "76-emergency.yaml",
+            flood,
+            document,
+        ),
+    ] {
+        apply(first);
+        decided(shared, &stands);
+        apply(file);
+        decided(shared, &asker);
+        made_room(shared, HEALTH, stands.name, &told);
+        delete(shared, &["-f", &path(file)]);
+        decided(shared, &stands);
+        delete(shared, &["-f", &path(first)]);
+        gone(shared, HEALTH);
+    }
+    let misused = std::fs::read_to_string(path("76-emergency.yaml")).unwrap();
+    let misused = misused.replace(BUS, HEALTH);
+    shared.hub().apply(&misused).unwrap();
+    let wanted = ["Accepted", "False", "GuardrailViolated"];
+    let said = shared.condition("workload", HEALTH, "flood", wanted);
+    assert!(said.contains("is none that may name it"), "{said}");
+    delete(shared, &["workload", "flood", "-n", HEALTH]);
+    delete(shared, &["-f", &path("70-priority-classes.yaml")]);
+    gone(shared, BUS);
+}
+
+/// Waits until a Workload made room: by what right, for whom, and by what document.
+fn made_room(shared: &Shared, namespace: &str, name: &str, told: &[&str; 3]) {
+    shared.eventually(&format!("{name} to make room"), || {
+        let workload = shared.get("workload", namespace, name)?;
+        let decision = &workload["status"]["decision"];
+        let text = |field: &str| decision["preempted"][field].as_str().unwrap_or_default();
+        let found = [text("claim"), text("by"), text("document")];
+        let left = assigned(&workload);
+        let gone = decision["releasing"].as_array().is_none_or(Vec::is_empty);
+        if found == *told && left.is_empty() && gone {
+            return Ok(());
+        }
+        Err(decision.to_string())
+    });
+    shared.condition("workload", namespace, name, ["Scheduled", "False", ""]);
 }
 
 /// No file is left out, and each says in two languages what it shows.
@@ -109,6 +188,11 @@ fn every_example_of_placement_is_tested_and_explained() {
             "51-mlps.yaml",
             "70-priority-classes.yaml",
             "71-priority.yaml",
+            "72-preemption.yaml",
+            "73-lent.yaml",
+            "74-taken-back.yaml",
+            "75-routine.yaml",
+            "76-emergency.yaml",
         ])
         .map(str::to_owned)
         .collect();
