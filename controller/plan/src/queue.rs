@@ -13,21 +13,35 @@ pub const LOOKS_MAX: usize = 64;
 /// The most of them that are named.
 pub const NAMED_MAX: usize = 5;
 
+/// How one that waits stands to others: the smaller goes first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// There is an emergency.
+    pub emergency: Reverse<bool>,
+    /// Others are making room for it.
+    pub kept: Reverse<bool>,
+    /// Its priority; higher goes first.
+    pub priority: Reverse<i32>,
+    /// What its tenant and those above borrow:
+    /// [`heyun_scheduler::quota::QuotaTree::standing`].
+    pub shares: Vec<u64>,
+    /// When it was created, in seconds since 1970; older goes first.
+    pub created: i64,
+}
+
 /// A Workload that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waits<'a> {
     /// The Workload.
     pub key: &'a WorkloadKey,
-    /// Its priority; higher goes first.
-    pub priority: i32,
-    /// When it was created, in seconds since 1970; older goes first.
-    pub created: i64,
+    /// How it stands to others.
+    pub rank: Rank,
 }
 
 impl<'a> Waits<'a> {
-    /// As the scheduler orders a batch.
-    fn order(&self) -> (Reverse<i32>, i64, &'a WorkloadKey) {
-        (Reverse(self.priority), self.created, self.key)
+    /// As the scheduler orders those that wait.
+    fn order(self) -> (Rank, &'a WorkloadKey) {
+        (self.rank, self.key)
     }
 }
 
@@ -68,7 +82,7 @@ pub fn place<'a>(
     }
     let mut nearest: Vec<_> = nearest.into_iter().map(|Reverse(order)| order).collect();
     nearest.sort_unstable_by(|one, other| other.cmp(one));
-    place.nearest = nearest.into_iter().map(|(_, _, key)| key).collect();
+    place.nearest = nearest.into_iter().map(|(_, key)| key).collect();
     Some(place)
 }
 
@@ -120,11 +134,12 @@ mod tests {
     use super::*;
 
     fn waits(key: &WorkloadKey, priority: i32, created: i64) -> Waits<'_> {
-        Waits {
-            key,
-            priority,
+        let rank = Rank {
+            priority: Reverse(priority),
             created,
-        }
+            ..Rank::default()
+        };
+        Waits { key, rank }
     }
 
     #[test]
@@ -147,6 +162,30 @@ mod tests {
         let first = place(all.iter().cloned(), urgent).unwrap();
         assert_eq!((first.position, first.nearest.len()), (1, 0));
         assert_eq!(place(all.into_iter(), &WorkloadKey::new("ns", "z")), None);
+    }
+
+    #[test]
+    fn emergencies_and_those_with_room_to_come_go_before_and_who_borrows_more_after() {
+        let rank = |change: fn(&mut Rank)| {
+            let mut rank = Rank {
+                priority: Reverse(5),
+                shares: vec![0, 10, 20],
+                created: 5,
+                ..Rank::default()
+            };
+            change(&mut rank);
+            rank
+        };
+        let order = [
+            rank(|rank| rank.emergency = Reverse(true)),
+            rank(|rank| rank.kept = Reverse(true)),
+            rank(|rank| rank.priority = Reverse(6)),
+            rank(|rank| rank.shares = vec![0, 9, 99]),
+            rank(|rank| rank.created = 4),
+            rank(|_| {}),
+            rank(|rank| rank.shares = vec![0, 10, 21]),
+        ];
+        assert!(order.is_sorted(), "{order:#?}");
     }
 
     #[test]

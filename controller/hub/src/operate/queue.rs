@@ -5,7 +5,6 @@ use heyun_plan::queue::{self, NAMED_MAX, Waits};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::{Request, WorkloadKey};
 
-use super::round::created;
 use super::{Operator, refused};
 use crate::world::Entry;
 
@@ -18,13 +17,11 @@ impl Operator {
             return None;
         }
         let entries = self.world.workloads.values();
-        let sight = self.sight_at(0);
         let waiting = entries
             .filter(|entry| is_waiting(entry))
             .map(|entry| Waits {
                 key: &entry.key,
-                priority: sight.class_of(entry).value,
-                created: created(entry),
+                rank: self.rank_of(&entry.key),
             });
         let place = queue::place(waiting, key)?;
         let mine = self.request_of(key)?;

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
+use heyun_plan::queue::Rank;
 use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
@@ -67,25 +68,33 @@ impl Operator {
     /// A round of all that wait, in the order of the queue: emergencies, those for which others make
     /// room, then by priority, then the tenant that borrows least, then by age.
     pub(super) fn new_round(&self) -> Round {
-        let quotas = self.scene.snapshot().map(|snapshot| &snapshot.quotas);
-        let rank = |key: &WorkloadKey| {
-            let entry = self.world.workloads.get(key)?;
-            let class = self.world.class_of(entry);
-            let tenant = self.world.tree.tenant_of(&key.namespace);
-            let shares = tenant
-                .zip(quotas)
-                .map(|(tenant, of)| of.standing(&tenant.name));
-            let kept = self.reservations.contains_key(key);
-            let urgent = (Reverse(class.emergency.is_some()), Reverse(kept));
-            Some((urgent, Reverse(class.value), shares, created(entry)))
-        };
-        let mut order: Vec<_> = self
+        let mut order: Vec<(Rank, &WorkloadKey)> = self
             .unplaced
             .iter()
-            .map(|key| (rank(key), key.clone()))
+            .map(|key| (self.rank_of(key), key))
             .collect();
         order.sort();
-        Round::new(order.into_iter().map(|(_, key)| key).collect())
+        Round::new(order.into_iter().map(|(_, key)| key.clone()).collect())
+    }
+
+    /// How one that waits stands to others.
+    pub(super) fn rank_of(&self, key: &WorkloadKey) -> Rank {
+        let Some(entry) = self.world.workloads.get(key) else {
+            return Rank::default();
+        };
+        let class = self.world.class_of(entry);
+        let quotas = self.scene.snapshot().map(|snapshot| &snapshot.quotas);
+        let tenant = self.world.tree.tenant_of(&key.namespace);
+        let shares = tenant
+            .zip(quotas)
+            .map(|(tenant, of)| of.standing(&tenant.name));
+        Rank {
+            emergency: Reverse(class.emergency.is_some()),
+            kept: Reverse(self.reservations.contains_key(key)),
+            priority: Reverse(class.value),
+            shares: shares.unwrap_or_default(),
+            created: created(entry),
+        }
     }
 }
 
