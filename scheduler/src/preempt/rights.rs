@@ -1,6 +1,6 @@
 //! Who may be asked to make room, and in which order.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ground::Ground;
@@ -65,20 +65,23 @@ fn has_going(of: &Standing) -> bool {
 /// All that may be asked, the one that costs least first.
 pub(super) fn candidates<'s>(ground: &Ground<'s>, request: &Request) -> Vec<Candidate<'s>> {
     let asker = Asker::new(ground, request);
-    let mut found: Vec<Candidate<'s>> = ground
-        .others()
-        .filter(|(key, _)| **key != request.key)
-        .filter_map(|(key, of)| {
-            let (claim, owes) = asker.claim(of, &ground.settled)?;
-            Some(Candidate {
+    let mut debtors: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut found: Vec<Candidate<'s>> = Vec::new();
+    for (key, of) in ground.others().filter(|(key, _)| **key != request.key) {
+        let owes = *debtors
+            .entry(&of.tenant)
+            .or_insert_with(|| asker.is_owed_by(&of.tenant, &ground.settled));
+        let settled = owes.then_some(&ground.settled);
+        if let Some((claim, owes)) = asker.claim(of, settled) {
+            found.push(Candidate {
                 key,
                 of,
                 claim,
                 in_emergency: asker.has_emergency_over(of),
                 owes,
-            })
-        })
-        .collect();
+            });
+        }
+    }
     found.sort_by(|one, other| one.cost().cmp(&other.cost()));
     found
 }
@@ -160,8 +163,9 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// By what right one makes room, and how much it owes.
-    fn claim(&self, of: &Standing, settled: &QuotaTree) -> Option<(Claim, u64)> {
+    /// By what right one makes room, and how much it owes by these charges; `None`: its tenant owes
+    /// nothing.
+    fn claim(&self, of: &Standing, settled: Option<&QuotaTree>) -> Option<(Claim, u64)> {
         if !of.places.iter().any(|place| self.helps(place)) {
             return None;
         }
@@ -169,7 +173,7 @@ impl<'a> Asker<'a> {
         if of.tenant == self.request.tenant {
             return lower.then_some((Claim::Lower, 0));
         }
-        if let Some(owes) = self.owes(settled, of) {
+        if let Some(owes) = settled.and_then(|settled| self.owes(settled, of)) {
             return Some((Claim::Borrowed, owes));
         }
         self.has_emergency_over(of).then_some((Claim::Emergency, 0))
@@ -191,29 +195,49 @@ impl<'a> Asker<'a> {
     /// lowest tenant that both are below; `None` where it owes nothing to the asker. What the branch is
     /// charged is by `quotas`.
     fn owes(&self, quotas: &QuotaTree, of: &Standing) -> Option<u64> {
-        let theirs = quotas.path(quotas.node(&of.tenant)?);
-        let mut at = self.path.iter().zip(&theirs);
-        let shared = at.position(|(one, other)| one != other);
-        // One above the other: what is charged to either is its own.
-        let shared = shared.filter(|shared| *shared > 0)?;
-        let (mine, their) = (*self.path.get(shared)?, *theirs.get(shared)?);
+        let branches = self.branches(quotas, &of.tenant)?;
         let places = of.places.iter().filter(|place| self.helps(place));
-        let owed = places.flat_map(|place| {
+        let keys = places.flat_map(|place| {
             let asked = self.wants.keys();
             asked
                 .filter(|name| place.charge.get(name) > 0)
                 .map(|name| Key::new(&*place.flavor, *name))
         });
-        let owed = owed.filter(|key| {
-            let entitled = self.wants.iter().all(|(name, amount)| {
-                let key = Key::new(&*key.flavor, *name);
-                let has = self.has.get(&key).copied().unwrap_or(0);
-                self.quotas.unborrowed(mine, &key) >= amount.saturating_sub(has)
-            });
-            entitled && quotas.unborrowed(their, key) < 0
+        keys.filter(|key| self.is_owed(quotas, branches, key))
+            .map(|key| ratio(quotas, branches.1, &key))
+            .max()
+    }
+
+    /// Whether the branch of a tenant owes anything at all: what each in it owes is looked at then.
+    fn is_owed_by(&self, tenant: &str, quotas: &QuotaTree) -> bool {
+        let Some(branches) = self.branches(quotas, tenant) else {
+            return false;
+        };
+        let keys = quotas.keys(branches.1).into_iter();
+        keys.filter(|key| self.wants.contains_key(&*key.resource))
+            .any(|key| self.is_owed(quotas, branches, &key))
+    }
+
+    /// The asker's branch and another tenant's, below the lowest tenant that both are below. `None`
+    /// where one is above the other, for what is charged to either is its own, or where there is none.
+    fn branches(&self, quotas: &QuotaTree, tenant: &str) -> Option<(NodeId, NodeId)> {
+        let theirs = quotas.path(quotas.node(tenant)?);
+        let mut at = self.path.iter().zip(&theirs);
+        let shared = at.position(|(one, other)| one != other);
+        let shared = shared.filter(|shared| *shared > 0)?;
+        Some((*self.path.get(shared)?, *theirs.get(shared)?))
+    }
+
+    /// Whether the asker's branch stays within what it is entitled to of that flavor, and the other
+    /// borrows of the key.
+    fn is_owed(&self, quotas: &QuotaTree, (mine, their): (NodeId, NodeId), key: &Key) -> bool {
+        let mut wants = self.wants.iter();
+        let entitled = wants.all(|(name, amount)| {
+            let key = Key::new(&*key.flavor, *name);
+            let has = self.has.get(&key).copied().unwrap_or(0);
+            self.quotas.unborrowed(mine, &key) >= amount.saturating_sub(has)
         });
-        owed.map(|key| ratio(quotas, their, &key))
-            .max_by(|one, other| one.partial_cmp(other).unwrap_or(Ordering::Equal))
+        entitled && quotas.unborrowed(their, key) < 0
     }
 }
 
