@@ -46,6 +46,10 @@ pub struct Why {
     /// Example: `7f3a9c21d0`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub in_force: String,
+    /// By what right it made room for another, where it did and has not all of it back.
+    /// Example: `made room in an emergency: 粤防汛〔2027〕3号`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub preempted: String,
     /// How many members were looked at; of an earlier decision over many, not all are still known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evaluated: u32,

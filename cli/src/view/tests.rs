@@ -180,6 +180,7 @@ fn why_of_what_waits_names_its_place_and_who_is_before_it() {
         reason: "QuotaExceeded".to_owned(),
         message: "needs 6 cpu of amd, 2 left in gz".to_owned(),
         in_force: "7f3a9c21d0".to_owned(),
+        preempted: "made room in an emergency: 粤防汛〔2027〕3号".to_owned(),
         queue: Some(queue),
         ..Why::default()
     };

@@ -85,6 +85,9 @@ fn head(why: &Why) -> String {
     if !why.in_force.is_empty() {
         let _ = writeln!(text, "Still in force: decision {}", short(&why.in_force));
     }
+    if !why.preempted.is_empty() {
+        let _ = writeln!(text, "Preempted: {}", why.preempted);
+    }
     text
 }
 

@@ -175,6 +175,10 @@ fn made_room(shared: &Shared, namespace: &str, name: &str, told: &[&str; 3]) {
         Err(decision.to_string())
     });
     shared.condition("workload", namespace, name, ["Scheduled", "False", ""]);
+    let why = why(shared, namespace, name).unwrap();
+    let said = why["preempted"].as_str().unwrap_or_default();
+    assert!(said.starts_with("made room"), "{why}");
+    assert!(said.contains(told[1]) && said.contains(told[2]), "{why}");
 }
 
 /// No file is left out, and each says in two languages what it shows.

@@ -56,9 +56,19 @@ impl Operator {
             .collect())
     }
 
+    /// Why a Workload is where it is, and whether it made room for another.
+    fn why(&mut self, key: &WorkloadKey) -> Result<Why, AskError> {
+        let mut why = self.verdict_on(key)?;
+        let entry = self.world.workloads.get(key);
+        let decision = entry.and_then(|entry| entry.status.decision.as_ref());
+        let told = decision.and_then(|decision| decision.preempted.as_ref());
+        why.preempted = told.map(heyun_plan::preempt::sentence).unwrap_or_default();
+        Ok(why)
+    }
+
     /// The verdict that was made, where it is still known; else what would be decided now. What a
     /// verdict over a large fleet did not tell of a member is what would be said of it now.
-    fn why(&mut self, key: &WorkloadKey) -> Result<Why, AskError> {
+    fn verdict_on(&mut self, key: &WorkloadKey) -> Result<Why, AskError> {
         if !self.world.is_complete() {
             return Err(AskError::NotReady);
         }
