@@ -115,8 +115,9 @@ pub struct Stands<'a> {
     pub class: &'a Class,
     /// When it was created, in seconds since 1970.
     pub created: i64,
-    /// Its generation.
-    pub generation: i64,
+    /// Whether its decision is rendered: of an earlier generation, of one that is suspended or not
+    /// accepted any more, nothing can be brought about but that it is gone.
+    pub rendered: bool,
     /// Whether all of it is going: it is being deleted.
     pub leaves: bool,
     /// Whether a write of it is under way.
@@ -137,15 +138,13 @@ pub fn standing(of: &Stands<'_>) -> Standing {
         }
     });
     let places: Vec<Place> = assigned.chain(released.map(going)).collect();
-    // Of an older generation nothing can be rendered but that it is gone.
-    let is_older = of.decision.is_some_and(|d| d.generation != of.generation);
     let keeps_some = places.iter().any(|place| place.keeps > 0);
     Standing {
         tenant: of.tenant.to_owned(),
         priority: of.class.value,
         emergency: of.class.emergency.is_some(),
         created: of.created,
-        busy: of.busy || (is_older && keeps_some),
+        busy: of.busy || (!of.rendered && keeps_some),
         places,
         uncommitted: uncommitted(of),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use heyun_crds::conditions::{ConditionType, is_true};
 use heyun_plan::preempt::{self, Stands};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::preempt::{Claim, Preemption, Standing, Victim, is_wanted, preempt};
@@ -15,6 +16,7 @@ use super::round::created;
 use super::{Operator, status};
 use crate::leader::Term;
 use crate::seeded::{self, Bug};
+use crate::world::Entry;
 
 impl Operator {
     /// Finds who makes room for those of a batch that wait, says so in their verdicts, and keeps for
@@ -59,7 +61,7 @@ impl Operator {
                     tenant: &self.tenant_of(&entry.key, &[]),
                     class: &self.world.class_of(entry),
                     created: created(entry),
-                    generation: entry.generation(),
+                    rendered: is_rendered(entry),
                     leaves: entry.deleting(),
                     busy: entry.deleting() || assumed.is_some(),
                     assumed: assumed.map_or(&nothing, |assumed| &assumed.held),
@@ -114,4 +116,12 @@ impl Operator {
         self.unplaced.insert(victim.key.clone());
         self.start(term, chain, None, row);
     }
+}
+
+/// Whether what its decision says is brought about.
+fn is_rendered(entry: &Entry) -> bool {
+    let decision = entry.status.decision.as_ref();
+    decision.is_some_and(|decision| decision.generation == entry.generation())
+        && !entry.spec.suspend
+        && is_true(&entry.status.conditions, ConditionType::Accepted)
 }

@@ -91,7 +91,7 @@ fn what_stands_tells_what_goes_and_what_is_going() {
         tenant: "civil",
         class: &class,
         created: 9,
-        generation: 4,
+        rendered: true,
         leaves: false,
         busy: false,
         assumed: &Held::default(),
@@ -105,7 +105,7 @@ fn what_stands_tells_what_goes_and_what_is_going() {
     assert_eq!((found.priority, found.busy), (7, false));
     // Of an earlier generation a part cannot be rendered any more.
     let newer = Stands {
-        generation: 5,
+        rendered: false,
         ..stands
     };
     assert!(standing(&newer).busy);
