@@ -269,6 +269,7 @@ fn mean(scores: Scores, weights: ScoreWeights) -> u8 {
 mod tests {
     use super::{Scores, mean, percent};
     use crate::config::ScoreWeights;
+    use crate::fixtures::{component, decide, member, request, shown, with, world};
 
     #[test]
     fn the_total_is_the_weighted_mean() {
@@ -293,6 +294,80 @@ mod tests {
             preference: 0,
         };
         assert_eq!(mean(scores, none), 62);
+    }
+
+    /// A ready member of two cores with prices of `arm`, in millionths.
+    fn priced(name: &str, prices: &[(&str, i64)]) -> crate::Member {
+        let mut of = member(name, "arm", 2, 8);
+        let prices = prices.iter();
+        let prices = prices.map(|(resource, price)| ((*resource).to_owned(), *price));
+        let of_flavor = of.prices.entry("arm".to_owned()).or_default();
+        of_flavor.extend(prices);
+        of
+    }
+
+    /// Cost score of each member, and whether its price is not known.
+    fn costs(members: impl IntoIterator<Item = crate::Member>) -> Vec<(u8, bool)> {
+        let mut web = component("web", 2, 1000);
+        web.per_replica.set("memory", 1 << 30);
+        let verdict = decide(&with(world(), members), &request("app", vec![web]));
+        let scores = verdict.members.iter().filter_map(|of| of.scores);
+        scores.map(|of| (of.cost, of.unpriced)).collect()
+    }
+
+    #[test]
+    fn the_cheapest_is_100_the_dearest_0_and_the_rest_between() {
+        let whole = |name, cpu| priced(name, &[("cpu", cpu), ("memory", 10_000)]);
+        let found = costs([
+            whole("a", 100_000),
+            whole("b", 140_000),
+            whole("c", 300_000),
+        ]);
+        assert_eq!(found, [(100, false), (80, false), (0, false)]);
+        // The price is that of what a replica asks for: one core and a GiB.
+        let dear = priced("d", &[("cpu", 50_000), ("memory", 260_000)]);
+        let found = costs([whole("a", 100_000), whole("c", 300_000), dear]);
+        assert_eq!(found, [(100, false), (0, false), (0, false)]);
+        let found = costs([whole("a", 1), whole("b", 1)]);
+        assert_eq!(found, [(100, false), (100, false)]);
+    }
+
+    #[test]
+    fn a_price_that_is_not_known_or_not_whole_is_neutral() {
+        let whole = |name, cpu| priced(name, &[("cpu", cpu), ("memory", 10_000)]);
+        let half = priced("b", &[("cpu", 1)]);
+        let none = member("c", "arm", 2, 8);
+        let found = costs([whole("a", 100_000), half, none, whole("d", 200_000)]);
+        assert_eq!(found, [(100, false), (50, true), (50, true), (0, false)]);
+        // Where none is known all are alike.
+        let found = costs([member("a", "arm", 2, 8), member("b", "arm", 2, 8)]);
+        assert_eq!(found, [(100, false), (100, false)]);
+        // A resource that none has a price of does not count.
+        let found = costs([priced("a", &[("cpu", 1)]), priced("b", &[("cpu", 2)])]);
+        assert_eq!(found, [(100, false), (0, false)]);
+    }
+
+    #[test]
+    fn members_that_may_not_have_it_set_no_price() {
+        let mut cordoned = priced("c", &[("cpu", 1)]);
+        cordoned.unschedulable = true;
+        let found = costs([
+            priced("a", &[("cpu", 10)]),
+            priced("b", &[("cpu", 20)]),
+            cordoned,
+        ]);
+        assert_eq!(found, [(100, false), (0, false)]);
+    }
+
+    #[test]
+    fn weights_decide_whether_the_cheap_or_the_roomy_is_taken() {
+        let mut dear = priced("a", &[("cpu", 20)]);
+        dear.sketch.as_mut().unwrap().shapes[0].count = 4;
+        let snapshot = with(world(), [dear, priced("b", &[("cpu", 10)])]);
+        let mut app = request("app", vec![component("web", 1, 1000)]);
+        assert_eq!(shown(&decide(&snapshot, &app)), ["web@a/arm=1"]);
+        app.placement.weights = Some("cost=100".parse().unwrap());
+        assert_eq!(shown(&decide(&snapshot, &app)), ["web@b/arm=1"]);
     }
 
     #[test]

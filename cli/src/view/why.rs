@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use heyun_crds::query::{DecisionHistory, DecisionRecord, Why, WhyMember, WhyQueue, WhyRefusal, WhyScore};
+use heyun_crds::query::{
+    DecisionHistory, DecisionRecord, Why, WhyMember, WhyQueue, WhyRefusal, WhyScore,
+};
 
 use super::table::Grid;
 use super::{NONE, count};

@@ -174,7 +174,10 @@ async fn hub(
         watch_client,
         clock,
         metrics: telemetry.metrics().clone(),
-        config: Config::default(),
+        config: Config {
+            weights: args.score_weights,
+            ..Config::default()
+        },
         registries,
         outbox: entries,
         questions,

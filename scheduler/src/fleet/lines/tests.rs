@@ -96,11 +96,14 @@ fn one_line_holds_for_all_components_and_flavors_of_a_member() {
     assert_eq!(shown(&decide(&snapshot, &five)), ["NoCapacity"]);
     // A component for every node is no way around.
     db.division = Division::EveryMatchingNode;
-    let nodes = request("app", vec![web, db]);
-    assert_ne!(
-        shown(&decide(&snapshot, &nodes)).first().unwrap(),
-        "db@a/amd=4"
-    );
+    let nodes = request("app", vec![web, db.clone()]);
+    assert_eq!(shown(&decide(&snapshot, &nodes)), ["NoMemberFits"]);
+    db.per_replica.set("cpu", 3000);
+    let mut full = snapshot;
+    let line = full.member_mut("a").unwrap().red_lines.get_mut("cpu");
+    line.unwrap().requested = 6_000;
+    let verdict = decide(&full, &request("app", vec![db]));
+    assert_eq!(refused(&verdict, "a"), ["Utilization"]);
 }
 
 #[test]
@@ -228,7 +231,9 @@ fn by_counting(of: &Member, each: &Resources, used: &BTreeMap<String, i64>, most
         of.red_lines.iter().all(|(resource, line)| {
             let asks = each.get(resource);
             let flying = of.in_flight.iter();
-            let flying: i64 = flying.map(|f| f.replicas * f.per_replica.get(resource)).sum();
+            let flying: i64 = flying
+                .map(|f| f.replicas * f.per_replica.get(resource))
+                .sum();
             let before = line.requested + flying + used.get(resource).copied().unwrap_or(0);
             asks == 0
                 || (before + count * asks) * 100
