@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use heyun_scheduler::Config;
 use heyun_scheduler::config::ScoreWeights;
 use heyun_telemetry::LogFormat;
 
@@ -171,6 +172,14 @@ impl Args {
         })
     }
 
+    /// How the scheduler decides.
+    pub fn config(&self) -> Config {
+        Config {
+            weights: self.score_weights,
+            ..Config::default()
+        }
+    }
+
     /// The ledger's URL, SQLite in the data folder by default.
     pub fn ledger_url(&self) -> String {
         self.ledger_url
@@ -212,9 +221,9 @@ mod tests {
     #[test]
     fn without_weights_those_of_the_scheduler_count() {
         let args = Args::parse_from(["heyun-hub"]);
-        assert_eq!(args.score_weights, ScoreWeights::default());
+        assert_eq!(args.config(), Config::default());
         let args = Args::parse_from(["heyun-hub", "--score-weights=cost=100"]);
-        assert_eq!(args.score_weights.cost, 100);
+        assert_eq!(args.config().weights.cost, 100);
     }
 
     #[test]

@@ -822,17 +822,18 @@ fn red_lines_are_measured_by_what_the_sketch_sums() {
     assert!(member(&cluster(), Some(&seen), &[]).red_lines.is_empty());
 }
 
+fn versioned(version: &str) -> MemberCluster {
+    let mut member = cluster();
+    member.metadata.resource_version = Some(version.to_owned());
+    member
+}
+
 /// Whatever happens to the objects, the scene says what a snapshot of them says.
 #[test]
 fn a_scene_follows_the_objects() {
     use super::scene::Scene;
     let mut tenants = tenants();
     let root = quota("guangzhou", &[("0", "100", "")]);
-    let versioned = |version: &str| {
-        let mut member = cluster();
-        member.metadata.resource_version = Some(version.to_owned());
-        member
-    };
     let reported = |version: &str, bound: &[(&str, &str, u32)]| {
         let mut sketch = sketch(bound);
         sketch.metadata.resource_version = Some(version.to_owned());

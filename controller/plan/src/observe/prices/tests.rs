@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use heyun_crds::PriceBook;
 use heyun_crds::price_book::{Price, PriceBookSpec};
 use proptest::prelude::*;
