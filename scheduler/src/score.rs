@@ -269,7 +269,7 @@ fn mean(scores: Scores, weights: ScoreWeights) -> u8 {
 mod tests {
     use super::{Scores, mean, percent};
     use crate::config::ScoreWeights;
-    use crate::fixtures::{component, decide, member, request, shown, with, world};
+    use crate::fixtures::{component, decide, member, refused, request, shown, with, world};
 
     #[test]
     fn the_total_is_the_weighted_mean() {
@@ -349,14 +349,21 @@ mod tests {
 
     #[test]
     fn members_that_may_not_have_it_set_no_price() {
-        let mut cordoned = priced("c", &[("cpu", 1)]);
-        cordoned.unschedulable = true;
-        let found = costs([
+        // Its nodes hold one replica, and a member takes at least two.
+        let mut small = priced("c", &[("cpu", 1)]);
+        small.sketch = member("c", "arm", 1, 1).sketch;
+        let members = [
             priced("a", &[("cpu", 10)]),
             priced("b", &[("cpu", 20)]),
-            cordoned,
-        ]);
-        assert_eq!(found, [(100, false), (0, false)]);
+            small,
+        ];
+        let mut app = request("app", vec![component("web", 2, 1000)]);
+        app.placement.division.min_per_member = Some(2);
+        let verdict = decide(&with(world(), members), &app);
+        assert_eq!(refused(&verdict, "c"), ["BelowMinimum"]);
+        let scores = verdict.members.iter().filter_map(|of| of.scores);
+        let found: Vec<u8> = scores.map(|of| of.cost).collect();
+        assert_eq!(found, [100, 0]);
     }
 
     #[test]
