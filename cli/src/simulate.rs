@@ -9,14 +9,16 @@ use heyun_crds::placement::PlacementSpec;
 use heyun_crds::query::Why;
 use heyun_crds::quota::{EffectiveQuota, QuotaStatus};
 use heyun_crds::workload::Decision;
-use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload, labels};
+use heyun_crds::{
+    Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload, labels,
+};
 use heyun_plan::interpret::{self, Interpreted, ManifestError};
 use heyun_plan::observe::{self, HeldBy, held};
 use heyun_plan::preempt::Class;
 use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_plan::{decide, guard, member_names, preempt};
-use heyun_scheduler::config::Explained;
+use heyun_scheduler::config::{Explained, ScoreWeights};
 use heyun_scheduler::{Config, Request, Resources, WorkloadKey};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -42,6 +44,8 @@ pub struct World {
     pub tenants: Vec<Tenant>,
     /// Quotas.
     pub quotas: Vec<Quota>,
+    /// Price books.
+    pub prices: Vec<PriceBook>,
     /// Placements.
     pub placements: Vec<Placement>,
     /// Workloads.
@@ -52,6 +56,8 @@ pub struct World {
     pub namespaces: Vec<Namespace>,
     /// PriorityClasses.
     pub priorities: Vec<PriorityClass>,
+    /// The weights that the hub was started with.
+    pub weights: ScoreWeights,
 }
 
 impl World {
@@ -67,7 +73,8 @@ impl World {
             hub.all(None),
             hub.all(None)
         )?;
-        let (placements, workloads, works, namespaces, priorities) = tokio::try_join!(
+        let (prices, placements, workloads, works, namespaces, priorities) = tokio::try_join!(
+            hub.all(None),
             hub.all(None),
             hub.all(None),
             hub.all(None),
@@ -80,11 +87,13 @@ impl World {
             flavors,
             tenants,
             quotas,
+            prices,
             placements,
             workloads,
             works,
             namespaces,
             priorities,
+            weights: ScoreWeights::default(),
         })
     }
 
@@ -126,6 +135,7 @@ impl World {
             (heyun_crds::API_VERSION, "Flavor") => put(&mut self.flavors, document),
             (heyun_crds::API_VERSION, "Tenant") => put(&mut self.tenants, document),
             (heyun_crds::API_VERSION, "Quota") => put(&mut self.quotas, document),
+            (heyun_crds::API_VERSION, "PriceBook") => put(&mut self.prices, document),
             (heyun_crds::API_VERSION, "Placement") => put(&mut self.placements, document),
             (heyun_crds::API_VERSION, "Workload") => put(&mut self.workloads, document),
             (heyun_crds::API_VERSION, "Work") => put(&mut self.works, document),
@@ -254,6 +264,7 @@ pub fn record_one(world: &World, workload: &Workload, now: Timestamp) -> Recordi
     let tree = world.tree();
     let config = Config {
         explained: Explained::ALL,
+        weights: world.weights,
         ..Config::default()
     };
     let asked = asked(world, &tree, workload, &config);
@@ -265,7 +276,10 @@ pub fn record_one(world: &World, workload: &Workload, now: Timestamp) -> Recordi
 /// nothing of the manifests beyond what they ask for.
 pub fn record(world: &World, now: Timestamp) -> Recording {
     let tree = world.tree();
-    let config = Config::default();
+    let config = Config {
+        weights: world.weights,
+        ..Config::default()
+    };
     let mut workloads = BTreeMap::new();
     for workload in &world.workloads {
         // One that leaves is not decided on.
@@ -417,6 +431,7 @@ fn snapshot(world: &World, tree: &TenantTree, now: Timestamp) -> heyun_scheduler
         flavors: &world.flavors.iter().collect::<Vec<_>>(),
         tenants: tree,
         quotas: &world.quotas.iter().collect::<Vec<_>>(),
+        prices: &world.prices.iter().collect::<Vec<_>>(),
         held: &world.held(tree),
         asked: None,
         now: now.as_second(),

@@ -78,13 +78,13 @@ pub struct FlavorStatus {
     pub capacity: Vec<ResourceCapacity>,
 }
 
-/// Capacity of one resource over all members.
+/// Capacity of one resource, over all members or all nodes of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceCapacity {
     /// Name of the resource. Example: `cpu`.
     pub resource: String,
-    /// What the nodes offer to pods.
+    /// What the nodes offer to pods, less `spec.reserve` of their MemberCluster.
     pub allocatable: Quantity,
     /// What bound pods request.
     pub requested: Quantity,

@@ -16,6 +16,7 @@ pub mod install;
 pub mod labels;
 pub mod member_cluster;
 pub mod placement;
+pub mod price_book;
 pub mod quantity;
 pub mod query;
 pub mod quota;
@@ -28,6 +29,7 @@ pub mod workload;
 pub use flavor::Flavor;
 pub use member_cluster::MemberCluster;
 pub use placement::Placement;
+pub use price_book::PriceBook;
 pub use quota::Quota;
 pub use sketch::Sketch;
 pub use tenant::Tenant;
@@ -52,6 +54,7 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
         Flavor::crd(),
         MemberCluster::crd(),
         Placement::crd(),
+        PriceBook::crd(),
         Quota::crd(),
         Sketch::crd(),
         Tenant::crd(),

@@ -104,10 +104,16 @@ pub struct MemberClusterSpec {
     /// Default: false.
     #[serde(default)]
     pub unschedulable: bool,
-    /// What is never given to workloads, by resource, as a percentage or an amount.
-    /// Default: nothing. Example: `{cpu: 10%, memory: 4Gi}`.
+    /// What is never given to workloads, on each node and by resource, as a percentage of what the
+    /// node offers or an amount. Default: nothing. Example: `{cpu: 10%, memory: 4Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reserve: BTreeMap<String, String>,
+    /// Red lines, by resource: the share of what is allocatable on all nodes that take work (less
+    /// `reserve`) that may be requested there, by whomever. Where a Workload would pass one, the
+    /// member gets nothing new of it; what is there stays. Default: none.
+    /// Example: `{cpu: 85%, memory: 90%}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub max_utilization: BTreeMap<String, String>,
 }
 
 /// How the hub works with a member.

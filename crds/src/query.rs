@@ -180,6 +180,9 @@ pub struct WhyScore {
     pub points: u32,
     /// Weight.
     pub weight: u32,
+    /// What the points stand for, where it is not what they measure. Example: `no price`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// One hard refusal.

@@ -6,6 +6,7 @@
 
 mod agency;
 mod platform;
+mod prices;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Map, Value, json};
@@ -91,6 +92,12 @@ const KINDS: &[KindRules] = &[
         bounds: &[],
         rules: &[],
         placement: "spec",
+    },
+    KindRules {
+        kind: "PriceBook",
+        bounds: prices::PRICE_BOOK_BOUNDS,
+        rules: prices::PRICE_BOOK_RULES,
+        placement: "",
     },
     KindRules {
         kind: "Quota",

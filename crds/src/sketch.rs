@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::common::{ResourceMap, Taint};
+use crate::flavor::ResourceCapacity;
 
 /// A member's free capacity as counted node shapes, small enough to ship; written by whoever
 /// watches the member, read by the scheduler.
@@ -66,6 +67,12 @@ pub struct SketchStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4096))]
     pub shapes: Vec<Shape>,
+    /// Sums over the nodes that take pods, by resource, from the same pod list as the shapes: what
+    /// red lines (`spec.maxUtilization` of the MemberCluster) are measured by. Absent: the watcher
+    /// is older and does not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource"]))]
+    pub totals: Vec<ResourceCapacity>,
     /// What of ours is bound (on a node, not terminal) in the same pod list as the shapes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bound: Vec<Bound>,

@@ -9,7 +9,7 @@ mod single;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::capacity::{Flying, room};
+use crate::capacity::{Flying, amount_of, room};
 use crate::case::{Case, Choice, Part};
 use crate::divide::Rule;
 use crate::quota::{Amounts, Key, Shortfall};
@@ -221,8 +221,9 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         let Some(lot) = choice.lot.filter(|_| choice.room > 0) else {
             return choice.room;
         };
+        let below = self.below_lines(part, lot);
         if !self.flown.iter().any(|(of, _)| *of == lot) {
-            return choice.room;
+            return choice.room.min(below);
         }
         let (Some(class), Some(of)) = (self.case.class(part), self.case.fleet.lots.get(lot)) else {
             return 0;
@@ -233,7 +234,25 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
             .filter(|(of, _)| *of == lot)
             .map(|(_, flying)| flying);
         let flying = of.flying.iter().chain(own);
-        room(class.nodes(self.case.fleet, lot), flying, &part.each).min(choice.room)
+        room(class.nodes(self.case.fleet, lot), flying, &part.each).min(choice.room.min(below))
+    }
+
+    /// How many more replicas the red lines of a lot's member leave room for, what this attempt has
+    /// placed there in any flavor counted.
+    fn below_lines(&self, part: &Part<'a>, lot: usize) -> i64 {
+        let fleet = self.case.fleet;
+        if !fleet.has_lines(lot) {
+            return i64::MAX;
+        }
+        let site = fleet.site_of_lot(lot);
+        fleet.below_lines(site, &part.each, |resource| {
+            let here = self.flown.iter();
+            let here = here.filter(|(of, _)| fleet.site_of_lot(*of) == site);
+            here.fold(0_i64, |sum, (_, flying)| {
+                let amount = amount_of(&flying.each, resource);
+                sum.saturating_add(amount.saturating_mul(flying.replicas))
+            })
+        })
     }
 
     /// The most replicas of a choice in all.

@@ -4,6 +4,7 @@
 //! time, quota by the definition of the tree, rules by reading the snapshot again.
 
 mod division;
+mod lines;
 mod pack;
 mod quota;
 mod rules;
@@ -43,6 +44,17 @@ pub enum Violation {
         component: String,
         /// How many replicas found no node.
         left: i64,
+    },
+    /// Something new is requested on a member beyond a red line.
+    RedLine {
+        /// The member.
+        member: String,
+        /// The resource.
+        resource: String,
+        /// What is requested after the batch.
+        requested: i128,
+        /// The most that may be.
+        limit: i128,
     },
     /// A tenant's charge grew beyond its limit.
     QuotaExceeded {
@@ -96,6 +108,17 @@ impl fmt::Display for Violation {
                 write!(
                     f,
                     "{key}: {left} replicas of {component} fit on no node of {member}"
+                )
+            }
+            Self::RedLine {
+                member,
+                resource,
+                requested,
+                limit,
+            } => {
+                write!(
+                    f,
+                    "{requested} of {resource} is requested on {member}, its red line is {limit}"
                 )
             }
             Self::QuotaExceeded {
@@ -168,6 +191,7 @@ pub fn check(
         division::verify(snapshot, request, verdict, placement, &mut found);
     }
     pack::verify(snapshot, &placed, &mut found);
+    lines::verify(snapshot, &placed, &mut found);
     quota::verify(snapshot, &placed, &mut found);
     found
 }

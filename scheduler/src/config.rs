@@ -1,5 +1,7 @@
 //! What an operator of the hub may tune; every number has a unit and a default.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// The weight of each score, 0 to 100; only their proportions count. All 0 means all equal.
@@ -24,6 +26,40 @@ impl Default for ScoreWeights {
             cost: 20,
             preference: 10,
         }
+    }
+}
+
+/// Weights that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no weight: write NAME=0 to NAME=100 with balance, stability, cost or preference, \
+     separated by commas, such as balance=40,cost=60"
+)]
+pub struct WeightsError(pub String);
+
+impl FromStr for ScoreWeights {
+    type Err = WeightsError;
+
+    /// `balance=40,cost=60`: those that are not named keep their defaults.
+    fn from_str(text: &str) -> Result<Self, WeightsError> {
+        let mut weights = Self::default();
+        for part in text.split(',') {
+            let error = || WeightsError(part.to_owned());
+            let (name, value) = part.split_once('=').ok_or_else(error)?;
+            let slot = match name {
+                "balance" => &mut weights.balance,
+                "stability" => &mut weights.stability,
+                "cost" => &mut weights.cost,
+                "preference" => &mut weights.preference,
+                _ => return Err(error()),
+            };
+            let value: u8 = value.parse().map_err(|_| error())?;
+            *slot = u32::from(value);
+            if value > 100 {
+                return Err(error());
+            }
+        }
+        Ok(weights)
     }
 }
 
@@ -80,6 +116,36 @@ impl Default for Config {
             max_replicas: 1_000_000,
             max_components: 200,
             explained: Explained::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ScoreWeights;
+
+    #[test]
+    fn weights_are_read_and_the_rest_keep_their_defaults() {
+        let read = |text: &str| text.parse::<ScoreWeights>();
+        let cost = ScoreWeights {
+            cost: 60,
+            balance: 0,
+            ..ScoreWeights::default()
+        };
+        assert_eq!(read("cost=60,balance=0"), Ok(cost));
+        for wrong in [
+            "",
+            "cost",
+            "cost=101",
+            "cost=-1",
+            "price=1",
+            "cost=1;balance=2",
+        ] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("`{wrong}` is no weight")),
+                "{error}"
+            );
         }
     }
 }

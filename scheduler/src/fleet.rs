@@ -7,6 +7,7 @@
 mod brief;
 pub(crate) mod class;
 mod kind;
+mod lines;
 mod lot;
 mod numbered;
 pub(crate) mod policy;
@@ -21,6 +22,7 @@ use crate::snapshot::{Level, Member, Readiness, Snapshot, Taint};
 
 use brief::{Brief, Mark, Place};
 use kind::Kind;
+pub(crate) use lines::Left;
 pub(crate) use lot::Lot;
 use numbered::Numbered;
 
@@ -41,6 +43,10 @@ pub(crate) struct Fleet {
     places: Vec<Place>,
     /// The same of every lot.
     marks: Vec<Mark>,
+    /// What is left below the red lines of every member.
+    lines: Vec<Vec<Left>>,
+    /// How many members have one.
+    lined: usize,
     /// How many numbers it began with.
     fresh: usize,
     /// The last stamp that was given.
@@ -146,6 +152,8 @@ impl Fleet {
             briefs: Vec::with_capacity(members.len()),
             places: Vec::with_capacity(members.len()),
             marks: vec![Mark::default(); lots],
+            lines: vec![Vec::new(); members.len()],
+            lined: 0,
             fresh: 0,
             stamped: 0,
             flavors,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::case::{Choice, Part, Seat};
 use crate::config::ScoreWeights;
 use crate::fleet::Fleet;
-use crate::fleet::class::Classes;
+use crate::fleet::class::{Classes, Price};
 use crate::labels::tolerated;
 use crate::resources::{CPU, Resources};
 use crate::rules::Rules;
@@ -14,6 +14,10 @@ use crate::verdict::Scores;
 
 /// Bytes in a GiB: prices of what is counted in bytes are per GiB.
 const GIB: i128 = 1 << 30;
+/// Beyond it one price is like another; a hundred times it still is a number.
+const DEAREST: i128 = 1 << 118;
+/// The cost score of a member whose price is not known, where that of others is.
+const UNPRICED: u8 = 50;
 
 /// Rates every member that is not expelled.
 pub(crate) fn rate(
@@ -30,14 +34,12 @@ pub(crate) fn rate(
         .max_by_key(|part| part.wanted);
     let rooms: Vec<i64> = (0..seats.len()).map(|seat| room(main, seat)).collect();
     let roomiest = rooms.iter().max().copied().unwrap_or(0);
-    let prices: Vec<Option<i128>> = seats
+    let prices: Vec<Price> = seats
         .iter()
         .enumerate()
         .map(|(index, seat)| price(fleet, classes, main, index, seat.site))
         .collect();
-    let known = || prices.iter().flatten().copied();
-    let dearest = known().max();
-    let cheapest = known().min().unwrap_or(0);
+    let range = Range::of(seats, &prices);
     let wanted: i64 = parts
         .iter()
         .fold(0, |sum, part| sum.saturating_add(part.wanted));
@@ -56,13 +58,8 @@ pub(crate) fn rate(
         seat.scores = Scores {
             balance: percent(room.into(), roomiest.into(), 100),
             stability: percent(there.into(), wanted.into(), 0),
-            cost: match (prices.get(index).copied().flatten(), dearest) {
-                (Some(price), Some(dearest)) => percent(dearest - price, dearest - cheapest, 100),
-                (None, Some(_)) => 50,
-                (_, None) => 100,
-            },
             preference: preference(fleet, rules, main, index, seat.site),
-            total: 0,
+            ..range.score(prices.get(index).copied().unwrap_or_default())
         };
         seat.scores.total = mean(seat.scores, weights);
     }
@@ -105,6 +102,50 @@ fn room(main: Option<&Part<'_>>, seat: usize) -> i64 {
     })
 }
 
+/// What a replica costs on the members that may have one.
+struct Range {
+    /// The resources of which one of them at least has a price. A member that lacks the price of any
+    /// of these would look cheaper than it is: its price is not known.
+    of: u64,
+    cheapest: i128,
+    dearest: i128,
+}
+
+impl Range {
+    fn of(seats: &[Seat], prices: &[Price]) -> Self {
+        let may = |seat: &Seat| !seat.barred() || (seat.has_any && !seat.expelled());
+        let may = || seats.iter().zip(prices).filter(|(seat, _)| may(seat));
+        let of = may().fold(0, |of, (_, price)| of | price.of);
+        let known = may().filter(|(_, price)| price.of == of);
+        let (mut cheapest, mut dearest) = (i128::MAX, i128::MIN);
+        for (_, price) in known {
+            cheapest = cheapest.min(price.sum);
+            dearest = dearest.max(price.sum);
+        }
+        Self {
+            of,
+            cheapest,
+            dearest,
+        }
+    }
+
+    /// The score of a price, with nothing else. Where no member has a price all are alike.
+    fn score(&self, price: Price) -> Scores {
+        let known = price.of & self.of == self.of;
+        let spread = self.dearest.saturating_sub(self.cheapest);
+        let cost = match (self.of, known) {
+            (0, _) => 100,
+            (_, false) => UNPRICED,
+            (_, true) => percent(self.dearest.saturating_sub(price.sum), spread, 100),
+        };
+        Scores {
+            cost,
+            unpriced: !known,
+            ..Scores::default()
+        }
+    }
+}
+
 /// The price of one replica of the main component for an hour, in the flavor it would take.
 fn price(
     fleet: &Fleet,
@@ -112,28 +153,37 @@ fn price(
     main: Option<&Part<'_>>,
     seat: usize,
     site: usize,
-) -> Option<i128> {
-    let part = main?;
-    let choice = part.on_seat(seat).first()?;
-    let price = |prices| price_of(&part.component.per_replica, prices);
-    if let Some(lot) = choice.lot {
-        let number = fleet.prices_of(lot)?;
-        let prices = fleet.prices.get(number)?;
-        let class = classes.get(part.class)?;
-        return Some(class.price(number, || price(prices)));
-    }
-    let member = &fleet.sites.get(site)?.member;
-    let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
-    Some(price(prices))
+) -> Price {
+    let find = || {
+        let part = main?;
+        let choice = part.on_seat(seat).first()?;
+        let price = |prices| price_of(&part.component.per_replica, prices);
+        if let Some(lot) = choice.lot {
+            let number = fleet.prices_of(lot)?;
+            let prices = fleet.prices.get(number)?;
+            let class = classes.get(part.class)?;
+            return Some(class.price(number, || price(prices)));
+        }
+        let member = &fleet.sites.get(site)?.member;
+        let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
+        Some(price(prices))
+    };
+    find().unwrap_or_default()
 }
 
-fn price_of(amounts: &Resources, prices: &BTreeMap<String, i64>) -> i128 {
-    amounts.iter().fold(0_i128, |sum, (resource, amount)| {
-        let price = prices.get(resource).copied().unwrap_or(0);
-        // A thousandth of the price's unit keeps small requests apart.
-        let cost = i128::from(amount) * i128::from(price) * 1000 / unit(resource);
-        sum.saturating_add(cost)
-    })
+fn price_of(amounts: &Resources, prices: &BTreeMap<String, i64>) -> Price {
+    let mut whole = Price::default();
+    let requested = amounts.iter().filter(|(_, amount)| *amount > 0);
+    for (place, (resource, amount)) in requested.enumerate() {
+        if let Some(price) = prices.get(resource) {
+            // A thousandth of the price's unit keeps small requests apart.
+            let cost = i128::from(amount) * i128::from(*price);
+            let cost = cost.saturating_mul(1000) / unit(resource);
+            whole.sum = whole.sum.saturating_add(cost).clamp(0, DEAREST);
+            whole.of |= 1 << place.min(63);
+        }
+    }
+    whole
 }
 
 /// How many of an amount make one of what a price is for.
@@ -219,6 +269,7 @@ fn mean(scores: Scores, weights: ScoreWeights) -> u8 {
 mod tests {
     use super::{Scores, mean, percent};
     use crate::config::ScoreWeights;
+    use crate::fixtures::{component, decide, member, refused, request, shown, with, world};
 
     #[test]
     fn the_total_is_the_weighted_mean() {
@@ -227,7 +278,7 @@ mod tests {
             stability: 0,
             cost: 50,
             preference: 100,
-            total: 0,
+            ..Scores::default()
         };
         let weights = ScoreWeights {
             balance: 1,
@@ -243,6 +294,87 @@ mod tests {
             preference: 0,
         };
         assert_eq!(mean(scores, none), 62);
+    }
+
+    /// A ready member of two cores with prices of `arm`, in millionths.
+    fn priced(name: &str, prices: &[(&str, i64)]) -> crate::Member {
+        let mut of = member(name, "arm", 2, 8);
+        let prices = prices.iter();
+        let prices = prices.map(|(resource, price)| ((*resource).to_owned(), *price));
+        let of_flavor = of.prices.entry("arm".to_owned()).or_default();
+        of_flavor.extend(prices);
+        of
+    }
+
+    /// Cost score of each member, and whether its price is not known.
+    fn costs(members: impl IntoIterator<Item = crate::Member>) -> Vec<(u8, bool)> {
+        let mut web = component("web", 2, 1000);
+        web.per_replica.set("memory", 1 << 30);
+        let verdict = decide(&with(world(), members), &request("app", vec![web]));
+        let scores = verdict.members.iter().filter_map(|of| of.scores);
+        scores.map(|of| (of.cost, of.unpriced)).collect()
+    }
+
+    #[test]
+    fn the_cheapest_is_100_the_dearest_0_and_the_rest_between() {
+        let whole = |name, cpu| priced(name, &[("cpu", cpu), ("memory", 10_000)]);
+        let found = costs([
+            whole("a", 100_000),
+            whole("b", 140_000),
+            whole("c", 300_000),
+        ]);
+        assert_eq!(found, [(100, false), (80, false), (0, false)]);
+        // The price is that of what a replica asks for: one core and a GiB.
+        let dear = priced("d", &[("cpu", 50_000), ("memory", 260_000)]);
+        let found = costs([whole("a", 100_000), whole("c", 300_000), dear]);
+        assert_eq!(found, [(100, false), (0, false), (0, false)]);
+        let found = costs([whole("a", 1), whole("b", 1)]);
+        assert_eq!(found, [(100, false), (100, false)]);
+    }
+
+    #[test]
+    fn a_price_that_is_not_known_or_not_whole_is_neutral() {
+        let whole = |name, cpu| priced(name, &[("cpu", cpu), ("memory", 10_000)]);
+        let half = priced("b", &[("cpu", 1)]);
+        let none = member("c", "arm", 2, 8);
+        let found = costs([whole("a", 100_000), half, none, whole("d", 200_000)]);
+        assert_eq!(found, [(100, false), (50, true), (50, true), (0, false)]);
+        // Where none is known all are alike.
+        let found = costs([member("a", "arm", 2, 8), member("b", "arm", 2, 8)]);
+        assert_eq!(found, [(100, false), (100, false)]);
+        // A resource that none has a price of does not count.
+        let found = costs([priced("a", &[("cpu", 1)]), priced("b", &[("cpu", 2)])]);
+        assert_eq!(found, [(100, false), (0, false)]);
+    }
+
+    #[test]
+    fn members_that_may_not_have_it_set_no_price() {
+        // Its nodes hold one replica, and a member takes at least two.
+        let mut small = priced("c", &[("cpu", 1)]);
+        small.sketch = member("c", "arm", 1, 1).sketch;
+        let members = [
+            priced("a", &[("cpu", 10)]),
+            priced("b", &[("cpu", 20)]),
+            small,
+        ];
+        let mut app = request("app", vec![component("web", 2, 1000)]);
+        app.placement.division.min_per_member = Some(2);
+        let verdict = decide(&with(world(), members), &app);
+        assert_eq!(refused(&verdict, "c"), ["BelowMinimum"]);
+        let scores = verdict.members.iter().filter_map(|of| of.scores);
+        let found: Vec<u8> = scores.map(|of| of.cost).collect();
+        assert_eq!(found, [100, 0]);
+    }
+
+    #[test]
+    fn weights_decide_whether_the_cheap_or_the_roomy_is_taken() {
+        let mut dear = priced("a", &[("cpu", 20)]);
+        dear.sketch.as_mut().unwrap().shapes[0].count = 4;
+        let snapshot = with(world(), [dear, priced("b", &[("cpu", 10)])]);
+        let mut app = request("app", vec![component("web", 1, 1000)]);
+        assert_eq!(shown(&decide(&snapshot, &app)), ["web@a/arm=1"]);
+        app.placement.weights = Some("cost=100".parse().unwrap());
+        assert_eq!(shown(&decide(&snapshot, &app)), ["web@b/arm=1"]);
     }
 
     #[test]

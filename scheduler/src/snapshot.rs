@@ -105,6 +105,22 @@ pub struct Member {
     /// Price per flavor and resource, in millionths of the currency per hour and unit (a core of
     /// cpu, a GiB of what is counted in bytes, one of anything else).
     pub prices: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Red lines, by resource: where more would be requested, the member gets nothing new.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub red_lines: BTreeMap<String, RedLine>,
+}
+
+/// The most of a resource that may be requested on a member, as a share of all there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RedLine {
+    /// The share, 0 to 100.
+    pub percent: u8,
+    /// What the nodes that take work offer in all, less what the member keeps for itself; `None`:
+    /// not known, and then nothing new is placed that requests the resource.
+    pub allocatable: Option<i64>,
+    /// What is requested of it by all that is bound there. What is in flight comes on top.
+    pub requested: i64,
 }
 
 /// Whether a member answers.

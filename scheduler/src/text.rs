@@ -104,7 +104,42 @@ fn capacity_reason(reason: &Reason) -> String {
         } => {
             format!("holds {fits} of {component}, a member takes at least {min}")
         }
+        Reason::Utilization { .. } => red_line(reason),
         other => other.code().to_owned(),
+    }
+}
+
+/// `Deployment/web needs 2 × 1 cpu, the red line is 85% of 16 and 12.6 are requested`.
+fn red_line(reason: &Reason) -> String {
+    let Reason::Utilization {
+        component,
+        resource,
+        percent,
+        allocatable,
+        requested,
+        needed,
+        wanted,
+    } = reason
+    else {
+        return String::new();
+    };
+    let amount = |amount| format_amount(resource, amount);
+    let times = if *wanted > 1 {
+        format!("{wanted} × ")
+    } else {
+        String::new()
+    };
+    let needs = format!("{component} needs {times}{} {resource}", amount(*needed));
+    match allocatable {
+        Some(all) => format!(
+            "{needs}, the red line is {percent}% of {} and {} is requested",
+            amount(*all),
+            amount(*requested)
+        ),
+        None => format!(
+            "{needs}, the red line is {percent}% of what is allocatable, which its agent does not \
+             tell: upgrade it"
+        ),
     }
 }
 
@@ -142,6 +177,9 @@ pub fn unblocked_by(refusal: &Refusal) -> String {
                 format!("room for {} more replicas", wanted.saturating_sub(*fits))
             }
         }
+        Reason::Utilization {
+            resource, percent, ..
+        } => format!("less requested there, or maxUtilization of {resource} above {percent}%"),
         Reason::NoSketch | Reason::ApisUnknown | Reason::SketchLabel { .. } => {
             "when it reports".to_owned()
         }

@@ -231,8 +231,12 @@ pub struct Scores {
     pub balance: u8,
     /// Replicas it already holds, as a share of all.
     pub stability: u8,
-    /// 100 for the cheapest member, 0 for the dearest.
+    /// 100 for the cheapest of the members that may have it, 0 for the dearest; 50 where the price
+    /// of a replica is not known, and 100 where it is known of none.
     pub cost: u8,
+    /// The price is not known, though it is of others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpriced: bool,
     /// The order of flavors, and soft taints.
     pub preference: u8,
     /// The weighted mean.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use heyun_plan::replay::Change;
 use heyun_scheduler::WorkloadKey;
+use heyun_scheduler::config::ScoreWeights;
 use k8s_openapi::jiff::Timestamp;
 
 use super::common::{DryRun, Form, Format};
@@ -211,6 +212,16 @@ pub struct Simulate {
     #[arg(long, value_name = "FILE|DIR", requires = "snapshot")]
     pub placement: Vec<PathBuf>,
 
+    /// The weights that the hub was started with, where they are not the defaults; a
+    /// snapshot has its own.
+    #[arg(
+        long,
+        env = "HEYUN_SCORE_WEIGHTS",
+        value_name = "NAME=WEIGHT,…",
+        default_value = "balance=40,stability=30,cost=20,preference=10"
+    )]
+    pub score_weights: ScoreWeights,
+
     /// The moment it is decided at, RFC 3339 [default: now, or that of the snapshot].
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
@@ -241,6 +252,15 @@ pub struct Snapshot {
     /// Objects of the hub as files (file or folder, may be repeated) instead of the hub.
     #[arg(long, value_name = "FILE|DIR")]
     pub against: Vec<PathBuf>,
+
+    /// The weights that the hub was started with, where they are not the defaults.
+    #[arg(
+        long,
+        env = "HEYUN_SCORE_WEIGHTS",
+        value_name = "NAME=WEIGHT,…",
+        default_value = "balance=40,stability=30,cost=20,preference=10"
+    )]
+    pub score_weights: ScoreWeights,
 
     /// The moment that decisions are made at, RFC 3339 [default: now].
     #[arg(long, value_name = "TIME")]

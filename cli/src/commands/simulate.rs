@@ -1,5 +1,6 @@
 //! `heyun simulate`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use heyun_crds::Workload;
@@ -44,6 +45,7 @@ pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     }
     let asked = global.namespace.as_deref();
     let (mut world, namespace) = hub_or_files(&args.against, global).await?;
+    world.weights = args.score_weights;
     let given = bundle(&args.input(), &namespace, asked)?;
     for note in &given.notes {
         output.say(format!("note: {note}"));
@@ -151,11 +153,21 @@ fn merge(world: &mut World, held: World) {
     world.flavors.extend(held.flavors);
     world.tenants.extend(held.tenants);
     world.quotas.extend(held.quotas);
+    // Of two books of one name both would be read.
+    let given: BTreeSet<Option<String>> = world
+        .prices
+        .iter()
+        .map(|of| of.metadata.name.clone())
+        .collect();
+    let others = held.prices.into_iter();
+    let others = others.filter(|of| !given.contains(&of.metadata.name));
+    world.prices.extend(others);
     world.placements.extend(held.placements);
     world.workloads.extend(held.workloads);
     world.works.extend(held.works);
     world.namespaces.extend(held.namespaces);
     world.priorities.extend(held.priorities);
+    world.weights = held.weights;
 }
 
 /// Answers as they are asked for; `table` makes the table.

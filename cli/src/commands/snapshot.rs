@@ -25,7 +25,8 @@ use crate::view::{self, replay::Compared};
 const BYTES_MAX: u64 = 1 << 30;
 
 pub(super) async fn run(args: Args, global: &Global, output: &Output) -> Result<()> {
-    let (world, _) = hub_or_files(&args.against, global).await?;
+    let (mut world, _) = hub_or_files(&args.against, global).await?;
+    world.weights = args.score_weights;
     let recording = record(&world, args.at.unwrap_or_else(now));
     let mut text = serde_json::to_string(&recording).map_err(|e| Error::failure(e.to_string()))?;
     text.push('\n');

@@ -179,7 +179,7 @@ fn what_a_guardrail_refuses_is_refused_here_as_on_the_hub() {
 
     rails(&mut world).registries = None;
     rails(&mut world).highest_priority = Some("business".to_owned());
-    for (name, value) in [("business", 100), ("critical", 1000)] {
+    for (name, value) in [("business", 100), ("critical", 2000)] {
         let class = serde_json::json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
             "metadata": {"name": name}, "value": value});
         world.add(class).unwrap();
@@ -190,7 +190,7 @@ fn what_a_guardrail_refuses_is_refused_here_as_on_the_hub() {
     aid.spec.priority_class_name = Some("critical".to_owned());
     let why = simulate(&world, &aid, now());
     assert_eq!(why.reason, "GuardrailViolated", "{why:#?}");
-    let said = "spec.priorityClassName: \"critical\" (1000) is above \"business\" (100)";
+    let said = "spec.priorityClassName: \"critical\" (2000) is above \"business\" (100)";
     assert!(why.message.starts_with(said), "{}", why.message);
 }
 

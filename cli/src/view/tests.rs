@@ -16,6 +16,7 @@ fn score(name: &str, points: u32, weight: u32) -> WhyScore {
         name: name.to_owned(),
         points,
         weight,
+        note: String::new(),
     }
 }
 
@@ -81,7 +82,13 @@ fn placed() -> Why {
         member: "foshan-1".to_owned(),
         verdict: "feasible".to_owned(),
         score: Some(40),
-        scores: vec![score("balance", 40, 4)],
+        scores: vec![
+            score("balance", 40, 4),
+            WhyScore {
+                note: "no price".to_owned(),
+                ..score("cost", 50, 2)
+            },
+        ],
         ..WhyMember::default()
     };
     let capacity = refusal(

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use heyun_crds::query::{DecisionHistory, DecisionRecord, Why, WhyMember, WhyQueue, WhyRefusal};
+use heyun_crds::query::{
+    DecisionHistory, DecisionRecord, Why, WhyMember, WhyQueue, WhyRefusal, WhyScore,
+};
 
 use super::table::Grid;
 use super::{NONE, count};
@@ -137,8 +139,11 @@ pub fn in_full(why: &Why) -> String {
         for score in &member.scores {
             let _ = writeln!(
                 text,
-                "    {} {} (weight {})",
-                score.name, score.points, score.weight
+                "    {} {} (weight {}){}",
+                score.name,
+                score.points,
+                score.weight,
+                noted(score)
             );
         }
         for refused in &member.refusals {
@@ -218,7 +223,15 @@ fn detail(member: &WhyMember) -> String {
             .scores
             .iter()
             .filter(|score| score.weight > 0)
-            .map(|score| format!("{} {}×{}", score.name, score.points, score.weight)),
+            .map(|score| {
+                let WhyScore {
+                    name,
+                    points,
+                    weight,
+                    ..
+                } = score;
+                format!("{name} {points}×{weight}{}", noted(score))
+            }),
     );
     let refusals: Vec<String> = member.refusals.iter().map(refusal).collect();
     if refusals.is_empty() {
@@ -230,6 +243,14 @@ fn detail(member: &WhyMember) -> String {
         return format!("{}: {}", parts.join(" · "), refusals.join("; "));
     }
     refusals.join("; ")
+}
+
+/// What the points stand for, where it is not what they measure: `, no price`.
+fn noted(score: &WhyScore) -> String {
+    if score.note.is_empty() {
+        return String::new();
+    }
+    format!(", {}", score.note)
 }
 
 fn refusal(refusal: &WhyRefusal) -> String {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use heyun_scheduler::Config;
+use heyun_scheduler::config::ScoreWeights;
 use heyun_telemetry::LogFormat;
 
 /// The operator of Heyun: tenants, quotas, members, workloads, one scheduler.
@@ -47,6 +49,16 @@ pub struct Args {
     /// What is logged, by level and module.
     #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
     pub log_filter: String,
+
+    /// How much each score counts, 0 to 100, where a placement gives no weights: those that are not
+    /// named keep balance=40, stability=30, cost=20, preference=10.
+    #[arg(
+        long,
+        env = "HEYUN_SCORE_WEIGHTS",
+        value_name = "NAME=WEIGHT,…",
+        default_value = "balance=40,stability=30,cost=20,preference=10"
+    )]
+    pub score_weights: ScoreWeights,
 
     /// Seconds after which a leader that does not renew is no longer one.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=120))]
@@ -160,6 +172,14 @@ impl Args {
         })
     }
 
+    /// How the scheduler decides.
+    pub fn config(&self) -> Config {
+        Config {
+            weights: self.score_weights,
+            ..Config::default()
+        }
+    }
+
     /// The ledger's URL, SQLite in the data folder by default.
     pub fn ledger_url(&self) -> String {
         self.ledger_url
@@ -196,6 +216,14 @@ mod tests {
             assert!(times.write_timeout() + times.renew_deadline <= times.duration);
             assert!(times.write_timeout() >= Duration::from_millis(500));
         }
+    }
+
+    #[test]
+    fn without_weights_those_of_the_scheduler_count() {
+        let args = Args::parse_from(["heyun-hub"]);
+        assert_eq!(args.config(), Config::default());
+        let args = Args::parse_from(["heyun-hub", "--score-weights=cost=100"]);
+        assert_eq!(args.config().weights.cost, 100);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use heyun_ledger::Ledger;
 use heyun_member::clock::{Clock, SystemClock};
-use heyun_scheduler::Config;
 use heyun_telemetry::{Telemetry, TelemetryConfig};
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -174,7 +173,7 @@ async fn hub(
         watch_client,
         clock,
         metrics: telemetry.metrics().clone(),
-        config: Config::default(),
+        config: args.config(),
         registries,
         outbox: entries,
         questions,

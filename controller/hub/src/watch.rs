@@ -7,7 +7,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload};
+use heyun_crds::{
+    Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload,
+};
 use heyun_member::error::{Attempts, Class};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -62,6 +64,8 @@ pub enum Seen {
     Quota(Change<Quota>),
     /// A Placement.
     Placement(Change<Placement>),
+    /// A PriceBook.
+    PriceBook(Change<PriceBook>),
     /// A Workload.
     Workload(Change<Workload>),
     /// A Work.
@@ -104,7 +108,7 @@ pub enum Noticed {
 
 /// Number of kinds in [`Seen`] that are watched from the start: as many lists must be complete
 /// before anything is decided. Secrets are not among them.
-pub const KINDS: usize = 10;
+pub const KINDS: usize = 11;
 
 /// Starts every watch; they end when the set is dropped.
 ///
@@ -118,6 +122,7 @@ pub fn start(client: &Client, out: &mpsc::Sender<Seen>) -> JoinSet<()> {
     spawn(&mut set, client, out, Seen::Tenant);
     spawn(&mut set, client, out, Seen::Quota);
     spawn(&mut set, client, out, Seen::Placement);
+    spawn(&mut set, client, out, Seen::PriceBook);
     spawn(&mut set, client, out, Seen::Workload);
     spawn(&mut set, client, out, Seen::Work);
     spawn(&mut set, client, out, Seen::Namespace);

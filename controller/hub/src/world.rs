@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::{ARCH, TENANT_UID};
-use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
+use heyun_crds::{Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant};
 use heyun_plan::member_names::work_name;
 use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{self, TenantTree};
@@ -86,6 +86,8 @@ pub struct World {
     pub namespaces: Table<Namespace>,
     /// PriorityClasses of the hub, by name.
     pub priorities: Table<PriorityClass>,
+    /// Price books by name.
+    pub prices: Table<PriceBook>,
     /// The tenant tree, computed from `tenants` and `namespaces`.
     pub tree: TenantTree,
     /// Specs of the Flavors, by name.
@@ -166,6 +168,11 @@ impl World {
                 self.note(effect.completed);
                 dirty.tenants |= effect.changed();
                 dirty.unblock |= effect.changed();
+            }
+            Seen::PriceBook(change) => {
+                // What is decided next sees it: no price moves what is placed, or lets in what waits.
+                let effect = self.prices.take(change);
+                self.note(effect.completed);
             }
             Seen::Workload(change) => self.see_workload(change, dirty),
             Seen::Work(change) => self.see_work(change, dirty),

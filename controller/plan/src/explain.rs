@@ -219,6 +219,10 @@ fn parts(verdict: &Verdict, scores: Scores) -> Vec<WhyScore> {
         name: name.to_owned(),
         points: u32::from(points),
         weight,
+        note: match name {
+            "cost" if scores.unpriced => "no price".to_owned(),
+            _ => String::new(),
+        },
     })
     .collect()
 }

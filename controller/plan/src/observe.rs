@@ -5,6 +5,7 @@
 
 pub mod amounts;
 pub mod held;
+pub mod prices;
 pub mod quota;
 pub mod request;
 pub mod scene;
@@ -15,17 +16,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::common::{Taint, TaintEffect, Toleration, TolerationOperator};
 use heyun_crds::conditions::{ConditionType, Reason, condition};
+use heyun_crds::flavor::ResourceCapacity;
 use heyun_crds::member_cluster::{MemberMode, Mlps};
 use heyun_crds::sketch::Bound;
 use heyun_crds::tenant::{AdminLevel, TenantKind};
-use heyun_crds::{Flavor, MemberCluster, Sketch};
+use heyun_crds::{Flavor, MemberCluster, PriceBook, Sketch};
 use heyun_scheduler::quota::NO_FLAVOR;
 use heyun_scheduler::request::{LabelOp, LabelRequirement, TolerationOp, WorkloadKey};
-use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Readiness};
+use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Readiness, RedLine};
 use heyun_scheduler::{Snapshot, request as scheduler_request};
 
 use crate::interpret::component_label;
 use crate::tenants::{TenantNode, TenantTree};
+use prices::Prices;
 
 /// What one Workload holds, with what is needed to charge it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Inputs<'a> {
     pub tenants: &'a TenantTree,
     /// Quotas.
     pub quotas: &'a [&'a heyun_crds::Quota],
+    /// Price books.
+    pub prices: &'a [&'a PriceBook],
     /// What each Workload holds.
     pub held: &'a BTreeMap<WorkloadKey, HeldBy>,
     /// Workloads that are to be decided: of the others the scheduler needs only what they take
@@ -74,10 +79,15 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
     }
     let charges = quota::charges(inputs.held.values());
     let (quotas, problems) = quota::tree(inputs.quotas, inputs.tenants, &charges);
+    let prices = Prices::of(inputs.prices);
     let members = inputs.members.iter().map(|(object, sketch)| {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let here = charged.get(name).map_or(&[][..], Vec::as_slice);
-        (name.to_owned(), member(object, *sketch, here).into())
+        let prices = prices.at(name, &object.spec.provider, inputs.now);
+        (
+            name.to_owned(),
+            member(object, *sketch, here, prices).into(),
+        )
     });
     let snapshot = Snapshot {
         now: inputs.now,
@@ -122,11 +132,12 @@ fn asked(inputs: &Inputs<'_>) -> BTreeMap<WorkloadKey, Held> {
 }
 
 /// A member as the scheduler sees it. `charged` is what the hub has charged there: the name of
-/// the Work and what is held.
+/// the Work and what is held. `prices` are those that count there now.
 pub fn member(
     object: &MemberCluster,
     sketch: Option<&Sketch>,
     charged: &[(&str, &HeldEntry)],
+    prices: prices::OfMember,
 ) -> Member {
     let (spec, status) = (&object.spec, object.status.as_ref());
     let sketch = sketch.and_then(|sketch| sketch.status.as_ref());
@@ -150,8 +161,36 @@ pub fn member(
             shapes: status.shapes.iter().map(shape).collect(),
         }),
         in_flight: in_flight(charged, sketch.map_or(&[], |status| &status.bound)),
-        prices: BTreeMap::new(),
+        prices,
+        red_lines: red_lines(
+            &spec.max_utilization,
+            sketch.map_or(&[], |status| &status.totals),
+        ),
     }
+}
+
+/// The red lines with what they are measured by. A share that cannot be read, which admission
+/// refuses, lets nothing in.
+fn red_lines(
+    written: &BTreeMap<String, String>,
+    totals: &[ResourceCapacity],
+) -> BTreeMap<String, RedLine> {
+    let line = |(resource, share): (&String, &String)| {
+        let percent = share
+            .strip_suffix('%')
+            .and_then(|digits| digits.parse().ok());
+        let percent: u8 = percent.filter(|percent| *percent <= 100).unwrap_or(0);
+        let total = totals.iter().find(|total| total.resource == *resource);
+        let allocatable = total.map_or(0, |of| amounts::one_free(resource, &of.allocatable));
+        let line = RedLine {
+            percent,
+            // A watcher that tells of other resources has seen no node with this one.
+            allocatable: (!totals.is_empty()).then_some(allocatable),
+            requested: total.map_or(0, |of| amounts::one_taken(resource, &of.requested)),
+        };
+        (resource.clone(), line)
+    };
+    written.iter().map(line).collect()
 }
 
 fn readiness(object: &MemberCluster) -> Readiness {

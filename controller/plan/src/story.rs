@@ -194,6 +194,7 @@ impl Province {
             flavors: &flavors,
             tenants: &self.tenants,
             quotas: &quotas,
+            prices: &[],
             held: &self.held,
             asked: None,
             now: 1_900_000_000,

@@ -79,6 +79,8 @@ pub(super) const MEMBER_BOUNDS: &[Bound] = &[
     bound("spec.taints[].value", r#"{"maxLength": 63}"#),
     bound("spec.reserve", r#"{"maxProperties": 16}"#),
     bound("spec.reserve{}", r#"{"maxLength": 32}"#),
+    bound("spec.maxUtilization", r#"{"maxProperties": 16}"#),
+    bound("spec.maxUtilization{}", r#"{"maxLength": 8}"#),
 ];
 
 pub(super) const MEMBER_RULES: &[Rule] = &[
@@ -126,6 +128,12 @@ pub(super) const MEMBER_RULES: &[Rule] = &[
         "self.all(k, self[k].endsWith('%') ? self[k].matches('^[0-9]{1,2}%$') : isQuantity(self[k]) && quantity(self[k]).compareTo(quantity('0')) >= 0)",
         "reserve holds percentages below 100% or amounts of at least 0",
         "\"reserve of %s: '%s' is neither a percentage below 100 nor an amount of at least 0: write it as 10%% or 4Gi\".format(self.filter(k, self[k].endsWith('%') ? !self[k].matches('^[0-9]{1,2}%$') : !isQuantity(self[k]) || quantity(self[k]).compareTo(quantity('0')) < 0).map(k, [k, self[k]])[0])",
+    ),
+    rule(
+        "spec.maxUtilization",
+        "self.all(k, self[k].matches('^([0-9]{1,2}|100)%$'))",
+        "maxUtilization holds percentages from 0% to 100%",
+        "\"maxUtilization of %s: '%s' is no percentage from 0%% to 100%%: write it as 85%%\".format(self.filter(k, !self[k].matches('^([0-9]{1,2}|100)%$')).map(k, [k, self[k]])[0])",
     ),
 ];
 

@@ -105,6 +105,7 @@ impl<'a> Attempt<'_, '_, 'a> {
             .iter()
             .filter(|(of, _)| *of == lot)
             .map(|(_, flying)| flying);
-        (count, roomy(nodes(), flying.chain(own), &part.each))
+        let fit = roomy(nodes(), flying.chain(own), &part.each);
+        (count, fit.min(self.below_lines(part, lot)))
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn choose(
     for seat in seats {
         let first = choices.len();
         let known = class.is_some_and(|class| class.is_reported(fleet, seat.site));
+        let lined = !fleet.lines(seat.site).is_empty();
         let prev = part.prev(seat.site);
         for flavor in &rules.flavors {
             let lot = fleet.lot_of(seat.site, *flavor);
@@ -50,6 +51,11 @@ pub(super) fn choose(
                     class.map_or(0, |class| class.room(fleet, lot))
                 }
                 _ => 0,
+            };
+            let room = if lined && room > 0 {
+                room.min(fleet.below_lines(seat.site, &part.each, |_| 0))
+            } else {
+                room
             };
             let room = match (seat.barred(), credit) {
                 (false, _) => room,
@@ -166,8 +172,14 @@ impl View<'_, '_> {
         let Some(class) = class.filter(|class| class.is_reported(self.fleet, self.site)) else {
             return held;
         };
+        let below = self.fleet.below_lines(self.site, &class.each, |_| 0);
+        self.on_nodes(class).min(below).max(held)
+    }
+
+    /// How many more replicas find nodes, whatever the red lines.
+    fn on_nodes(&self, class: &Class) -> i64 {
         let rooms = self.lots().map(|lot| class.room(self.fleet, lot));
-        rooms.fold(held, i64::max)
+        rooms.max().unwrap_or(0)
     }
 
     fn class(&self, part: &Part<'_>) -> Option<&Class> {
@@ -207,12 +219,32 @@ impl View<'_, '_> {
         if !self.judged(class).any(|judged| judged == Judgement::Takes) {
             return Code::NoNodeMatches;
         }
+        if self.is_kept_by_lines(part, class) {
+            return Code::Utilization;
+        }
         let divided = part.component.division == Division::Divided;
         if divided && self.fits(part) > 0 {
             Code::BelowMinimum
         } else {
             Code::Capacity
         }
+    }
+
+    /// Whether nodes have the room that a red line does not give.
+    fn is_kept_by_lines(&self, part: &Part<'_>, class: &Class) -> bool {
+        if self.fleet.lines(self.site).is_empty() {
+            return false;
+        }
+        let (lo, hi) = bounds(self.rules.request, part.component, || {
+            self.fleet.name(self.site)
+        });
+        let enough = if part.on_every_node() {
+            1
+        } else {
+            least(part, lo)
+        };
+        let below = self.fleet.below_lines(self.site, &class.each, |_| 0);
+        below < enough && self.on_nodes(class).min(hi) >= enough
     }
 
     /// The same with its numbers, and who may decide.
@@ -243,6 +275,10 @@ impl View<'_, '_> {
                 }
             }
             (Code::Capacity, Some(class)) => self.no_room(site, part, class),
+            (Code::Utilization, Some(class)) => {
+                let decided_by = Some(Authority::PlatformAdministrators);
+                return (self.at_the_line(site, part, class), decided_by);
+            }
             _ => Reason::NoNodeMatches { component },
         };
         (reason, None)
@@ -265,6 +301,24 @@ impl View<'_, '_> {
         profiles
             .filter_map(|profile| profile.labels.get(ARCH).cloned())
             .collect()
+    }
+
+    /// The red line that leaves least.
+    fn at_the_line(&self, site: &Site, part: &Part<'_>, class: &Class) -> Reason {
+        let (lo, _) = bounds(self.rules.request, part.component, || &*site.name);
+        let tightest = self.fleet.tightest_line(self.site, &class.each);
+        let (resource, left) = tightest.map_or(("", 0), |(name, left)| (name, left.amount));
+        let line = site.member.red_lines.get(resource).copied();
+        let line = line.unwrap_or_default();
+        Reason::Utilization {
+            component: part.component.name.clone(),
+            resource: resource.to_owned(),
+            percent: line.percent,
+            allocatable: line.allocatable,
+            requested: line.limit().saturating_sub(left),
+            needed: tightest.map_or(0, |(_, left)| amount_of(&class.each, left.resource)),
+            wanted: least(part, lo),
+        }
     }
 
     /// The shortage, told by the node that comes nearest to holding a replica.

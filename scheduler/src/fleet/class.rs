@@ -72,6 +72,15 @@ pub(crate) enum Judgement {
     Mismatch,
 }
 
+/// What one replica costs by a list of prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Price {
+    /// For an hour, in thousandths of the price's unit, so that small requests differ.
+    pub(crate) sum: i128,
+    /// The resources that the list names a price of, one bit each in the order of what is requested.
+    pub(crate) of: u64,
+}
+
 /// What components that are alike have in common.
 pub(crate) struct Class {
     likeness: Likeness,
@@ -88,7 +97,7 @@ pub(crate) struct Class {
     counts: RefCell<Vec<Count>>,
     takes: RefCell<Vec<Option<Takes>>>,
     /// By the number of a list of prices.
-    prices: RefCell<Vec<Option<i128>>>,
+    prices: RefCell<Vec<Option<Price>>>,
 }
 
 /// What is remembered of a lot.
@@ -256,7 +265,7 @@ impl Class {
     }
 
     /// The price of one replica by a list of prices, found out once.
-    pub(crate) fn price(&self, prices: usize, find: impl FnOnce() -> i128) -> i128 {
+    pub(crate) fn price(&self, prices: usize, find: impl FnOnce() -> Price) -> Price {
         let mut known = self.prices.borrow_mut();
         if known.len() <= prices {
             known.resize(prices + 1, None);

@@ -67,6 +67,11 @@ impl Fleet {
         (flavor < flavors).then(|| site * flavors + flavor)
     }
 
+    /// The site that a lot is of.
+    pub(crate) fn site_of_lot(&self, lot: usize) -> usize {
+        lot.checked_div(self.flavors.len()).unwrap_or(usize::MAX)
+    }
+
     /// A number that is another one whenever the lot is: what was found out at a stamp holds as long
     /// as the lot has it. 0: it has no nodes.
     pub(crate) fn stamp(&self, lot: usize) -> u32 {
@@ -133,6 +138,7 @@ impl Fleet {
         for flavor in 0..self.flavors.len() {
             self.fly_again(site, flavor);
         }
+        self.draw_lines(site);
     }
 
     /// Leaves in flight to a lot what its member says, and nothing else.
@@ -170,6 +176,7 @@ impl Fleet {
 
     /// Counts replicas as in flight to a lot until [`Fleet::forget`].
     pub(crate) fn assume(&mut self, lot: usize, each: Each, replicas: i64) {
+        self.take_below_lines(lot, &each, replicas);
         self.fly(lot, each, replicas);
         self.stamp_anew(lot);
         self.assumed.push(lot);
@@ -181,10 +188,10 @@ impl Fleet {
         lots.sort_unstable();
         lots.dedup();
         for lot in lots {
-            let flavors = self.flavors.len();
-            let (site, flavor) = (lot.checked_div(flavors), lot.checked_rem(flavors));
-            if let (Some(site), Some(flavor)) = (site, flavor) {
+            let site = self.site_of_lot(lot);
+            if let Some(flavor) = lot.checked_rem(self.flavors.len()) {
                 self.fly_again(site, flavor);
+                self.draw_lines(site);
             }
         }
     }

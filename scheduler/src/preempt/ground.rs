@@ -195,6 +195,12 @@ fn release(quotas: &mut QuotaTree, tenant: &str, place: &Place, freed: &Resource
 /// least its own size on one of that flavor, with what all of these have in common. Of `pods` also
 /// what each of these nodes has free: it is seldom short, and several small ones may follow a large.
 fn dig(member: &mut Member, holes: &[Hole<'_>]) {
+    for (name, line) in &mut member.red_lines {
+        for (place, replicas) in holes {
+            let gone = place.per_replica.get(name).saturating_mul(*replicas);
+            line.requested = line.requested.saturating_sub(gone);
+        }
+    }
     let Some(sketch) = &mut member.sketch else {
         return;
     };

@@ -595,3 +595,22 @@ fn what_is_not_known_to_be_in_force_makes_nobody_owe() {
     comes.uncommitted = Amounts::from([(Key::new("arm", "cpu"), 4000)]);
     assert_eq!(town.victims(&asked), None);
 }
+
+#[test]
+fn what_goes_is_below_the_red_line_no_longer() {
+    let mut town = Town::new(10, [8000, 0, 0], 8000);
+    town.stands("routine", "civil-affairs", 1, 4000);
+    let line = crate::snapshot::RedLine {
+        percent: 50,
+        allocatable: Some(10_000),
+        requested: 4000,
+    };
+    let member = town.snapshot.member_mut("a").unwrap();
+    member.red_lines.insert("cpu".to_owned(), line);
+    // 6 cores are free, and 1 below the line.
+    let urgent = asks("urgent", "civil-affairs", 9, 3000);
+    assert_eq!(
+        town.victims(&urgent),
+        Some(vec!["routine:Lower".to_owned()])
+    );
+}

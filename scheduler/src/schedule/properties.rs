@@ -18,12 +18,13 @@ pub(crate) fn members() -> impl Strategy<Value = Vec<Member>> {
         (1_i64..4, 1_i64..9, 0_u8..12, any::<bool>()),
         (0_usize..3, 0_usize..3, 0_usize..4),
         prop::collection::vec((1_i64..3000, 0_i64..4), 0..3),
+        red_lines(),
     );
     prop::collection::vec(one, 1..7).prop_map(|all| {
         let built = all
             .into_iter()
             .enumerate()
-            .map(|(index, (size, place, flying))| {
+            .map(|(index, (size, place, flying, lines))| {
                 let (nodes, cores, state, arm) = size;
                 let (provider, zone, region) = place;
                 let flavor = if arm { "arm" } else { "amd" };
@@ -39,6 +40,7 @@ pub(crate) fn members() -> impl Strategy<Value = Vec<Member>> {
                         replicas,
                     })
                     .collect();
+                of.red_lines = lines;
                 if let Some(sketch) = &mut of.sketch {
                     let small = Shape {
                         count: 1,
@@ -75,6 +77,27 @@ pub(crate) fn members() -> impl Strategy<Value = Vec<Member>> {
             });
         built.collect()
     })
+}
+
+/// Seldom a line; of a resource that all ask for, that some do, or that each pod is one of.
+fn red_lines() -> impl Strategy<Value = std::collections::BTreeMap<String, RedLine>> {
+    let line = (
+        prop::sample::select(vec!["cpu", "cpu", "pods", "memory"]),
+        0_u8..101,
+        prop::option::weighted(0.9, 0_i64..24),
+        0_i64..12,
+    );
+    let line = line.prop_map(|(resource, percent, allocatable, requested)| {
+        let unit = if resource == "cpu" { 1000 } else { 1 };
+        let line = RedLine {
+            percent,
+            allocatable: allocatable.map(|of| of * unit),
+            requested: requested * unit,
+        };
+        (resource.to_owned(), line)
+    });
+    let some = prop::collection::btree_map(Just(()), line, 0..2);
+    some.prop_map(|some| some.into_values().collect())
 }
 
 fn spreads() -> impl Strategy<Value = Vec<SpreadConstraint>> {
@@ -306,6 +329,13 @@ proptest! {
                 shape.count = next();
                 shape.free.set("cpu", next());
                 shape.free.set("pods", next());
+            }
+            for line in of.red_lines.values_mut() {
+                line.allocatable = Some(next());
+                line.requested = next();
+            }
+            for prices in of.prices.values_mut().flat_map(|of| of.values_mut()) {
+                *prices = next();
             }
         }
         for request in &mut requests {

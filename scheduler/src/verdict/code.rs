@@ -57,6 +57,8 @@ pub enum Code {
     NoWeight,
     /// See [`super::Reason::BelowMinimum`].
     BelowMinimum,
+    /// See [`super::Reason::Utilization`].
+    Utilization,
 }
 
 /// What depends on the code alone.
@@ -79,7 +81,7 @@ enum Lasts {
 }
 
 /// Every code, in the order of [`Code`].
-const ALL: [Code; 26] = [
+const ALL: [Code; 27] = [
     Code::NotReady,
     Code::Unreachable,
     Code::NeverSeen,
@@ -106,6 +108,7 @@ const ALL: [Code; 26] = [
     Code::NoTopology,
     Code::NoWeight,
     Code::BelowMinimum,
+    Code::Utilization,
 ];
 
 const READY: &[E] = &[E::MemberReady];
@@ -121,6 +124,7 @@ const FLAVORED: &[E] = &[
     E::WorkloadChanged,
 ];
 const FREED: &[E] = &[E::CapacityFreed];
+const LOWERED: &[E] = &[E::CapacityFreed, E::MemberChanged];
 
 impl Code {
     const fn facts(self) -> Facts {
@@ -152,6 +156,7 @@ impl Code {
             Self::NoTopology => ("NoTopology", Filter::Topology, Forbidden, SELECTED),
             Self::NoWeight => ("NoWeight", Filter::Division, Forbidden, SELECTED),
             Self::BelowMinimum => ("BelowMinimum", Filter::Division, Passing, FREED),
+            Self::Utilization => ("Utilization", Filter::Capacity, Passing, LOWERED),
         };
         Facts {
             name,
@@ -308,7 +313,7 @@ mod tests {
         for (index, code) in ALL.into_iter().enumerate() {
             assert_eq!(code as usize, index, "{code:?}");
         }
-        assert_eq!(ALL.len(), Code::BelowMinimum as usize + 1);
+        assert_eq!(ALL.len(), Code::Utilization as usize + 1);
     }
 
     #[test]

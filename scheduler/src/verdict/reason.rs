@@ -213,6 +213,23 @@ pub enum Reason {
         /// The fewest.
         min: i64,
     },
+    /// It would pass a red line of its utilisation; its nodes have the room.
+    Utilization {
+        /// The component.
+        component: String,
+        /// The resource of which least is left below its line.
+        resource: String,
+        /// The share of what is allocatable that may be requested, 0 to 100.
+        percent: u8,
+        /// What is allocatable; `None`: not known.
+        allocatable: Option<i64>,
+        /// What is requested, what is in flight counted.
+        requested: i64,
+        /// What one replica requests of it.
+        needed: i64,
+        /// How many replicas would have to fit.
+        wanted: i64,
+    },
 }
 
 impl Reason {
@@ -248,6 +265,7 @@ impl Reason {
             Self::NoTopology { .. } => Code::NoTopology,
             Self::NoWeight => Code::NoWeight,
             Self::BelowMinimum { .. } => Code::BelowMinimum,
+            Self::Utilization { .. } => Code::Utilization,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use heyun_tests::fleet::{Shared, alone, documents, list};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::placement_cases::Fate::{Not, Placed};
 use crate::placement_cases::{AID, BUS, Expected, FILES, HEALTH, Part, of};
@@ -181,6 +181,143 @@ fn made_room(shared: &Shared, namespace: &str, name: &str, told: &[&str; 3]) {
     assert!(said.contains(told[1]) && said.contains(told[2]), "{why}");
 }
 
+/// By their weights the cheap member is taken or the roomy one, and `why` shows what each scored.
+#[test]
+fn the_example_of_cost() {
+    let (shared, _turn) = alone();
+    province(shared);
+    let file = "80-cost.yaml";
+    let text = std::fs::read_to_string(path(file)).unwrap();
+    // The hub watches kinds apart: it has seen the prices before it is asked.
+    for book in documents(&text)
+        .iter()
+        .filter(|of| of["kind"] == "PriceBook")
+    {
+        shared.hub().apply(&book.to_string()).unwrap();
+    }
+    let all = [
+        of(HEALTH, "thrifty", Placed(&[("shenzhen-1", "thrifty", 1)])),
+        of(HEALTH, "roomy", Placed(&[("province-a", "roomy", 1)])),
+    ];
+    applied(shared, file, &all, |workload| {
+        let why = why(shared, HEALTH, workload.name).unwrap();
+        for (member, cost) in [("shenzhen-1", 100), ("province-a", 0)] {
+            let found = score(&why, member, "cost");
+            assert_eq!(found["points"], cost, "{member} in {why}");
+            let weight = if workload.name == "thrifty" { 100 } else { 20 };
+            assert_eq!(found["weight"], weight, "{why}");
+        }
+    });
+}
+
+/// A red line and a reserve keep away what is new, with their numbers, and nothing that is there.
+#[test]
+fn the_example_of_headroom() {
+    let (shared, _turn) = alone();
+    province(shared);
+    room(shared);
+    let file = path("81-headroom.yaml");
+    member_says(shared, &json!({"maxUtilization": {"cpu": "50%"}}));
+    shared.hub().run(&["apply", "-f", &file]).unwrap();
+    let parts = Placed(&[("province-a", "headroom", 3), ("shenzhen-1", "headroom", 1)]);
+    decided(shared, &of(HEALTH, "headroom", parts));
+    let late = of(
+        HEALTH,
+        "late",
+        Not(["Waiting", "NoMemberFits", "Utilization"]),
+    );
+    decided(shared, &late);
+    let line = ["Deployment/late needs 9 cpu, the red line is 50% of 64 and 27"];
+    refusal(shared, "late", "Utilization", &line);
+    // A lower line moves nothing; without one, late is placed.
+    member_says(shared, &json!({"maxUtilization": {"cpu": "10%"}}));
+    let parts = Placed(&[("province-a", "headroom", 3), ("shenzhen-1", "headroom", 1)]);
+    decided(shared, &of(HEALTH, "headroom", parts));
+    member_says(shared, &json!({"maxUtilization": null}));
+    decided(
+        shared,
+        &of(HEALTH, "late", Placed(&[("province-a", "late", 1)])),
+    );
+    delete(shared, &["-f", &file]);
+    gone(shared, HEALTH);
+    // Half of each node is kept back, and a replica needs more than the rest.
+    room(shared);
+    member_says(shared, &json!({"reserve": {"cpu": "50%"}}));
+    shared.eventually("half of each node", || {
+        let sketch = shared.get("sketch", "heyun-member-province-a", "sketch")?;
+        let shapes = sketch["status"]["shapes"].as_array().into_iter().flatten();
+        let most = shapes.map(|shape| millicores(&shape["free"]["cpu"])).max();
+        if most <= Some(8000) {
+            Ok(())
+        } else {
+            Err(format!("{most:?}"))
+        }
+    });
+    let text = std::fs::read_to_string(&file).unwrap();
+    let workloads = documents(&text);
+    let late = workloads.iter().find(|of| of["metadata"]["name"] == "late");
+    shared.hub().apply(&late.unwrap().to_string()).unwrap();
+    decided(
+        shared,
+        &of(HEALTH, "late", Not(["Waiting", "NoMemberFits", "Capacity"])),
+    );
+    refusal(
+        shared,
+        "late",
+        "Capacity",
+        &["needs 9 cpu, best node has ", " free"],
+    );
+    member_says(shared, &json!({"reserve": null}));
+    decided(
+        shared,
+        &of(HEALTH, "late", Placed(&[("province-a", "late", 1)])),
+    );
+    delete(shared, &["-f", &file]);
+    gone(shared, HEALTH);
+}
+
+/// Changes the province's MemberCluster, and waits until the hub has seen it.
+fn member_says(shared: &Shared, spec: &Value) {
+    let (kind, name) = ("membercluster", "province-a");
+    let patch = json!({ "spec": spec }).to_string();
+    let args = ["patch", kind, name, "--type", "merge", "-p", &patch];
+    shared.hub().run(&args).unwrap();
+    shared.eventually(&format!("the hub to see {patch}"), || {
+        let object = shared.get(kind, "", name)?;
+        let seen = &object["status"]["observedGeneration"];
+        if *seen == object["metadata"]["generation"] {
+            return Ok(());
+        }
+        Err(seen.to_string())
+    });
+}
+
+/// What the province's cloud is refused for says all of these.
+fn refusal(shared: &Shared, name: &str, reason: &str, parts: &[&str]) {
+    let why = why(shared, HEALTH, name).unwrap();
+    let members = why["members"].as_array().into_iter().flatten();
+    let province = members.clone().find(|of| of["member"] == "province-a");
+    let refusals = province.and_then(|of| of["refusals"].as_array());
+    let found = refusals
+        .into_iter()
+        .flatten()
+        .find(|of| of["reason"] == reason);
+    let said = found.map_or("", |of| of["message"].as_str().unwrap_or_default());
+    assert!(
+        parts.iter().all(|part| said.contains(part)),
+        "{parts:?} in {why}"
+    );
+}
+
+/// One score of a member.
+fn score(why: &Value, member: &str, name: &str) -> Value {
+    let members = why["members"].as_array().into_iter().flatten();
+    let mut of = members.filter(|of| of["member"] == member);
+    let scores = of.next().and_then(|of| of["scores"].as_array());
+    let mut found = scores.into_iter().flatten().filter(|of| of["name"] == name);
+    found.next().cloned().unwrap_or_default()
+}
+
 /// No file is left out, and each says in two languages what it shows.
 #[test]
 fn every_example_of_placement_is_tested_and_explained() {
@@ -197,6 +334,8 @@ fn every_example_of_placement_is_tested_and_explained() {
             "74-taken-back.yaml",
             "75-routine.yaml",
             "76-emergency.yaml",
+            "80-cost.yaml",
+            "81-headroom.yaml",
         ])
         .map(str::to_owned)
         .collect();

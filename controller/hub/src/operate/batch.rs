@@ -212,11 +212,13 @@ impl Operator {
             .collect();
         let flavors: Vec<_> = self.world.flavors.values().collect();
         let quotas: Vec<_> = self.world.quotas.values().collect();
+        let prices: Vec<_> = self.world.prices.values().collect();
         let inputs = observe::Inputs {
             members: &members,
             flavors: &flavors,
             tenants: &self.world.tree,
             quotas: &quotas,
+            prices: &prices,
             held: self.holdings.all(),
             asked: Some(asked),
             now: self.around.clock.now().as_second(),

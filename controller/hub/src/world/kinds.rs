@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant};
+use heyun_crds::{Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant};
 use heyun_plan::member_names::member_of_namespace;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -31,6 +31,7 @@ impl Named for Tenant {}
 impl Named for Quota {}
 impl Named for Namespace {}
 impl Named for PriorityClass {}
+impl Named for PriceBook {}
 impl Named for Placement {
     fn name_of(namespace: &str, name: &str) -> String {
         format!("{namespace}/{name}")

@@ -158,3 +158,25 @@ fn what_is_held_no_longer_may_be_anothers() {
     assert!(frees(&before, &held("b", 2, 200)));
     assert!(frees(&before, &Held::default()));
 }
+
+#[test]
+fn a_price_is_no_reason_to_look_at_anything() {
+    use heyun_crds::PriceBook;
+    let mut world = World::default();
+    let mut dirty = Dirty::default();
+    let mut book = PriceBook::new("general", heyun_crds::price_book::PriceBookSpec::default());
+    book.metadata.resource_version = Some("1".into());
+    for change in [
+        Change::Begin,
+        Change::Apply(Box::new(book.clone())),
+        Change::Complete,
+        Change::Delete(Box::new(book)),
+    ] {
+        let seen = Seen::PriceBook(change);
+        world.see(seen, &mut dirty);
+    }
+    assert_eq!(world.prices.iter().count(), 0);
+    let looks = dirty.workloads.len() + dirty.members.len() + dirty.placements.len();
+    let flags = [dirty.tenants, dirty.quotas, dirty.flavors, dirty.unblock];
+    assert_eq!((looks, flags), (0, [false; 4]));
+}

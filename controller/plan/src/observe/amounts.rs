@@ -16,16 +16,28 @@ pub fn taken(map: &ResourceMap) -> Resources {
     read(map, i64::MAX)
 }
 
+/// One amount that is free, as in [`free`].
+pub fn one_free(resource: &str, quantity: &Quantity) -> i64 {
+    one(resource, quantity, 0)
+}
+
+/// One amount that is taken, as in [`taken`].
+pub fn one_taken(resource: &str, quantity: &Quantity) -> i64 {
+    one(resource, quantity, i64::MAX)
+}
+
 fn read(map: &ResourceMap, too_large: i64) -> Resources {
-    let one = |(name, quantity): (&String, &Quantity)| {
-        let amount = match amount(name, &quantity.0) {
-            Ok(amount) => amount,
-            Err(QuantityError::TooLarge { .. }) => too_large,
-            Err(_) => 0,
-        };
-        (name.clone(), amount)
-    };
-    map.iter().map(one).collect()
+    let each = map.iter();
+    each.map(|(name, quantity)| (name.clone(), one(name, quantity, too_large)))
+        .collect()
+}
+
+fn one(resource: &str, quantity: &Quantity, too_large: i64) -> i64 {
+    match amount(resource, &quantity.0) {
+        Ok(amount) => amount,
+        Err(QuantityError::TooLarge { .. }) => too_large,
+        Err(_) => 0,
+    }
 }
 
 /// The same as text, as people write it.

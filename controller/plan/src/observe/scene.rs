@@ -3,16 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heyun_crds::{MemberCluster, Sketch};
+use heyun_crds::{MemberCluster, PriceBook, Sketch};
 use heyun_scheduler::quota::Problem;
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::snapshot::HeldEntry;
 use heyun_scheduler::{Config, Engine, Snapshot};
 
+use super::prices::Prices;
 use super::{HeldBy, Inputs};
 
 /// What a member was made from, by the versions of its objects.
 type Versions = (Option<String>, Option<String>);
+/// Prices with what they were made from: the versions of their books.
+type Priced = (Vec<(Option<String>, Option<String>)>, Prices);
 
 /// The engine with what it was made from.
 #[derive(Default)]
@@ -20,6 +23,9 @@ pub struct Scene {
     engine: Option<Engine>,
     /// Of each member, what the engine was told of.
     told: BTreeMap<String, Versions>,
+    /// What the price books say, and since when no price has begun.
+    prices: Priced,
+    priced_since: Option<i64>,
     /// Workloads that hold something on each member.
     holders: BTreeMap<String, BTreeSet<WorkloadKey>>,
     /// Members on which somebody holds something else than the engine was told.
@@ -97,6 +103,7 @@ impl Scene {
     }
 
     fn bring_members(&mut self, engine: &mut Engine, inputs: &Inputs<'_>) {
+        let repriced = self.reprice(inputs);
         let touched = std::mem::take(&mut self.touched);
         let mut told = std::mem::take(&mut self.told);
         let mut changed = Vec::new();
@@ -104,20 +111,37 @@ impl Scene {
             let name = object.metadata.name.clone().unwrap_or_default();
             let versions = versions(object, *sketch);
             let same = told.remove(&name).is_some_and(|before| before == versions);
-            if !same || touched.contains(&name) {
-                changed.push(self.member(object, *sketch, inputs.held).into());
+            if !same || repriced || touched.contains(&name) {
+                changed.push(self.member(object, *sketch, inputs).into());
             }
             self.told.insert(name, versions);
         }
         engine.set_members(changed, told.into_keys());
     }
 
+    /// Takes in the price books; whether another price counts anywhere. It seldom does, so that every
+    /// member is made anew then.
+    fn reprice(&mut self, inputs: &Inputs<'_>) -> bool {
+        let version = |book: &&PriceBook| {
+            let meta = &book.metadata;
+            (meta.name.clone(), meta.resource_version.clone())
+        };
+        let versions: Vec<_> = inputs.prices.iter().map(version).collect();
+        let other = self.prices.0 != versions;
+        if other {
+            self.prices = (versions, Prices::of(inputs.prices));
+        }
+        let since = self.prices.1.unchanged_since(inputs.now);
+        std::mem::replace(&mut self.priced_since, since) != since || other
+    }
+
     fn member(
         &self,
         object: &MemberCluster,
         sketch: Option<&Sketch>,
-        held: &BTreeMap<WorkloadKey, HeldBy>,
+        inputs: &Inputs<'_>,
     ) -> heyun_scheduler::Member {
+        let held = inputs.held;
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let holders = self.holders.get(name).into_iter().flatten();
         let holders = holders.filter_map(|key| held.get(key));
@@ -128,7 +152,8 @@ impl Scene {
                 here.map(|entry| (&*by.work, entry))
             })
             .collect();
-        super::member(object, sketch, &here)
+        let prices = self.prices.1.at(name, &object.spec.provider, inputs.now);
+        super::member(object, sketch, &here, prices)
     }
 }
 

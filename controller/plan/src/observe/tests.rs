@@ -22,6 +22,15 @@ use heyun_scheduler::request::ComponentKind;
 use heyun_scheduler::resources::Resources;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+/// A member of which no price is known.
+fn member(
+    object: &MemberCluster,
+    sketch: Option<&Sketch>,
+    charged: &[(&str, &HeldEntry)],
+) -> Member {
+    super::member(object, sketch, charged, BTreeMap::new())
+}
+
 fn at(second: i64) -> Time {
     Time(k8s_openapi::jiff::Timestamp::from_second(second).unwrap())
 }
@@ -691,6 +700,7 @@ fn a_snapshot_charges_what_is_held_once() {
         snapshot(&Inputs {
             members: &[(&member, None)],
             flavors: &[],
+            prices: &[],
             tenants: &tenants,
             quotas: &[&root],
             held: &held,
@@ -739,17 +749,96 @@ fn a_member_that_is_ahead_of_the_hub_is_closed() {
     }
 }
 
+/// The general book: a price of cpu from the first day on, and others later.
+fn priced(version: &str, first: &str, later: &[(&str, &str)]) -> PriceBook {
+    use heyun_crds::price_book::{Price, PriceBookSpec};
+    let each = [(first, "1970-01-01")].into_iter();
+    let prices = each
+        .chain(later.iter().copied())
+        .map(|(price, from)| Price {
+            flavor: "x".to_owned(),
+            resource: "cpu".to_owned(),
+            price: price.to_owned(),
+            from: from.to_owned(),
+        });
+    let spec = PriceBookSpec {
+        prices: prices.collect(),
+        ..PriceBookSpec::default()
+    };
+    let mut book = PriceBook::new("general", spec);
+    book.metadata.resource_version = Some(version.to_owned());
+    book
+}
+
+#[test]
+fn a_snapshot_has_the_prices_of_its_moment() {
+    let (object, book) = (cluster(), priced("1", "0.1", &[("0.25", "1970-01-02")]));
+    let cpu = |now| {
+        let (snapshot, _) = snapshot(&Inputs {
+            members: &[(&object, None)],
+            flavors: &[],
+            prices: &[&book],
+            tenants: &tenants(),
+            quotas: &[],
+            held: &BTreeMap::new(),
+            asked: None,
+            now,
+        });
+        snapshot.members["gz"].prices["x"]["cpu"]
+    };
+    assert_eq!(
+        (cpu(99), cpu(57_599), cpu(57_600)),
+        (100_000, 100_000, 250_000)
+    );
+}
+
+#[test]
+fn red_lines_are_measured_by_what_the_sketch_sums() {
+    let mut object = cluster();
+    for (resource, share) in [("cpu", "85%"), ("memory", "90 %"), ("gpu", "50%")] {
+        let lines = &mut object.spec.max_utilization;
+        lines.insert(resource.to_owned(), share.to_owned());
+    }
+    let mut seen = sketch(&[]);
+    let lines = |seen: &Sketch, resource: &str| {
+        member(&object, Some(seen), &[])
+            .red_lines
+            .remove(resource)
+            .unwrap()
+    };
+    // An older watcher sums nothing: what there is is not known.
+    assert_eq!(lines(&seen, "cpu").allocatable, None);
+    let totals = &mut seen.status.as_mut().unwrap().totals;
+    *totals = [("cpu", "16", "10500m"), ("memory", "64Gi", "1Gi")]
+        .map(|(resource, allocatable, requested)| ResourceCapacity {
+            resource: resource.to_owned(),
+            allocatable: Quantity::from(allocatable),
+            requested: Quantity::from(requested),
+        })
+        .into();
+    let cpu = RedLine {
+        percent: 85,
+        allocatable: Some(16_000),
+        requested: 10_500,
+    };
+    assert_eq!(lines(&seen, "cpu"), cpu);
+    assert_eq!(lines(&seen, "memory").percent, 0, "it cannot be read");
+    assert_eq!(lines(&seen, "gpu").allocatable, Some(0));
+    assert!(member(&cluster(), Some(&seen), &[]).red_lines.is_empty());
+}
+
+fn versioned(version: &str) -> MemberCluster {
+    let mut member = cluster();
+    member.metadata.resource_version = Some(version.to_owned());
+    member
+}
+
 /// Whatever happens to the objects, the scene says what a snapshot of them says.
 #[test]
 fn a_scene_follows_the_objects() {
     use super::scene::Scene;
     let mut tenants = tenants();
     let root = quota("guangzhou", &[("0", "100", "")]);
-    let versioned = |version: &str| {
-        let mut member = cluster();
-        member.metadata.resource_version = Some(version.to_owned());
-        member
-    };
     let reported = |version: &str, bound: &[(&str, &str, u32)]| {
         let mut sketch = sketch(bound);
         sketch.metadata.resource_version = Some(version.to_owned());
@@ -769,7 +858,10 @@ fn a_scene_follows_the_objects() {
     let mut held: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
     let mut member = Some(versioned("1"));
     let mut sketch: Option<Sketch> = None;
-    for step in 0..8 {
+    let mut books: Vec<PriceBook> = Vec::new();
+    let mut now = 99;
+    for step in 0..12 {
+        now += 1;
         match step {
             1 => sketch = Some(reported("2", &[])),
             2 => {
@@ -787,18 +879,25 @@ fn a_scene_follows_the_objects() {
                 scene.hold(&key, held.get(&key), Some(&by(3)));
                 held.insert(key.clone(), by(3));
             }
-            7 => member = None,
+            7 => books.push(priced("1", "0.1", &[("0.2", "1970-01-02")])),
+            // The second price begins, and nothing else happens.
+            8 => now += 86_400,
+            9 => books = vec![priced("2", "0.1", &[("0.3", "1970-01-02")])],
+            10 => books.clear(),
+            11 => member = None,
             _ => {}
         }
         let members: Vec<_> = member.iter().map(|of| (of, sketch.as_ref())).collect();
+        let prices: Vec<&PriceBook> = books.iter().collect();
         let inputs = Inputs {
             members: &members,
             flavors: &[],
+            prices: &prices,
             tenants: &tenants,
             quotas: &[&root],
             held: &held,
             asked: None,
-            now: 99 + step,
+            now,
         };
         let json = |of: &heyun_scheduler::Snapshot| serde_json::to_value(of).unwrap();
         let (fresh, expected) = snapshot(&inputs);
@@ -845,6 +944,7 @@ fn what_was_given_up_for_another_is_no_credit() {
         flavors: &[],
         tenants: &TenantTree::default(),
         quotas: &[],
+        prices: &[],
         held: &all,
         asked: None,
         now: 0,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Flavor;
 use heyun_crds::common::{ResourceMap, Taint};
+use heyun_crds::flavor::ResourceCapacity;
 use heyun_crds::labels::ARCH;
 use heyun_crds::member_cluster::{FlavorCapacity, NodeCounts};
 use heyun_crds::quantity::Quantity;
@@ -108,6 +109,7 @@ impl SketchBook {
                     .fold(0, |sum: u32, count| sum.saturating_add(*count)),
                 label_keys: keys,
                 shapes: shapes.into_iter().map(shape).collect(),
+                totals: totals(&sums),
                 bound: self.bound(&flavor_of),
             },
             capacity: capacity(sums),
@@ -194,20 +196,37 @@ impl Load {
     }
 }
 
+/// The same over all flavors.
+fn totals(sums: &Sums) -> Vec<ResourceCapacity> {
+    let mut all: BTreeMap<&str, (i128, i128)> = BTreeMap::new();
+    for ((_, resource), (allocatable, requested)) in sums {
+        let sum = all.entry(resource).or_default();
+        sum.0 = sum.0.saturating_add(*allocatable);
+        sum.1 = sum.1.saturating_add(*requested);
+    }
+    let each = all.into_iter().map(|(resource, sum)| ResourceCapacity {
+        resource: resource.to_owned(),
+        allocatable: written(resource, sum.0),
+        requested: written(resource, sum.1),
+    });
+    each.collect()
+}
+
+fn written(resource: &str, sum: i128) -> Quantity {
+    let amount = i64::try_from(sum).unwrap_or(i64::MAX);
+    Quantity(format_amount(resource, amount))
+}
+
 fn capacity(sums: Sums) -> Vec<FlavorCapacity> {
-    let clamped = |sum: i128| i64::try_from(sum).unwrap_or(i64::MAX);
-    let each = sums
-        .into_iter()
-        .map(|((flavor, resource), (allocatable, requested))| {
-            let text = |sum| Quantity(format_amount(&resource, clamped(sum)));
-            let (allocatable, requested) = (text(allocatable), text(requested));
-            FlavorCapacity {
+    let each =
+        sums.into_iter().map(
+            |((flavor, resource), (allocatable, requested))| FlavorCapacity {
                 flavor,
+                allocatable: written(&resource, allocatable),
+                requested: written(&resource, requested),
                 resource,
-                allocatable,
-                requested,
-            }
-        });
+            },
+        );
     each.collect()
 }
 

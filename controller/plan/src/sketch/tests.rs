@@ -136,6 +136,23 @@ fn nodes_are_counted_by_shape_with_what_their_pods_leave() {
         (cpu.allocatable.0.as_str(), cpu.requested.0.as_str()),
         ("16", "2500m")
     );
+    // The same over all flavors, from the same pods, for red lines.
+    let totals = told.status.totals.iter().map(|total| {
+        let (allocatable, requested) = (&total.allocatable.0, &total.requested.0);
+        (
+            total.resource.as_str(),
+            allocatable.as_str(),
+            requested.as_str(),
+        )
+    });
+    assert_eq!(
+        totals.collect::<Vec<_>>(),
+        [
+            ("cpu", "24", "2500m"),
+            ("memory", "48Gi", "1Gi"),
+            ("pods", "330", "1")
+        ]
+    );
     assert!(book.remove_pod("1"));
     assert!(!book.remove_pod("1"));
     assert_eq!(free(&tally(&book).status).len(), 2);
