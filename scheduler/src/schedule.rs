@@ -57,3 +57,6 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) mod properties;
+
+#[cfg(test)]
+mod returns;
