@@ -14,6 +14,7 @@ pub mod observe;
 pub mod queue;
 pub mod render;
 pub mod replay;
+pub mod returns;
 pub mod secrets;
 pub mod sketch;
 pub mod tenants;

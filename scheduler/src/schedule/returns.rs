@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::properties::{fleets, requests};
 use crate::check::check;
-use crate::config::Config;
+use crate::config::{Config, ScoreWeights};
 use crate::engine::{Engine, Taken, taken};
 use crate::fixtures::{commit, component, decide, member, quota, request, shown, with, world};
 use crate::quota::Key;
 use crate::request::{AffinityTerm, Division, DivisionKind, Request};
 use crate::schedule::schedule;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Taint, TaintEffect};
 use crate::verdict::Verdict;
 
 /// A term of the members of one owner.
@@ -133,6 +133,32 @@ fn all_or_nothing_goes_back_and_pinned_data_does_not() {
         .free
         .set("cpu", 3999);
     assert!(!decide(&snapshot, &returning(&app)).returned);
+}
+
+#[test]
+fn it_goes_back_together_where_one_member_holds_it() {
+    let (mut snapshot, mut app) = (three(), app(3));
+    app.components.push(component("db", 2, 1000));
+    app.components[1].division = Division::OneMember;
+    app.placement.weights = Some(ScoreWeights {
+        preference: 100,
+        ..ScoreWeights::default()
+    });
+    for name in ["cloud", "home-2"] {
+        let large = snapshot.member_mut(name).unwrap();
+        large.sketch.as_mut().unwrap().shapes[0]
+            .free
+            .set("cpu", 8000);
+    }
+    placed_without(&mut snapshot, &mut app, &["home-1", "home-2"]);
+    // The first of the two, which either component would take alone.
+    snapshot.member_mut("home-2").unwrap().taints = vec![Taint {
+        key: "spare".to_owned(),
+        value: String::new(),
+        effect: TaintEffect::PreferNoSchedule,
+    }];
+    let back = decide(&snapshot, &returning(&app));
+    assert_eq!(shown(&back), ["db@home-2/arm=2", "web@home-2/arm=3"]);
 }
 
 #[test]

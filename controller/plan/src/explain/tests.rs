@@ -24,6 +24,7 @@ fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
         tenant: "civil".to_owned(),
         inputs_hash: "abc".to_owned(),
         outcome,
+        returned: false,
         tier: None,
         weights: ScoreWeights::default(),
         evaluated: u32::try_from(members.len()).unwrap(),

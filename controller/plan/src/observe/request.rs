@@ -69,6 +69,7 @@ pub fn request(input: &Input<'_>) -> to::Request {
             .unwrap_or_default(),
         unchecked: input.interpreted.unchecked().into_iter().collect(),
         purpose: Purpose::Ordinary,
+        returning: false,
     }
 }
 
