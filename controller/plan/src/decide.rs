@@ -65,7 +65,7 @@ pub fn decision(
 }
 
 /// The moment as RFC 3339 without fractions of a second.
-fn rfc3339(now: jiff::Timestamp) -> String {
+pub(crate) fn rfc3339(now: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(now.as_second())
         .unwrap_or(now)
         .to_string()

@@ -81,6 +81,7 @@ impl Process {
             highest: Arc::new(AtomicI64::new(0)),
             readiness: Readiness::default(),
             write_concurrency: 4,
+            returns_at_once: 1,
             write_deadline: DEADLINE,
         });
         Self {

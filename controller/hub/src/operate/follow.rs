@@ -75,6 +75,7 @@ impl Operator {
             }
         }
         self.dirty.unblock |= known.unblock;
+        self.note_return(&key);
         self.show_soon();
         if undone {
             self.again.insert(key.clone());
