@@ -330,6 +330,15 @@ impl Oracle {
             }
         }
         let of = (meta(new, "uid").to_owned(), generation);
+        if is["returned"] == true && was["returned"] != true {
+            // It left the other member for this one, whose decision was of the same generation.
+            let home = list(is, "assignments").all(|part| part["member"] == "m0");
+            let away = list(was, "assignments").any(|part| part["member"] != "m0");
+            if !home || !away || was["generation"] != is["generation"] {
+                said.push(format!("{key}: decision {id} goes back from {was}"));
+            }
+            self.decided.insert(of.clone(), id.to_owned());
+        }
         let first = self.decided.entry(of).or_insert_with(|| id.to_owned());
         if first != id {
             said.push(format!(

@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Takeover,
     /// A quota is lowered.
     Shrink,
+    /// Room comes back in a better term.
+    Return,
 }
 
 /// What a run came to.
@@ -147,6 +149,7 @@ async fn run(kind: Kind, seed: u64) -> Shared {
         Kind::Free => Scenario::of(&mut random),
         Kind::Takeover => Scenario::takeover(&mut random),
         Kind::Shrink => Scenario::shrink(&mut random),
+        Kind::Return => Scenario::returns(&mut random),
         Kind::Burst => Scenario::burst(&mut random, seed.is_multiple_of(4)),
     };
     let sim: Shared = Arc::new(Mutex::new(Sim::new(seed ^ 0x5EED)));

@@ -22,6 +22,8 @@ pub(crate) struct App {
     /// Thousandths of a processor, of each replica.
     pub(crate) cpu: i64,
     pub(crate) replicas: i64,
+    /// It goes where the first member holds it, and back there after so many seconds.
+    pub(crate) back: Option<u64>,
 }
 
 /// Something that happens.
@@ -99,6 +101,7 @@ impl Scenario {
                 name: format!("w{n}"),
                 cpu: random.one_of(&[500, 1000, 1500]),
                 replicas: i64::try_from(random.between(1, 3)).unwrap(),
+                back: None,
             })
             .collect::<Vec<_>>();
         let faults = faults(random);
@@ -181,6 +184,7 @@ impl Scenario {
             name: format!("w{n}"),
             cpu: 1000,
             replicas: if n % 2 == 0 { 1 } else { 2 },
+            back: None,
         };
         let count = 7;
         let millis = Duration::from_millis;
@@ -225,6 +229,33 @@ impl Scenario {
         scenario
     }
 
+    /// All would stand on the first member, which is too small for them, and go back there as others
+    /// go; meanwhile most else goes wrong.
+    pub(crate) fn returns(random: &mut Random) -> Self {
+        let mut scenario = Self::of(random);
+        scenario.members = vec![vec![3000, 3000], vec![6000, 6000]];
+        scenario.quotas = vec![(0, 30)];
+        scenario.root = 30;
+        for app in &mut scenario.apps {
+            app.namespace = namespace(0);
+            app.back = Some(random.between(1, 5));
+        }
+        scenario.acts.retain(|(_, act)| match act {
+            Act::Pin(..) | Act::Quota(..) => false,
+            Act::Node(member, node, _) => *member < 2 && *node < 2,
+            Act::Away(member, _) => *member < 2,
+            _ => true,
+        });
+        let apps = scenario.apps.len();
+        for _ in 0..2 {
+            let at = Duration::from_millis(random.between(3000, 20_000));
+            let app = usize::try_from(random.between(0, apps as u64 - 1)).unwrap();
+            scenario.acts.push((at, Act::Delete(app)));
+        }
+        scenario.acts.sort_by_key(|(at, _)| *at);
+        scenario
+    }
+
     /// The case of the issue: two members of ten processors, twenty Workloads of one and a half at
     /// once; the leader dies in the middle in a quarter of the seeds.
     pub(crate) fn burst(random: &mut Random, kills: bool) -> Self {
@@ -233,6 +264,7 @@ impl Scenario {
             name: format!("w{n}"),
             cpu: 1500,
             replicas: 1,
+            back: None,
         };
         let within = |random: &mut Random, most| Duration::from_millis(random.between(0, most));
         let mut acts: Vec<_> = (0..20)
@@ -419,10 +451,17 @@ fn workload(app: &App, finalized: bool) -> Value {
     } else {
         Value::Null
     };
+    let placement = app.back.map(|after| {
+        let term = |name: &str, member: &str| json!({"name": name, "members": [member]});
+        json!({
+            "affinity": [term("home", "m0"), term("away", "m1")],
+            "return": {"policy": "Always", "after": format!("{after}s")},
+        })
+    });
     json!({
         "apiVersion": "heyun.dev/v1alpha1", "kind": "Workload",
         "metadata": {"name": app.name, "namespace": app.namespace, "finalizers": finalizers},
-        "spec": {"manifests": [deployment]},
+        "spec": {"manifests": [deployment], "placement": placement},
     })
 }
 
@@ -440,7 +479,9 @@ pub(crate) fn asked(workload: &Value) -> Asked {
     let replicas = spec["replicas"]
         .as_i64()
         .or(deployment["replicas"].as_i64());
-    let member = spec["placement"]["affinity"][0]["members"][0].as_str();
+    let terms = spec["placement"]["affinity"].as_array();
+    let only = terms.filter(|terms| terms.len() == 1);
+    let member = only.and_then(|terms| terms[0]["members"][0].as_str());
     Asked {
         replicas: replicas.unwrap_or(1),
         cpu: milli(requests["cpu"].as_str().unwrap_or("0")),

@@ -83,6 +83,12 @@ fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
     all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(100));
 }
 
+/// They go back, come to rest, and none is left away that home holds.
+#[test]
+fn what_has_room_in_a_better_term_goes_back_and_stays() {
+    all(Kind::Return, 0, number("HEYUN_SIM_RETURNS").unwrap_or(200));
+}
+
 #[test]
 fn six_land_on_each_member_and_eight_wait() {
     for seed in 0..number("HEYUN_SIM_BURSTS").unwrap_or(100) {
@@ -135,6 +141,7 @@ fn replay() {
         Ok("Burst") => Kind::Burst,
         Ok("Takeover") => Kind::Takeover,
         Ok("Shrink") => Kind::Shrink,
+        Ok("Return") => Kind::Return,
         _ => Kind::Free,
     };
     let log = tracing_subscriber::fmt().with_env_filter(

@@ -50,7 +50,7 @@ pub fn back(placement: &PlacementSpec, state: &Back) -> Option<WhyReturn> {
             let message = format!("when it has held all of it for {seconds} s");
             (first, message)
         }
-        Back::Lacks(Some(verdict)) => (first, format!("lacks room: {}", text::verdict(verdict))),
+        Back::Lacks(Some(verdict)) => (first, format!("not now: {}", text::verdict(verdict))),
     };
     Some(told)
 }
