@@ -86,7 +86,7 @@ fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
 /// They go back, come to rest, and none is left away that home holds.
 #[test]
 fn what_has_room_in_a_better_term_goes_back_and_stays() {
-    all(Kind::Return, 0, number("HEYUN_SIM_RETURNS").unwrap_or(200));
+    all(Kind::Return, 0, number("HEYUN_SIM_RETURNS").unwrap_or(100));
 }
 
 #[test]
