@@ -198,7 +198,7 @@ impl Operator {
         let state = match (window, held) {
             (Some((term, _)), Some(held)) => explain::Back::Held { term, by: held },
             (Some((term, Some(at))), None) => explain::Back::From { term, at },
-            _ => explain::Back::Lacks(self.first_term_alone(key)),
+            _ => explain::Back::Lacks(self.first_term_alone(key).map(Box::new)),
         };
         explain::back(&placement, &state)
     }

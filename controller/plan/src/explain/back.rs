@@ -26,7 +26,7 @@ pub enum Back {
     },
     /// No window runs: the verdict on it if there were its first term alone; `None` where it is
     /// refused before it is scheduled.
-    Lacks(Option<Verdict>),
+    Lacks(Option<Box<Verdict>>),
 }
 
 /// What it waits for to go back; `None` where its placement says nothing of that.

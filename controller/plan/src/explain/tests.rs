@@ -448,8 +448,8 @@ fn what_going_back_waits_for_is_said_in_a_line() {
             term: near(),
             by: "others that go back before it",
         },
-        Back::Lacks(Some(verdict(waits, Vec::new()))),
-        Back::Lacks(Some(placed())),
+        Back::Lacks(Some(Box::new(verdict(waits, Vec::new())))),
+        Back::Lacks(Some(Box::new(placed()))),
         Back::Lacks(None),
     ];
     let said = all.iter().map(|state| {

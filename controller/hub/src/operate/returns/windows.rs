@@ -206,7 +206,7 @@ impl Windows {
 mod tests {
     use super::*;
 
-    const AFTER: Duration = Duration::from_secs(60);
+    const AFTER: Duration = Duration::from_mins(1);
 
     fn key(name: &str) -> WorkloadKey {
         WorkloadKey::new("ns", name)
@@ -234,21 +234,22 @@ mod tests {
     #[test]
     fn a_window_runs_without_a_break_and_wakes_at_its_end() {
         let (mut windows, a) = (noted(&["a"]), key("a"));
+        let one = [key("a")];
         assert_eq!(windows.next(), Some(PAUSE), "who is new is judged");
-        assert_eq!(windows.turn(at(1), 9), [a.clone()]);
+        assert_eq!(windows.turn(at(1), 9), one);
         assert!(!windows.holds(&a, Some("home"), at(1)));
         assert_eq!(windows.next(), Some(at(61)));
         assert_eq!(windows.get(&a).unwrap().window(), Some(("home", at(61))));
         // Judged again on an event, it goes on.
         windows.wake(at(30));
-        assert_eq!(windows.turn(at(30), 9), [a.clone()]);
+        assert_eq!(windows.turn(at(30), 9), one);
         assert!(!windows.holds(&a, Some("home"), at(30)));
         // A break begins it anew.
         windows.holds_no_longer(&a);
         assert_eq!(windows.next(), None);
         assert!(!windows.holds(&a, Some("home"), at(40)));
         assert_eq!(windows.turn(at(99), 9), []);
-        assert_eq!(windows.turn(at(100), 9), [a.clone()]);
+        assert_eq!(windows.turn(at(100), 9), one);
         assert!(windows.holds(&a, Some("home"), at(100)));
     }
 
