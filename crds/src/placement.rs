@@ -79,6 +79,10 @@ pub struct PlacementSpec {
     /// `{type: Together, topologyKey: zone}`.
     #[serde(default)]
     pub components: Components,
+    /// Whether a Workload goes back to an earlier term when that holds all of it again. Default:
+    /// `{policy: Never}`. Example: `{policy: WhenIdle, after: 10m}`.
+    #[serde(default, rename = "return")]
+    pub returning: Return,
     /// What becomes of volume claims when work moves; absent: work with claims does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataPolicy>,
@@ -237,6 +241,34 @@ pub enum ComponentsType {
     Together,
     /// No two components in one group.
     Apart,
+}
+
+/// Whether and when a Workload goes back to an earlier term of `affinity`. Its new copies are healthy
+/// before the old ones go, so quota covers both meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Return {
+    /// `Never` (it stays in its term; the default), `WhenIdle` (it goes back when nothing that waits
+    /// could use the room it takes there, and its tenant borrows no more quota than before) or
+    /// `Always` (it goes back). Example: `WhenIdle`.
+    #[serde(default)]
+    pub policy: ReturnPolicy,
+    /// How long the earlier term must hold all of it without a break before it goes back; from `1s`
+    /// to `168h`. Default: `5m`. Example: `1h30m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Whether a Workload goes back to an earlier term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReturnPolicy {
+    /// It stays in its term.
+    #[default]
+    Never,
+    /// It goes back when the room it takes there is idle.
+    WhenIdle,
+    /// It goes back.
+    Always,
 }
 
 /// What happens when a spread cannot be had.

@@ -56,6 +56,13 @@ pub struct Why {
     /// Its place among those that wait, where it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<WhyQueue>,
+    /// The affinity term it stands in; several, joined by ` + `, where it stands in each of them.
+    /// Example: `home`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tier: String,
+    /// What it waits for to go back to an earlier term, where it may.
+    #[serde(default, rename = "return", skip_serializing_if = "Option::is_none")]
+    pub back: Option<WhyReturn>,
     /// Every member, the chosen first.
     pub members: Vec<WhyMember>,
 }
@@ -87,6 +94,21 @@ pub struct WhyQueue {
     /// The events after which it is decided again. Example: `["QuotaReleased", "QuotaChanged"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unblocked_by: Vec<String>,
+}
+
+/// What a placed Workload waits for to go back to an earlier affinity term.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyReturn {
+    /// `WhenIdle` or `Always`.
+    pub policy: String,
+    /// The earlier term that is nearest to holding it. Example: `home`.
+    pub term: String,
+    /// When it goes back, RFC 3339; absent while that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    /// What it waits for, as a sentence.
+    pub message: String,
 }
 
 /// What was decided on a Workload, as far as it is known: the answer of `heyun why --history`.

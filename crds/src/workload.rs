@@ -338,6 +338,13 @@ pub struct Decision {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub assignments: Vec<Assignment>,
+    /// Name of the affinity term that all of it stands in; empty where it stands in several, the
+    /// placement has none, or it is not known. Example: `home`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tier: String,
+    /// It went back to that term from a later one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returned: bool,
     /// Members that get the objects without replicas, when no component goes anywhere else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried_to: Vec<String>,

@@ -92,6 +92,8 @@ pub(crate) struct Terms<'t> {
     pub(crate) spreads: &'t [(String, Spread)],
     /// The group of each member of the fleet, where no two components may share one.
     pub(crate) apart: Option<&'t [Option<usize>]>,
+    /// The workload leaves what it has elsewhere.
+    pub(crate) returns: bool,
     /// What quota leaves; `None`: quota is looked at afterwards.
     pub(crate) purse: Option<Purse<'t>>,
 }
@@ -155,7 +157,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         if let Some(groups) = terms.apart.filter(|_| self.have_replicas() > 1) {
             return self.apart(sites, spreads, groups);
         }
-        if aggregated && let Some(plan) = self.together(sites, spreads) {
+        if aggregated && let Some(plan) = self.together(sites, terms) {
             return Ok(plan);
         }
         for index in self.in_turn(Division::OneMember) {

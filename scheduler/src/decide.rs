@@ -42,9 +42,14 @@ impl Found {
     /// The affinity term that was used, if it was one.
     fn tier(&self) -> Option<usize> {
         match self.reach {
-            Reach::Tier(tier) => Some(tier),
+            Reach::Tier(tier) | Reach::Back(tier) => Some(tier),
             Reach::All => None,
         }
+    }
+
+    /// Whether that is an earlier one than the workload stands in.
+    fn returned(&self) -> bool {
+        matches!(self.reach, Reach::Back(_))
     }
 }
 
@@ -119,19 +124,28 @@ fn pinned(case: &Case<'_, '_>) -> Option<Failure> {
 enum Reach {
     /// Those of one affinity term.
     Tier(usize),
+    /// Those of one that comes before the one the workload stands in.
+    Back(usize),
     /// Those of all terms, an earlier one filled before a later.
     All,
 }
 
 /// The first tier that holds the whole workload; if none does, all tiers together. A workload that
-/// is placed stays in its tier, and grows beyond it before it leaves it.
+/// is placed stays in its tier, and grows beyond it before it leaves it; one that is returning goes
+/// back to an earlier one that holds it.
 fn best_tier(case: &Case<'_, '_>, quotas: &QuotaTree, tenant: NodeId) -> Result<Found, Failure> {
     let tiers = case.request.placement.affinity.len().max(1);
     let mut order: Vec<Reach> = (0..tiers).map(Reach::Tier).collect();
     let there = case.previous_sites();
     if !there.is_empty() {
         let holds = |tier| there.iter().all(|site| in_tier(case, *site, tier));
-        let current = (0..tiers).find(|tier| holds(*tier)).map(Reach::Tier);
+        let current = (0..tiers).find(|tier| holds(*tier));
+        if case.request.returning
+            && let Some(found) = earlier(case, quotas, tenant, (&there, current))
+        {
+            return Ok(found);
+        }
+        let current = current.map(Reach::Tier);
         order.sort_by_key(|reach| Some(*reach) != current);
         if tiers > 1 {
             order.insert(usize::from(current.is_some()), Reach::All);
@@ -152,6 +166,32 @@ fn best_tier(case: &Case<'_, '_>, quotas: &QuotaTree, tenant: NodeId) -> Result<
         }
     }
     Err(worst.unwrap_or(Failure::NoMember))
+}
+
+/// The first tier before the one it stands in that holds the whole workload, if there is one: no
+/// replica goes to a later tier than it stands in, and data that is pinned goes nowhere.
+fn earlier(
+    case: &Case<'_, '_>,
+    quotas: &QuotaTree,
+    tenant: NodeId,
+    (there, current): (&[usize], Option<usize>),
+) -> Option<Found> {
+    let all_of_it = |tier: &usize| {
+        let mut pinned = case.parts.iter().filter(|part| part.component.pinned_data);
+        pinned.all(|part| part.previous.keys().all(|site| in_tier(case, *site, *tier)))
+    };
+    let first = there.iter().map(|site| rank(case, *site)).min()?;
+    let first = usize::try_from(first).ok()?;
+    let last = current.unwrap_or(case.request.placement.affinity.len());
+    let tiers = (0..last).take_while(|tier| *tier <= first);
+    let mut tiers = tiers.filter(all_of_it).map(Reach::Back);
+    tiers.find_map(|reach| within_reach(case, quotas, tenant, reach).ok())
+}
+
+/// The first tier that a site belongs to; 64 where it belongs to none.
+fn rank(case: &Case<'_, '_>, site: usize) -> u32 {
+    case.seat(site)
+        .map_or(64, |seat| seat.tiers.trailing_zeros())
 }
 
 /// How much a failure tells: that of the tier that came nearest is shown.
@@ -184,19 +224,20 @@ fn within_reach(
             .is_some_and(|seat| !seat.barred() || seat.has_any)
     };
     let within = |site: usize| match reach {
-        Reach::Tier(tier) => in_tier(case, site, tier),
+        Reach::Tier(tier) | Reach::Back(tier) => in_tier(case, site, tier),
         Reach::All => true,
     };
     let order = case.order.iter().copied();
     let mut sites: Vec<usize> = order.filter(|site| within(*site) && open(*site)).collect();
     let mut ranks = None;
     if reach == Reach::All {
-        let rank = |site: usize| {
-            case.seat(site)
-                .map_or(64, |seat| seat.tiers.trailing_zeros())
-        };
-        sites.sort_by_key(|site| rank(*site));
-        ranks = Some(sites.iter().map(|site| (*site, rank(*site))).collect());
+        sites.sort_by_key(|site| rank(case, *site));
+        ranks = Some(
+            sites
+                .iter()
+                .map(|site| (*site, rank(case, *site)))
+                .collect(),
+        );
     }
     let aim = Aim {
         quotas,
@@ -291,6 +332,7 @@ fn covered(
         ranks: aim.ranks.as_ref(),
         spreads: &spreads,
         apart,
+        returns: matches!(aim.reach, Reach::Back(_)),
         purse: None,
     };
     let best = attempt(case, &terms)?;

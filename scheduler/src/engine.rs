@@ -1,5 +1,7 @@
 //! What lives across batches: the fleet made ready, and all that was judged of it.
 
+mod idle;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use crate::quota::{Mark, QuotaTree};
 use crate::request::{Request, WorkloadKey};
 use crate::snapshot::{Flavor, Held, Member, Snapshot, Tenant};
 use crate::verdict::Verdict;
+
+pub use idle::{Taken, taken};
 
 /// The most numbers that were ever given besides those of a fresh fleet: with more, all that is
 /// remembered is made anew.

@@ -104,6 +104,10 @@ pub struct Request {
     pub unchecked: BTreeSet<String>,
     /// Whether this replaces what an unreachable member held.
     pub purpose: crate::quota::Purpose,
+    /// Whether it goes back to an earlier affinity term that holds all of it, though it may stay
+    /// where it is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub returning: bool,
 }
 
 /// Replicas of one component on one member, on nodes of one flavor.

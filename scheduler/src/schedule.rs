@@ -49,3 +49,6 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) mod properties;
+
+#[cfg(test)]
+mod returns;

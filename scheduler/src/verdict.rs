@@ -36,6 +36,9 @@ pub struct Verdict {
     /// The name of the affinity term that was used; `None` when nothing is placed, the placement
     /// has no terms, or the members of several terms are used together.
     pub tier: Option<String>,
+    /// It goes back to that term from a later one, as a request that is returning may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returned: bool,
     /// The weights of the scores.
     pub weights: ScoreWeights,
     /// How many members were looked at: every member of the snapshot.

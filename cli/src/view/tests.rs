@@ -1,6 +1,6 @@
 use heyun_crds::query::{
     DecisionHistory, DecisionRecord, UsageReport, UsageRow, Why, WhyMember, WhyQueue, WhyRefusal,
-    WhyReplicas, WhyScore,
+    WhyReplicas, WhyReturn, WhyScore,
 };
 use insta::assert_snapshot;
 use k8s_openapi::api::core::v1::Pod;
@@ -205,6 +205,31 @@ fn why_of_what_waits_names_its_place_and_who_is_before_it() {
     let text = super::why::text(&why, true);
     let line = "In the queue: 2 of 2 · before it, for the same: one of another tenant";
     assert_eq!(text.lines().last(), Some(line));
+}
+
+#[test]
+fn why_says_in_which_term_it_stands_and_what_going_back_waits_for() {
+    let standing = |back: Option<WhyReturn>| {
+        let why = Why {
+            tier: "province".to_owned(),
+            back,
+            ..placed()
+        };
+        let text = super::why::text(&why, true);
+        text.lines().nth(2).unwrap_or_default().to_owned()
+    };
+    assert_eq!(standing(None), "In term province");
+    let back = WhyReturn {
+        policy: "WhenIdle".to_owned(),
+        term: "home".to_owned(),
+        at: "2027-05-01T08:05:00Z".to_owned(),
+        message: "at 2027-05-01T08:05:00Z, if it holds all of it until then".to_owned(),
+    };
+    assert_eq!(
+        standing(Some(back)),
+        "In term province · back to home (WhenIdle): at 2027-05-01T08:05:00Z, if it holds all of it \
+         until then"
+    );
 }
 
 #[test]

@@ -84,6 +84,9 @@ fn head(why: &Why) -> String {
     };
     text.push_str(&outcome);
     text.push('\n');
+    if !why.tier.is_empty() {
+        let _ = writeln!(text, "{}", standing(why));
+    }
     if !why.in_force.is_empty() {
         let _ = writeln!(text, "Still in force: decision {}", short(&why.in_force));
     }
@@ -91,6 +94,19 @@ fn head(why: &Why) -> String {
         let _ = writeln!(text, "Preempted: {}", why.preempted);
     }
     text
+}
+
+/// The term it stands in, and what it waits for to go back to an earlier one.
+fn standing(why: &Why) -> String {
+    let mut line = format!("In term {}", why.tier);
+    if let Some(back) = &why.back {
+        let _ = write!(
+            line,
+            " · back to {} ({}): {}",
+            back.term, back.policy, back.message
+        );
+    }
+    line
 }
 
 /// Where it stands among those that wait, who stands before it, and what it waits for.

@@ -75,6 +75,10 @@ pub struct Args {
     /// Writes under way at once on the hub.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub write_concurrency: u32,
+
+    /// Workloads that go back to an earlier affinity term at once.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub returns_at_once: u32,
 }
 
 /// An address to serve at, or none.

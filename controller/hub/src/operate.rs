@@ -24,6 +24,7 @@ mod preempt;
 mod queue;
 mod refused;
 mod replant;
+mod returns;
 mod rotate;
 mod round;
 mod secrets;
@@ -98,6 +99,8 @@ pub struct Surroundings {
     pub readiness: Readiness,
     /// Writes under way at once.
     pub write_concurrency: usize,
+    /// Workloads that go back to an earlier affinity term at once.
+    pub returns_at_once: usize,
     /// The server-side deadline of each of them.
     pub write_deadline: Duration,
 }
@@ -143,6 +146,8 @@ pub struct Operator {
     unblock_at: Option<Duration>,
     /// Workloads that are decided again though a decision stands: their Placement changed.
     again: BTreeSet<WorkloadKey>,
+    /// Workloads that could go back to an earlier affinity term.
+    returns: returns::Windows,
     /// What is known of Secrets that go along with work.
     secrets: secrets::Secrets,
     /// What is known of images.
@@ -208,6 +213,7 @@ impl Operator {
             platform: platform::Applied::default(),
             unblock_at: None,
             again: BTreeSet::new(),
+            returns: returns::Windows::default(),
             secrets: secrets::Secrets::default(),
             images: images::Images::default(),
             secret_watches: rotate::Watches::default(),
@@ -296,6 +302,7 @@ impl Operator {
         self.restated = false;
         self.drop_secrets();
         self.platform.forget_failures();
+        self.returns.break_off(self.around.clock.monotonic());
         match standing {
             Standing::Following => {
                 let dropped = std::mem::take(&mut self.assumed);
@@ -364,14 +371,18 @@ impl Operator {
         self.advance_platform(&term);
         self.restate(&term);
         self.advance_workloads(&term);
+        self.advance_returns(&term);
     }
 
     /// Sorts what changed into what is looked at.
     fn collect(&mut self) {
-        let changed = std::mem::take(&mut self.dirty.workloads);
-        let urgent = changed.iter().filter(|key| self.is_urgent(key));
-        self.urgent.extend(urgent.cloned().collect::<Vec<_>>());
-        self.candidates.extend(changed);
+        for key in std::mem::take(&mut self.dirty.workloads) {
+            self.note_return(&key);
+            if self.is_urgent(&key) {
+                self.urgent.insert(key.clone());
+            }
+            self.candidates.insert(key);
+        }
         if !self.dirty.placements.is_empty() {
             let changed = std::mem::take(&mut self.dirty.placements);
             let using = self.world.workloads.values().filter(|entry| {
@@ -384,6 +395,7 @@ impl Operator {
                 // Looked at now, and not when those that wait are.
                 self.unplaced.remove(&key);
                 self.again.insert(key.clone());
+                self.note_return(&key);
                 self.candidates.insert(key);
             }
         }
@@ -396,6 +408,7 @@ impl Operator {
         if self.next_round().is_some_and(|at| at <= now) {
             self.unblock_at = None;
             self.round = self.new_round();
+            self.returns.wake(now);
         }
         self.candidates.extend(self.retries.take_due(now));
         self.candidates.extend(self.images.take_due(now));
@@ -427,6 +440,7 @@ impl Operator {
             self.has_more().then_some(Duration::ZERO),
             self.platform.next_due(),
             self.next_sync(),
+            self.next_return(),
             self.fleet.next_due(),
             self.secret_watches.next_due(),
         ];

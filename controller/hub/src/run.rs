@@ -181,6 +181,7 @@ async fn hub(
         highest,
         readiness,
         write_concurrency: usize::try_from(args.write_concurrency).unwrap_or(1),
+        returns_at_once: usize::try_from(args.returns_at_once).unwrap_or(1),
         write_deadline: times.write_timeout(),
     });
     info!("started");

@@ -53,6 +53,8 @@ pub fn decision(
         inputs_hash: verdict.inputs_hash.clone(),
         decided_at: rfc3339(now),
         assignments,
+        tier: verdict.tier.clone().unwrap_or_default(),
+        returned: verdict.returned,
         carried_to,
         ..Decision::default()
     };
@@ -170,11 +172,12 @@ fn reserved(decision: &Decision) -> Vec<FlavorAmount> {
     sums.into_iter().map(line).collect()
 }
 
-/// Whether two decisions say the same of the same generation: id, epoch, time and the hash of
-/// the inputs aside.
+/// Whether two decisions say the same of the same generation: id, epoch, time, the hash of the
+/// inputs and whether it went back aside.
 pub fn same(one: &Decision, other: &Decision) -> bool {
     one.generation == other.generation
         && one.assignments == other.assignments
+        && one.tier == other.tier
         && one.carried_to == other.carried_to
         && one.releasing == other.releasing
         && one.reserved == other.reserved

@@ -1,6 +1,7 @@
 //! From a verdict to what people read: `why`, the summary in status, conditions and Events. All
 //! come from the one verdict, so they never disagree.
 
+mod back;
 mod fix;
 pub mod kept;
 #[cfg(test)]
@@ -14,6 +15,8 @@ use heyun_crds::workload::{EXPLANATION_BYTES_MAX, Explanation};
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::text;
 use heyun_scheduler::verdict::{MemberState, MemberVerdict, Outcome, Refusal, Scores, Verdict};
+
+pub use back::{Back, back};
 
 /// Most members of a summary besides the chosen ones.
 pub const NEAREST: usize = 10;
@@ -69,6 +72,7 @@ pub fn why(verdict: &Verdict, about: &About<'_>) -> Why {
         reason,
         message,
         evaluated: verdict.evaluated,
+        tier: back::tier(verdict),
         members: members(verdict, about),
         ..Why::default()
     }

@@ -196,6 +196,7 @@ pub fn interpret(
     scale::apply(spec, &mut found, context.placement, &mut errors);
     crate::images::override_images(&spec.overrides, &mut found, &mut errors);
     crate::images::declare(&spec.platforms, &mut found, &mut errors);
+    errors.extend(crate::returns::wish(context.placement).err());
     for listed in &spec.secrets {
         let need = found.secrets.entry(listed.name.clone()).or_default();
         need.listed = true;

@@ -15,6 +15,7 @@ pub mod preempt;
 pub mod queue;
 pub mod render;
 pub mod replay;
+pub mod returns;
 pub mod secrets;
 pub mod sketch;
 pub mod tenants;

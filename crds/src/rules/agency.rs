@@ -30,6 +30,7 @@ pub(super) const PLACEMENT_BOUNDS: &[Bound] = &[
     bound("division.maxPerMember", r#"{"maximum": 1000000}"#),
     bound("spread[].topologyKey", r#"{"maxLength": 323}"#),
     bound("components.topologyKey", r#"{"maxLength": 323}"#),
+    bound("return.after", r#"{"maxLength": 16, "minLength": 2}"#),
     bound("spread[].within", r#"{"maxLength": 323, "minLength": 1}"#),
     bound("spread[].maxSkew", r#"{"maximum": 1000000}"#),
     bound("spread[].minGroups", r#"{"maximum": 10000}"#),
@@ -115,6 +116,24 @@ pub(super) const PLACEMENT_RULES: &[Rule] = &[
         "self.type != 'Any' || !has(self.topologyKey)",
         "components.topologyKey is for type Together or Apart",
         "\"components.topologyKey '%s' is not used by type Any: choose Together or Apart, or leave it out\".format([self.topologyKey])",
+    ),
+    rule(
+        "return.after",
+        "self.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.size() > 0 && duration(self) >= duration('1s') && duration(self) <= duration('168h')",
+        "return.after is a time from 1s to 168h, such as 30s, 5m or 1h30m",
+        "\"return.after '%s' is no time from 1s to 168h: write it as 30s, 5m or 1h30m\".format([self])",
+    ),
+    rule(
+        "return",
+        "self.policy != 'Never' || !has(self.after)",
+        "return.after is for policy WhenIdle or Always",
+        "\"return.after '%s' is not used by policy Never: choose WhenIdle or Always, or leave it out\".format([self.after])",
+    ),
+    rule(
+        "",
+        "!has(self.__return__) || self.__return__.policy == 'Never' || (has(self.affinity) && self.affinity.size() > 1)",
+        "return.policy needs two terms of affinity or more",
+        "'return.policy %s has no earlier term to go back to: write two terms or more in affinity, or leave return out'.format([self.__return__.policy])",
     ),
     rule(
         "requirements.arch[]",

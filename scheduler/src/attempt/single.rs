@@ -1,6 +1,6 @@
 //! Everything on one member: components that do not divide, and workloads that stay together.
 
-use super::{Attempt, Failure, Plan, Stop};
+use super::{Attempt, Failure, Plan, Stop, Terms};
 use crate::case::Part;
 use crate::request::Division;
 use crate::spread::Spread;
@@ -70,8 +70,11 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// The whole workload on one member, when it is on no other: the best that holds it all.
-    pub(super) fn together(&self, sites: &[usize], spreads: &[(String, Spread)]) -> Option<Plan> {
-        let there = self.case.previous_sites();
+    pub(super) fn together(&self, sites: &[usize], terms: &Terms<'_>) -> Option<Plan> {
+        let mut there = self.case.previous_sites();
+        if terms.returns {
+            there.retain(|site| sites.contains(site));
+        }
         let candidates = match there.as_slice() {
             [] => sites.to_vec(),
             [one] if sites.contains(one) => vec![*one],
@@ -79,7 +82,7 @@ impl Attempt<'_, '_, '_> {
         };
         candidates
             .into_iter()
-            .find_map(|site| self.all_on(site, spreads))
+            .find_map(|site| self.all_on(site, terms.spreads))
     }
 
     fn all_on(&self, site: usize, spreads: &[(String, Spread)]) -> Option<Plan> {

@@ -65,6 +65,7 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
         .and_then(|tier| case.request.placement.affinity.get(tier));
     let verdict = Verdict {
         tier: term.map(|term| term.name.clone()),
+        returned: found.returned(),
         relaxed: found.relaxed.clone(),
         ..table::told(case, Some(plan), explained, Outcome::Placed(placed))
     };
@@ -225,6 +226,7 @@ pub(super) fn blank(request: &Request, weights: ScoreWeights, outcome: Outcome) 
         inputs_hash: String::new(),
         outcome,
         tier: None,
+        returned: false,
         weights,
         evaluated: 0,
         feasible: 0,

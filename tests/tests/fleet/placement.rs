@@ -318,6 +318,48 @@ fn score(why: &Value, member: &str, name: &str) -> Value {
     found.next().cloned().unwrap_or_default()
 }
 
+/// What was placed in a later term goes back to the first once that holds it, and not before.
+#[test]
+fn the_example_of_return() {
+    let (shared, _turn) = alone();
+    province(shared);
+    room(shared);
+    // One after the other: both in one batch would be placed in the order of their names.
+    let text = std::fs::read_to_string(path("11-return.yaml")).unwrap();
+    let (crowd, back) = text.split_once("\n---\n").unwrap();
+    shared.hub().apply(crowd).unwrap();
+    let crowded = Placed(&[("province-a", "crowd", 4)]);
+    decided(shared, &of(HEALTH, "crowd", crowded));
+    shared.hub().apply(back).unwrap();
+    let away = of(HEALTH, "back", Placed(&[("shenzhen-1", "back", 1)]));
+    decided(shared, &away);
+    let why_away = why(shared, HEALTH, "back").unwrap();
+    assert_eq!(why_away["tier"], "shenzhen");
+    let waits = why_away["return"]["message"].as_str().unwrap_or_default();
+    assert!(waits.starts_with("not now: "), "{why_away}");
+    let decision = |shared: &Shared| -> Value {
+        shared.get("workload", HEALTH, "back").unwrap()["status"]["decision"].clone()
+    };
+    let first = decision(shared);
+    delete(shared, &["workload", "crowd", "-n", HEALTH]);
+    let home = of(HEALTH, "back", Placed(&[("province-a", "back", 1)]));
+    decided(shared, &home);
+    let second = decision(shared);
+    assert_eq!(
+        (&first["tier"], &second["tier"]),
+        (&"shenzhen".into(), &"home".into())
+    );
+    assert_eq!(second["returned"], true, "{second}");
+    assert_eq!(first["generation"], second["generation"]);
+    let why_home = why(shared, HEALTH, "back").unwrap();
+    assert_eq!(
+        (&why_home["tier"], &why_home["return"]),
+        (&"home".into(), &Value::Null)
+    );
+    delete(shared, &["-f", &path("11-return.yaml")]);
+    gone(shared, HEALTH);
+}
+
 /// No file is left out, and each says in two languages what it shows.
 #[test]
 fn every_example_of_placement_is_tested_and_explained() {
@@ -325,6 +367,7 @@ fn every_example_of_placement_is_tested_and_explained() {
         .iter()
         .map(|(file, _)| *file)
         .chain([
+            "11-return.yaml",
             "50-residency.yaml",
             "51-mlps.yaml",
             "70-priority-classes.yaml",

@@ -351,6 +351,15 @@ impl Oracle {
             let claim = text(&is["preempted"], "claim").to_owned();
             *self.rooms.entry(claim).or_default() += 1;
         }
+        if is["returned"] == true && was["returned"] != true {
+            // It left the other member for this one, whose decision was of the same generation.
+            let home = list(is, "assignments").all(|part| part["member"] == "m0");
+            let away = list(was, "assignments").any(|part| part["member"] != "m0");
+            if !home || !away || was["generation"] != is["generation"] {
+                said.push(format!("{key}: decision {id} goes back from {was}"));
+            }
+            self.decided.insert(of.clone(), id.to_owned());
+        }
         let first = self.decided.entry(of).or_insert_with(|| id.to_owned());
         if gives_way || !was["preempted"].is_null() {
             // It gave something up, or has it back.

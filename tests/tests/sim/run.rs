@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Shrink,
     /// Some make room for others.
     Preempt,
+    /// Room comes back in a better term.
+    Return,
 }
 
 /// What a run came to.
@@ -83,6 +85,7 @@ impl Process {
             highest: Arc::new(AtomicI64::new(0)),
             readiness: Readiness::default(),
             write_concurrency: 4,
+            returns_at_once: 1,
             write_deadline: DEADLINE,
         });
         Self {
@@ -149,6 +152,7 @@ async fn run(kind: Kind, seed: u64) -> Shared {
         Kind::Takeover => Scenario::takeover(&mut random),
         Kind::Shrink => Scenario::shrink(&mut random),
         Kind::Preempt => Scenario::preempt(&mut random),
+        Kind::Return => Scenario::returns(&mut random),
         Kind::Burst => Scenario::burst(&mut random, seed.is_multiple_of(4)),
     };
     let sim: Shared = Arc::new(Mutex::new(Sim::new(seed ^ 0x5EED)));

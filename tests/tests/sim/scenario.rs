@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) priority: Option<i64>,
     /// Replicas that its PodDisruptionBudget keeps on each member; none has none.
     pub(crate) keeps: Option<i64>,
+    /// It goes where the first member holds it, and back there after so many seconds.
+    pub(crate) back: Option<u64>,
 }
 
 /// Something that happens.
@@ -109,6 +111,7 @@ impl Scenario {
                 replicas: i64::try_from(random.between(1, 3)).unwrap(),
                 priority: None,
                 keeps: None,
+                back: None,
             })
             .collect::<Vec<_>>();
         let faults = faults(random);
@@ -194,6 +197,7 @@ impl Scenario {
             replicas: if n % 2 == 0 { 1 } else { 2 },
             priority: None,
             keeps: None,
+            back: None,
         };
         let count = 7;
         let millis = Duration::from_millis;
@@ -261,6 +265,34 @@ impl Scenario {
         scenario
     }
 
+    /// All would stand on the first member, which is too small for them, and go back there as others
+    /// go; meanwhile most else goes wrong.
+    pub(crate) fn returns(random: &mut Random) -> Self {
+        let mut scenario = Self::of(random);
+        // One node each: where replicas land on several, some later find none.
+        scenario.members = vec![vec![6000], vec![12_000]];
+        scenario.quotas = vec![(0, 30)];
+        scenario.root = 30;
+        for app in &mut scenario.apps {
+            app.namespace = namespace(0);
+            app.back = Some(random.between(1, 5));
+        }
+        scenario.acts.retain(|(_, act)| match act {
+            Act::Pin(..) | Act::Quota(..) => false,
+            Act::Node(member, node, _) => *member < 2 && *node < 1,
+            Act::Away(member, _) => *member < 2,
+            _ => true,
+        });
+        let apps = scenario.apps.len();
+        for _ in 0..2 {
+            let at = Duration::from_millis(random.between(3000, 20_000));
+            let app = usize::try_from(random.between(0, apps as u64 - 1)).unwrap();
+            scenario.acts.push((at, Act::Delete(app)));
+        }
+        scenario.acts.sort_by_key(|(at, _)| *at);
+        scenario
+    }
+
     /// The case of the issue: two members of ten processors, twenty Workloads of one and a half at
     /// once; the leader dies in the middle in a quarter of the seeds.
     pub(crate) fn burst(random: &mut Random, kills: bool) -> Self {
@@ -271,6 +303,7 @@ impl Scenario {
             replicas: 1,
             priority: None,
             keeps: None,
+            back: None,
         };
         let within = |random: &mut Random, most| Duration::from_millis(random.between(0, most));
         let mut acts: Vec<_> = (0..20)
@@ -484,10 +517,17 @@ fn workload(app: &App, finalized: bool) -> Value {
         }));
     }
     let class = app.priority.map(|value| format!("p{value}"));
+    let placement = app.back.map(|after| {
+        let term = |name: &str, member: &str| json!({"name": name, "members": [member]});
+        json!({
+            "affinity": [term("home", "m0"), term("away", "m1")],
+            "return": {"policy": "Always", "after": format!("{after}s")},
+        })
+    });
     json!({
         "apiVersion": "heyun.dev/v1alpha1", "kind": "Workload",
         "metadata": {"name": app.name, "namespace": app.namespace, "finalizers": finalizers},
-        "spec": {"manifests": manifests, "priorityClassName": class},
+        "spec": {"manifests": manifests, "priorityClassName": class, "placement": placement},
     })
 }
 
@@ -505,7 +545,9 @@ pub(crate) fn asked(workload: &Value) -> Asked {
     let replicas = spec["replicas"]
         .as_i64()
         .or(deployment["replicas"].as_i64());
-    let member = spec["placement"]["affinity"][0]["members"][0].as_str();
+    let terms = spec["placement"]["affinity"].as_array();
+    let only = terms.filter(|terms| terms.len() == 1);
+    let member = only.and_then(|terms| terms[0]["members"][0].as_str());
     Asked {
         replicas: replicas.unwrap_or(1),
         cpu: milli(requests["cpu"].as_str().unwrap_or("0")),

@@ -93,6 +93,12 @@ fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
     all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(100));
 }
 
+/// They go back, come to rest, and none is left away that home holds.
+#[test]
+fn what_has_room_in_a_better_term_goes_back_and_stays() {
+    all(Kind::Return, 0, number("HEYUN_SIM_RETURNS").unwrap_or(100));
+}
+
 #[test]
 fn who_makes_room_for_another_had_to_and_it_ends() {
     let count = number("HEYUN_SIM_PREEMPTS").unwrap_or(200);
@@ -156,6 +162,7 @@ fn replay() {
         Ok("Takeover") => Kind::Takeover,
         Ok("Shrink") => Kind::Shrink,
         Ok("Preempt") => Kind::Preempt,
+        Ok("Return") => Kind::Return,
         _ => Kind::Free,
     };
     let log = tracing_subscriber::fmt().with_env_filter(

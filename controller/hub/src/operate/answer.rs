@@ -119,6 +119,9 @@ impl Operator {
         why.decided_at = decided_at;
         why.in_force = in_force;
         why.queue = self.queue_of(key, &verdict);
+        if !why.decision.is_empty() {
+            why.back = self.return_of(key);
+        }
         Ok(why)
     }
 }

@@ -124,7 +124,7 @@ impl Operator {
     /// A batch costs a look at everything, however small it is. So with more to do than there
     /// is room for, none is begun until half of all chains are free: the other half keeps the
     /// writers busy meanwhile, and the end of each is looked at.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let chains = self.around.write_concurrency * CHAINS_PER_WRITE;
         let room = chains.saturating_sub(self.assumed.len());
         if room < chains / 2 && self.candidates.len() + self.round.len() > room {
@@ -152,7 +152,7 @@ impl Operator {
     }
 
     /// Schedules a batch and starts what follows from it.
-    fn decide(&mut self, term: &Term, batch: Vec<Candidate>) {
+    pub(super) fn decide(&mut self, term: &Term, batch: Vec<Candidate>) {
         let clock = Arc::clone(&self.around.clock);
         let started = clock.monotonic();
         let asked = batch.iter().map(|c| c.request.key.clone()).collect();
@@ -190,6 +190,11 @@ impl Operator {
                     .failed(&key, heyun_member::error::Class::Bug, started);
                 continue;
             };
+            if candidate.request.returning && !verdict.returned {
+                // Its decision stands.
+                self.returns.holds_no_longer(&key);
+                continue;
+            }
             self.measure(&verdict, each);
             self.conclude(term, &candidate, verdict);
         }
@@ -201,7 +206,7 @@ impl Operator {
     }
 
     /// The engine that these are decided with, as things are now: with what chains under way reserve.
-    fn bring_up(&mut self, asked: &BTreeSet<WorkloadKey>) -> &mut Engine {
+    pub(super) fn bring_up(&mut self, asked: &BTreeSet<WorkloadKey>) -> &mut Engine {
         self.refresh_held();
         self.tidy_reservations();
         let members: Vec<_> = self
@@ -398,7 +403,7 @@ impl Operator {
 }
 
 /// Computes for a while. Where other threads could run tasks, they take over those of this one.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
     match tokio::runtime::Handle::current().runtime_flavor() {
         RuntimeFlavor::CurrentThread => work(),
         _ => tokio::task::block_in_place(work),

@@ -69,6 +69,9 @@ impl Operator {
         known.unblock |= error.is_some() && reserved;
         for work in works {
             let leaving = work.metadata.deletion_timestamp.is_some();
+            // One that was read back, because it was there already, has what the member said since.
+            let said = work.status.as_ref().map(|said| said.observed_generation);
+            again |= said.is_some() && said == work.metadata.generation;
             if let Some(entry) = WorkEntry::read(work)
                 && (!leaving || self.world.works.contains_key(&entry.key))
             {
@@ -76,6 +79,7 @@ impl Operator {
             }
         }
         self.dirty.unblock |= known.unblock;
+        self.note_return(&key);
         self.show_soon();
         if undone {
             self.again.insert(key.clone());

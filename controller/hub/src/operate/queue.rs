@@ -53,7 +53,8 @@ impl Operator {
         Some(queue)
     }
 
-    fn request_of(&self, key: &WorkloadKey) -> Option<Request> {
+    /// What the scheduler is asked of a Workload; `None` where it is refused before.
+    pub(super) fn request_of(&self, key: &WorkloadKey) -> Option<Request> {
         let entry = self.world.workloads.get(key)?;
         let sight = self.sight_at(0);
         let facts = sight.facts(entry).ok()?;

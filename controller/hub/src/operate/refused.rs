@@ -44,6 +44,11 @@ pub(super) fn waits(status: &WorkloadStatus, generation: i64) -> bool {
     said(status).is_some_and(|said| said.outcome == "Waiting" && said.generation == generation)
 }
 
+/// Whether a status says that this generation is rejected: somebody has to change something.
+pub(super) fn is_rejected(status: &WorkloadStatus, generation: i64) -> bool {
+    said(status).is_some_and(|said| said.outcome == "Rejected" && said.generation == generation)
+}
+
 /// Whether a status that was written says what a row tells of.
 pub(super) fn is_told(row: &heyun_ledger::Entry, status: &WorkloadStatus) -> bool {
     let (heyun_ledger::Entry::Decision(row), Some(said)) = (row, said(status)) else {

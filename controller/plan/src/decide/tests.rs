@@ -38,6 +38,7 @@ fn verdict(outcome: Outcome) -> Verdict {
         tenant: "civil".to_owned(),
         inputs_hash: "abc".to_owned(),
         outcome,
+        returned: false,
         tier: None,
         weights: ScoreWeights::default(),
         evaluated: 0,
@@ -83,6 +84,31 @@ fn work(member: &str, decision: &Decision, applied: bool) -> Work {
         ..WorkStatus::default()
     });
     work
+}
+
+#[test]
+fn a_decision_says_in_which_term_it_stands_and_whether_it_went_back() {
+    let verdict = Verdict {
+        tier: Some("home".to_owned()),
+        returned: true,
+        ..placed(&[("a", "x", 2)])
+    };
+    let of =
+        |verdict: &Verdict| decision(verdict, &Interpreted::default(), None, 3, now()).unwrap();
+    let back = of(&verdict);
+    assert_eq!((back.tier.as_str(), back.returned), ("home", true));
+    // Who stands there anyway has not gone back; who stands elsewhere is told of anew.
+    let stays = Verdict {
+        returned: false,
+        ..verdict.clone()
+    };
+    assert!(same(&back, &of(&stays)));
+    let several = Verdict {
+        tier: None,
+        ..stays
+    };
+    assert_eq!(of(&several).tier, "");
+    assert!(!same(&back, &of(&several)));
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
         tenant: "civil".to_owned(),
         inputs_hash: "abc".to_owned(),
         outcome,
+        returned: false,
         tier: None,
         weights: ScoreWeights::default(),
         evaluated: u32::try_from(members.len()).unwrap(),
@@ -416,4 +417,82 @@ fn a_refusal_without_a_verdict_is_kept_by_its_sentence_and_a_lost_one_says_so() 
         lost.message
     );
     assert!(kept::record(&row("null", "Placed", "")).members.is_empty());
+}
+
+#[test]
+fn what_going_back_waits_for_is_said_in_a_line() {
+    use heyun_crds::placement::{AffinityTerm, PlacementSpec, Return, ReturnPolicy};
+
+    let term = |name: &str| AffinityTerm {
+        name: name.to_owned(),
+        ..AffinityTerm::default()
+    };
+    let mut placement = PlacementSpec {
+        affinity: vec![term("home"), term("near"), term("far")],
+        returning: Return {
+            policy: ReturnPolicy::Always,
+            after: Some("90s".to_owned()),
+        },
+        ..PlacementSpec::default()
+    };
+    let waits = Outcome::Waiting(WorkloadReason::NoCapacity {
+        component: "Deployment/web".to_owned(),
+        needed: 12,
+        fits: 8,
+    });
+    let near = || "near".to_owned();
+    let at = "2027-05-01T08:05:00Z".parse().unwrap();
+    let all = [
+        Back::From { term: near(), at },
+        Back::Held {
+            term: near(),
+            by: "others that go back before it",
+        },
+        Back::Lacks(Some(Box::new(verdict(waits, Vec::new())))),
+        Back::Lacks(Some(Box::new(placed()))),
+        Back::Lacks(None),
+    ];
+    let said = all.iter().map(|state| {
+        let told = back(&placement, state).unwrap();
+        assert_eq!(told.policy, "Always");
+        assert_eq!(told.at.is_empty(), !matches!(state, Back::From { .. }));
+        format!("{}: {}", told.term, told.message)
+    });
+    let said: Vec<String> = said.collect();
+    let expected = [
+        "near: at 2027-05-01T08:05:00Z, if it holds all of it until then",
+        "near: waits for others that go back before it",
+        "home: not now: NoCapacity: Deployment/web has 12 replicas to place, 8 fit on the members \
+         that are left",
+        "home: when it has held all of it for 90 s",
+        "home: waits until the Workload is accepted",
+    ];
+    assert_eq!(said, expected);
+    placement.returning = Return::default();
+    assert_eq!(back(&placement, &all[0]), None);
+}
+
+#[test]
+fn the_term_is_named_or_all_that_it_stands_in() {
+    let of = |state, tier: &str| MemberVerdict {
+        tier: Some(tier.to_owned()),
+        ..member(tier, state, 50, Vec::new())
+    };
+    let members = vec![
+        of(MemberState::Chosen, "home"),
+        of(MemberState::Chosen, "far"),
+        of(MemberState::Feasible, "near"),
+    ];
+    let several = Verdict {
+        members,
+        ..placed()
+    };
+    let tier = |verdict: &Verdict| why(verdict, &About::default()).tier;
+    assert_eq!(tier(&several), "far + home");
+    let one = Verdict {
+        tier: Some("home".to_owned()),
+        ..several
+    };
+    assert_eq!(tier(&one), "home");
+    assert_eq!(tier(&placed()), "");
 }

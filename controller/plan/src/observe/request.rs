@@ -72,6 +72,7 @@ pub fn request(input: &Input<'_>) -> to::Request {
             .unwrap_or_default(),
         unchecked: input.interpreted.unchecked().into_iter().collect(),
         purpose: Purpose::Ordinary,
+        returning: false,
     }
 }
 

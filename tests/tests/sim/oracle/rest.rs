@@ -77,6 +77,9 @@ impl Oracle {
             said.push(format!("{key} still releases"));
         }
         if decision["generation"] == *generation && decision["preempted"].is_null() {
+            if let Some(place) = self.could_go_back(key, workload, members) {
+                said.push(format!("{key} stays away, and home holds it: {place}"));
+            }
             return;
         }
         let scheduled = list(&workload["status"], "conditions")
@@ -88,6 +91,31 @@ impl Oracle {
         if let Some(place) = self.would_fit(key, workload, members) {
             said.push(format!("{key} waits, and fits: {place}"));
         }
+    }
+
+    /// Whether all of a Workload that may go back would fit in its first term now, by quota and nodes.
+    fn could_go_back(&self, key: &Key, workload: &Value, members: &[Member]) -> Option<String> {
+        if workload["spec"]["placement"]["return"].is_null() {
+            return None;
+        }
+        let whole = |m: &Member| m.nodes.iter().all(|node| node.up) && m.lenient.is_none();
+        let asked = asked_for(workload);
+        let parts = list(&workload["status"]["decision"], "assignments");
+        let there = parts.filter(|part| part["member"] == "m0");
+        let has: i64 = there
+            .map(|part| part["replicas"].as_i64().unwrap_or(0))
+            .sum();
+        let more = asked.replicas - has;
+        if more <= 0 || !members.iter().all(whole) {
+            return None;
+        }
+        let home = &members[0];
+        let free = (0..home.nodes.len()).map(|n| (home.free(n) / asked.cpu).max(0));
+        let (room, left) = (
+            free.sum::<i64>(),
+            self.available(&self.tenants[&key.namespace]),
+        );
+        (room >= more && more * asked.cpu <= left).then(|| format!("room for {room}, asked {more}"))
     }
 
     /// Whether what a Workload asks for more would fit now, by quota and by nodes.
