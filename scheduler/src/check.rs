@@ -4,6 +4,7 @@
 //! time, quota by the definition of the tree, rules by reading the snapshot again.
 
 mod division;
+mod neighbours;
 mod pack;
 mod quota;
 mod rules;
@@ -167,6 +168,7 @@ pub fn check(
         rules::verify(snapshot, request, verdict, placement, config, &mut found);
         division::verify(snapshot, request, verdict, placement, &mut found);
     }
+    neighbours::verify(snapshot, &placed, &mut found);
     pack::verify(snapshot, &placed, &mut found);
     quota::verify(snapshot, &placed, &mut found);
     found

@@ -10,8 +10,8 @@ use crate::fleet::Fleet;
 use crate::hash::Inputs;
 use crate::quota::{Mark, QuotaTree};
 use crate::request::{Request, WorkloadKey};
-use crate::snapshot::{Flavor, Held, Member, Snapshot, Tenant};
-use crate::verdict::Verdict;
+use crate::snapshot::{Flavor, Held, Member, Neighbour, Snapshot, Tenant};
+use crate::verdict::{Outcome, Verdict};
 
 /// The most numbers that were ever given besides those of a fresh fleet: with more, all that is
 /// remembered is made anew.
@@ -117,6 +117,30 @@ impl Engine {
         self.fleet.snapshot.held = held;
     }
 
+    /// What others of their tenants see of workloads now: the tenant and the workload, and `None` for
+    /// one that holds nothing there any more.
+    pub fn set_neighbours(
+        &mut self,
+        changed: impl IntoIterator<Item = (String, WorkloadKey, Option<Neighbour>)>,
+    ) {
+        let Fleet {
+            snapshot,
+            neighbours,
+            ..
+        } = &mut self.fleet;
+        for (tenant, key, of) in changed {
+            neighbours.note(&tenant, &key, of.as_ref());
+            let mut all = snapshot.neighbours.remove(&tenant).unwrap_or_default();
+            match of {
+                Some(of) => drop(all.insert(key, of)),
+                None => drop(all.remove(&key)),
+            }
+            if !all.is_empty() {
+                snapshot.neighbours.insert(tenant, all);
+            }
+        }
+    }
+
     fn make_anew(&mut self) {
         let snapshot = self.fleet.snapshot.clone();
         *self = Self::new(snapshot, self.config.clone());
@@ -160,8 +184,12 @@ impl Batch<'_> {
             ..
         } = &mut *self.engine;
         let mut decided = decide(fleet, memory, request, config);
-        decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request);
+        let around = fleet.neighbours.of(&fleet.snapshot, request);
+        decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request, &around);
         self.inputs.follow(&decided.verdict);
+        if let Outcome::Placed(placed) = &decided.verdict.outcome {
+            fleet.neighbours.follow(&fleet.snapshot, request, placed);
+        }
         for (lot, each, replicas) in decided.taken {
             fleet.assume(lot, each, replicas);
         }
@@ -196,7 +224,7 @@ mod tests {
     use crate::fixtures::{NOW, commit, component, member, request, with, world};
     use crate::schedule::properties::{fleets, members, requests};
     use crate::schedule::{decide_all, schedule};
-    use crate::snapshot::Readiness;
+    use crate::snapshot::{Neighbour, Readiness};
 
     /// What happens to an engine between two batches.
     #[derive(Clone, Debug)]
@@ -210,6 +238,8 @@ mod tests {
         Passes(i64),
         /// What was decided last is committed.
         Commits,
+        /// One that holds something is relabelled, is charged to another tenant, or holds nothing.
+        Changes(usize),
     }
 
     fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -234,6 +264,7 @@ mod tests {
                 }
                 7 => Event::Leaves(which),
                 8 => Event::Passes(seconds),
+                9 => Event::Changes(which),
                 _ => Event::Commits,
             }
         });
@@ -268,6 +299,23 @@ mod tests {
                         let Some(name) = names.get(which % names.len().max(1)) else { continue };
                         engine.set_members([], [name.clone()]);
                     }
+                    Event::Changes(which) => {
+                        let all = engine.snapshot().neighbours.iter();
+                        let all = all.flat_map(|(tenant, all)| all.iter().map(move |of| (tenant, of)));
+                        let all: Vec<_> = all.collect();
+                        let Some((tenant, (key, of))) = all.get(which % all.len().max(1)) else {
+                            continue;
+                        };
+                        let (tenant, key) = ((*tenant).clone(), (*key).clone());
+                        let mut changed = Neighbour::clone(of);
+                        changed.labels = [("app".to_owned(), "a".to_owned())].into();
+                        let told = match which % 3 {
+                            0 => vec![(tenant, key, Some(changed))],
+                            1 => vec![(tenant, key.clone(), None), ("guangzhou".to_owned(), key, Some(changed))],
+                            _ => vec![(tenant, key, None)],
+                        };
+                        engine.set_neighbours(told);
+                    }
                     Event::Passes(seconds) => engine.set_now(engine.snapshot().now + seconds),
                     Event::Commits => {
                         let mut after = engine.snapshot().clone();
@@ -278,6 +326,13 @@ mod tests {
                         engine.set_members(after.members.values().cloned(), []);
                         engine.set_quotas(after.quotas.clone());
                         engine.set_held(after.held.clone());
+                        for (tenant, all) in &after.neighbours {
+                            let all = all.iter();
+                            let told = all.map(|(key, of)| {
+                                (tenant.clone(), key.clone(), Some(of.clone()))
+                            });
+                            engine.set_neighbours(told);
+                        }
                     }
                 }
                 let before = serde_json::to_value(engine.snapshot()).unwrap();

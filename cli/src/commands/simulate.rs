@@ -219,6 +219,7 @@ mod tests {
             tenants: BTreeMap::new(),
             quotas: QuotaTree::default(),
             held: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
         };
         Recording::new(Config::default(), snapshot, [(key, asked)].into())
     }

@@ -85,6 +85,7 @@ fn build(mut land: Land, workloads: usize, random: &mut Random) -> Nation {
         tenants: tenant::tenants(&land, &agencies),
         quotas,
         held: BTreeMap::new(),
+        neighbours: BTreeMap::new(),
     };
     Nation { snapshot, requests }
 }

@@ -88,6 +88,7 @@ fn recording() -> Recording {
         tenants: [("agency".to_owned(), agency)].into(),
         quotas: QuotaTree::build(&[node]).0,
         held: BTreeMap::new(),
+        neighbours: BTreeMap::new(),
     };
     let mut workloads = BTreeMap::from([asked("small", 3), asked("wide", 9)]);
     let refused = Asked {

@@ -255,6 +255,7 @@ fn snapshot(flavors: &Flavors) -> Result<Snapshot> {
         tenants: BTreeMap::from([(REGION.to_owned(), region), (AGENCY.to_owned(), agency)]),
         quotas: quotas(flavors)?,
         held: BTreeMap::new(),
+        neighbours: BTreeMap::new(),
     })
 }
 
