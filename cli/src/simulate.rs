@@ -11,7 +11,7 @@ use heyun_crds::quota::{EffectiveQuota, QuotaStatus};
 use heyun_crds::workload::Decision;
 use heyun_crds::{Flavor, MemberCluster, Placement, Quota, Sketch, Tenant, Work, Workload, labels};
 use heyun_plan::interpret::{self, Interpreted, ManifestError};
-use heyun_plan::observe::{self, HeldBy, held};
+use heyun_plan::observe::{self, HeldBy, held, neighbours};
 use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_plan::{decide, guard, member_names};
@@ -193,7 +193,20 @@ impl World {
                 .or_else(|| works.first().map(|work| work.spec.tenant.clone()))
                 .unwrap_or_default();
             let work = member_names::work_name(&key.namespace, &key.name);
-            by.insert(key, HeldBy { tenant, work, held });
+            let neighbour = workload.map(|workload| {
+                let decision = workload.status.as_ref();
+                let decision = decision.and_then(|status| status.decision.as_ref());
+                let on = decision.map(neighbours::members).unwrap_or_default();
+                let placement = placement(self, workload, &key.namespace).ok();
+                neighbours::neighbour(&workload.metadata, placement.as_ref(), on, &held)
+            });
+            let holder = HeldBy {
+                tenant,
+                work,
+                held,
+                neighbour,
+            };
+            by.insert(key, holder);
         }
         by
     }

@@ -5,6 +5,7 @@
 
 pub mod amounts;
 pub mod held;
+pub mod neighbours;
 pub mod quota;
 pub mod request;
 pub mod scene;
@@ -21,7 +22,7 @@ use heyun_crds::tenant::{AdminLevel, TenantKind};
 use heyun_crds::{Flavor, MemberCluster, Sketch};
 use heyun_scheduler::quota::NO_FLAVOR;
 use heyun_scheduler::request::{LabelOp, LabelRequirement, TolerationOp, WorkloadKey};
-use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Readiness};
+use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Neighbour, Readiness};
 use heyun_scheduler::{Snapshot, request as scheduler_request};
 
 use crate::interpret::component_label;
@@ -36,6 +37,9 @@ pub struct HeldBy {
     pub work: String,
     /// What it holds: [`held::of`].
     pub held: Held,
+    /// How others of its tenant see it: [`neighbours::neighbour`]. `None` where no Workload of the
+    /// tenant has a rule for others.
+    pub neighbour: Option<Neighbour>,
 }
 
 /// What a [`Snapshot`] is made from.
@@ -83,6 +87,7 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
         tenants: tenants(inputs),
         quotas,
         held: asked(inputs),
+        neighbours: seen(inputs.held),
     };
     (snapshot, problems)
 }
@@ -100,6 +105,20 @@ fn tenants(inputs: &Inputs<'_>) -> BTreeMap<String, snapshot::Tenant> {
     placed
         .map(|node| (node.name.clone(), tenant(node)))
         .collect()
+}
+
+/// By tenant, how others see those that hold something.
+fn seen(
+    held: &BTreeMap<WorkloadKey, HeldBy>,
+) -> BTreeMap<String, BTreeMap<WorkloadKey, Neighbour>> {
+    let mut seen: BTreeMap<String, BTreeMap<WorkloadKey, Neighbour>> = BTreeMap::new();
+    for (key, by) in held {
+        if let Some(of) = &by.neighbour {
+            let all = seen.entry(by.tenant.clone()).or_default();
+            all.insert(key.clone(), of.clone());
+        }
+    }
+    seen
 }
 
 fn asked(inputs: &Inputs<'_>) -> BTreeMap<WorkloadKey, Held> {

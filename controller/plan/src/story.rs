@@ -255,6 +255,7 @@ impl Province {
             tenant: case.tenant.clone(),
             work: work_name(namespace, name),
             held: held::of(&case.workload, works),
+            neighbour: None,
         };
         self.held.insert(WorkloadKey::new(namespace, name), by);
     }

@@ -128,8 +128,8 @@ fn of_neighbours(rules: &[NeighbourRule]) -> Option<String> {
     }
     rules.iter().find_map(|rule| {
         let whose = match rule.kind {
-            NeighbourKind::Near => "workloadAffinity",
-            NeighbourKind::Apart => "workloadAntiAffinity",
+            NeighbourKind::Near => "workloads Affinity",
+            NeighbourKind::Apart => "workloads AntiAffinity",
         };
         of_key(whose, &rule.topology_key)
     })

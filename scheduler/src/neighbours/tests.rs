@@ -316,7 +316,10 @@ fn a_member_without_a_value_has_no_neighbours() {
         let rule = rule(NeighbourKind::Near, "db", key);
         let verdict = decide(&snapshot, &asked("web", 1, [rule]));
         let said = text::verdict(&verdict);
-        assert!(said.contains("workloadAffinity has topologyKey"), "{said}");
+        assert!(
+            said.contains("workloads Affinity has topologyKey"),
+            "{said}"
+        );
     }
 }
 

@@ -98,9 +98,17 @@ impl Operator {
         if held.entries.is_empty() {
             return None;
         }
-        let tenant = self.tenant_of(key, &works);
-        let work = member_names::work_name(&key.namespace, &key.name);
-        Some(HeldBy { tenant, work, held })
+        let assumed = self
+            .assumed
+            .get(key)
+            .and_then(|assumed| assumed.on.as_ref());
+        let told = self.world.has_rules(&key.namespace);
+        Some(HeldBy {
+            tenant: self.tenant_of(key, &works),
+            work: member_names::work_name(&key.namespace, &key.name),
+            neighbour: told.then(|| self.world.neighbour(key, assumed, &held)),
+            held,
+        })
     }
 }
 

@@ -45,6 +45,7 @@ fn verdict(outcome: Outcome) -> Verdict {
         refused: BTreeMap::new(),
         members: Vec::new(),
         relaxed: BTreeSet::new(),
+        relaxed_neighbours: BTreeSet::new(),
         unchecked: BTreeSet::new(),
     }
 }

@@ -31,6 +31,7 @@ fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
         refused,
         members,
         relaxed: BTreeSet::new(),
+        relaxed_neighbours: BTreeSet::new(),
         unchecked: BTreeSet::from(["pod anti-affinity".to_owned()]),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::{MemberCluster, Sketch};
 use heyun_scheduler::quota::Problem;
 use heyun_scheduler::request::WorkloadKey;
-use heyun_scheduler::snapshot::HeldEntry;
+use heyun_scheduler::snapshot::{HeldEntry, Neighbour};
 use heyun_scheduler::{Config, Engine, Snapshot};
 
 use super::{HeldBy, Inputs};
@@ -24,6 +24,8 @@ pub struct Scene {
     holders: BTreeMap<String, BTreeSet<WorkloadKey>>,
     /// Members on which somebody holds something else than the engine was told.
     touched: BTreeSet<String>,
+    /// Whom others see in another way than the engine was told: the last change of each.
+    seen: BTreeMap<(String, WorkloadKey), Option<Neighbour>>,
 }
 
 impl std::fmt::Debug for Scene {
@@ -44,10 +46,29 @@ impl Scene {
             }
             self.touched.insert(entry.member.clone());
         }
+        self.see(key, before, after);
         for entry in after.into_iter().flat_map(|by| &by.held.entries) {
             let holders = self.holders.entry(entry.member.clone()).or_default();
             holders.insert(key.clone());
             self.touched.insert(entry.member.clone());
+        }
+    }
+
+    /// Others see a Workload in another way than they did.
+    fn see(&mut self, key: &WorkloadKey, before: Option<&HeldBy>, after: Option<&HeldBy>) {
+        let told = |by: Option<&HeldBy>| {
+            let by = by?;
+            Some((by.tenant.clone(), by.neighbour.clone()?))
+        };
+        let (before, after) = (told(before), told(after));
+        if before == after {
+            return;
+        }
+        if let Some((tenant, _)) = before {
+            self.seen.insert((tenant, key.clone()), None);
+        }
+        if let Some((tenant, of)) = after {
+            self.seen.insert((tenant, key.clone()), Some(of));
         }
     }
 
@@ -74,9 +95,12 @@ impl Scene {
             engine.set_now(inputs.now);
             engine.set_quotas(quotas);
             engine.set_held(held);
+            let seen = std::mem::take(&mut self.seen).into_iter();
+            engine.set_neighbours(seen.map(|((tenant, key), of)| (tenant, key, of)));
             engine
         } else {
             self.told.clear();
+            self.seen.clear();
             let snapshot = Snapshot {
                 now: inputs.now,
                 members: BTreeMap::new(),
@@ -84,6 +108,7 @@ impl Scene {
                 tenants,
                 quotas,
                 held,
+                neighbours: super::seen(inputs.held),
             };
             Engine::new(snapshot, config.clone())
         };

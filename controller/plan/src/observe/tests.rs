@@ -1,7 +1,7 @@
 use super::*;
 use crate::interpret::{Context, interpret};
 use crate::tenants::tree;
-use heyun_crds::common::LabelEquals;
+use heyun_crds::common::{LabelEquals, LabelExpression, LabelOperator};
 use heyun_crds::conditions::{Reason, set_condition};
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::member_cluster::{
@@ -9,6 +9,7 @@ use heyun_crds::member_cluster::{
 };
 use heyun_crds::placement::{
     AffinityTerm, Components, ComponentsType, PlacementSpec, ScoreWeights, SpreadConstraint,
+    WorkloadTerm, WorkloadTermType,
 };
 use heyun_crds::quantity::Quantity;
 use heyun_crds::quota::{EffectiveQuota, QuotaLine, QuotaSpec, QuotaStatus};
@@ -525,6 +526,7 @@ fn request_with(
     workload.metadata.namespace = Some("civil".to_owned());
     workload.metadata.generation = Some(4);
     workload.metadata.creation_timestamp = Some(at(33));
+    workload.metadata.labels = Some([("app".to_owned(), "web".to_owned())].into());
     let defaults = Resources::new();
     let context = Context {
         namespace: "civil",
@@ -576,6 +578,66 @@ fn request_with(
     })
 }
 
+fn apart_from(app: &str) -> WorkloadTerm {
+    WorkloadTerm {
+        type_: WorkloadTermType::AntiAffinity,
+        match_labels: [("app".to_owned(), app.to_owned())].into(),
+        match_expressions: vec![LabelExpression {
+            key: "tier".to_owned(),
+            operator: LabelOperator::NotIn,
+            values: vec!["a".to_owned(), "b".to_owned()],
+        }],
+        ..WorkloadTerm::default()
+    }
+}
+
+/// What is not where its decision is, is leaving; one that goes is nowhere any more.
+#[test]
+fn others_see_where_a_workload_is_and_what_it_leaves() {
+    let mut workload = Workload::new("web", WorkloadSpec::default());
+    let label = |app: &str| BTreeMap::from([("app".to_owned(), app.to_owned())]);
+    workload.metadata.labels = Some(label("web"));
+    let mut wish = apart_from("b");
+    wish.when_unsatisfiable = heyun_crds::placement::WhenUnsatisfiable::ScheduleAnyway;
+    let near = WorkloadTerm {
+        type_: WorkloadTermType::Affinity,
+        ..apart_from("c")
+    };
+    let placement = PlacementSpec {
+        workloads: vec![apart_from("a"), wish, near],
+        ..PlacementSpec::default()
+    };
+    let on = |member: &str, replicas| Assignment {
+        member: member.to_owned(),
+        replicas,
+        ..Assignment::default()
+    };
+    let decision = Decision {
+        assignments: vec![on("gz", 1), on("sz", 0)],
+        ..Decision::default()
+    };
+    let there = |member: &str, replicas| HeldEntry {
+        member: member.to_owned(),
+        ..entry("Deployment/web", "x", replicas)
+    };
+    let held = Held {
+        entries: vec![there("gz", 1), there("sz", 0), there("fs", 2)],
+    };
+    let used = neighbours::members(&decision);
+    let seen = neighbours::neighbour(&workload.metadata, Some(&placement), used, &held);
+    assert_eq!(seen.labels, label("web"));
+    assert_eq!(seen.on, ["gz".to_owned()].into());
+    assert_eq!(seen.leaving, ["fs".to_owned()].into());
+    let rules: Vec<_> = seen.keeps_out.iter().map(|of| &of.selector[0]).collect();
+    assert_eq!(
+        rules,
+        [&equals("app", "a")],
+        "neither a wish nor to be near"
+    );
+    let going = neighbours::neighbour(&workload.metadata, None, BTreeSet::new(), &held);
+    assert_eq!(going.leaving, ["gz".to_owned(), "fs".to_owned()].into());
+}
+
 #[test]
 fn a_request_says_what_the_workload_says() {
     let placement = PlacementSpec {
@@ -599,10 +661,19 @@ fn a_request_says_what_the_workload_says() {
             type_: ComponentsType::Apart,
             topology_key: None,
         },
+        workloads: vec![apart_from("db")],
         ..PlacementSpec::default()
     };
     let request = request_of(&placement, &[]);
     assert_eq!(request.key.to_string(), "civil/web");
+    assert_eq!(request.labels["app"], "web");
+    let [rule] = request.placement.neighbours.as_slice() else {
+        panic!("{:?}", request.placement.neighbours)
+    };
+    assert!(rule.keeps_out());
+    assert_eq!(rule.topology_key, "member");
+    let selector = heyun_scheduler::text::selector(&rule.selector);
+    assert_eq!(selector, "app=db,tier notin (a,b)");
     let apart = request.placement.components.as_ref().unwrap();
     assert_eq!(apart.kind, ComponentKind::Apart);
     assert_eq!(apart.topology_key, "member");
@@ -678,6 +749,7 @@ fn a_snapshot_charges_what_is_held_once() {
         held: Held {
             entries: vec![entry("Deployment/web", "x", 8)],
         },
+        neighbour: None,
     };
     let key = WorkloadKey::new("civil", "web");
     let member = cluster();
@@ -756,6 +828,10 @@ fn a_scene_follows_the_objects() {
         held: Held {
             entries: vec![entry("Deployment/web", "x", replicas)],
         },
+        neighbour: (replicas > 3).then(|| Neighbour {
+            on: [replicas.to_string()].into(),
+            ..Neighbour::default()
+        }),
     };
     let key = WorkloadKey::new("civil", "web");
     let config = heyun_scheduler::Config::default();
@@ -763,7 +839,7 @@ fn a_scene_follows_the_objects() {
     let mut held: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
     let mut member = Some(versioned("1"));
     let mut sketch: Option<Sketch> = None;
-    for step in 0..8 {
+    for step in 0..11 {
         match step {
             1 => sketch = Some(reported("2", &[])),
             2 => {
@@ -782,6 +858,18 @@ fn a_scene_follows_the_objects() {
                 held.insert(key.clone(), by(3));
             }
             7 => member = None,
+            8 | 9 => {
+                // It changes twice between two looks, and then its tenant.
+                scene.hold(&key, held.get(&key), Some(&by(9)));
+                scene.hold(&key, Some(&by(9)), Some(&by(step + 4)));
+                held.insert(key.clone(), by(step + 4));
+            }
+            10 => {
+                let mut other = by(14);
+                other.tenant = "guangzhou".to_owned();
+                scene.hold(&key, held.get(&key), Some(&other));
+                held.insert(key.clone(), other);
+            }
             _ => {}
         }
         let members: Vec<_> = member.iter().map(|of| (of, sketch.as_ref())).collect();
