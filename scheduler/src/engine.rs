@@ -159,6 +159,7 @@ impl Engine {
             engine: self,
             inputs,
             mark: Some(mark),
+            remembers: true,
         }
     }
 }
@@ -172,9 +173,19 @@ pub struct Batch<'e> {
     engine: &'e mut Engine,
     inputs: crate::hash::Running,
     mark: Option<Mark>,
+    /// Who was placed where is remembered for rules between workloads.
+    remembers: bool,
 }
 
 impl Batch<'_> {
+    /// Says that these alone are decided: where no rule between workloads is about, who was placed
+    /// where need not be remembered.
+    pub fn expects(&mut self, requests: &[Request]) {
+        let mut rules = requests.iter().map(|of| &of.placement.neighbours);
+        let nobody = self.engine.fleet.neighbours.keeps_nobody_out();
+        self.remembers = !nobody || rules.any(|rules| !rules.is_empty());
+    }
+
     /// Decides on one request; what the verdict takes is taken for those after it.
     pub fn decide(&mut self, request: &Request) -> Verdict {
         let Engine {
@@ -187,7 +198,9 @@ impl Batch<'_> {
         let around = fleet.neighbours.of(&fleet.snapshot, request);
         decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request, &around);
         self.inputs.follow(&decided.verdict);
-        if let Outcome::Placed(placed) = &decided.verdict.outcome {
+        if let Outcome::Placed(placed) = &decided.verdict.outcome
+            && self.remembers
+        {
             fleet.neighbours.follow(&fleet.snapshot, request, placed);
         }
         for (lot, each, replicas) in decided.taken {

@@ -53,6 +53,11 @@ impl Neighbourhood {
         }
     }
 
+    /// Whether nobody keeps others away.
+    pub(crate) fn keeps_nobody_out(&self) -> bool {
+        self.keeping.is_empty() && self.placed_keeping.is_empty()
+    }
+
     /// Takes in what a decision has placed, for those after it. What the workload leaves is not
     /// gone yet.
     pub(crate) fn follow(&mut self, snapshot: &Snapshot, request: &Request, placed: &Placed) {
@@ -103,6 +108,9 @@ impl Neighbourhood {
     ) -> BTreeMap<&'s WorkloadKey, &'s Neighbour> {
         let tenant = &request.tenant;
         let rules = &request.placement.neighbours;
+        if rules.is_empty() && self.keeps_nobody_out() {
+            return BTreeMap::new();
+        }
         let known = snapshot.neighbours.get(tenant);
         let placed = self.placed.get(tenant);
         let mut found = BTreeMap::new();

@@ -21,6 +21,7 @@ pub fn schedule(snapshot: &Snapshot, requests: &[Request], config: &Config) -> V
 /// The same on a snapshot that lives across batches.
 pub fn decide_all(engine: &mut Engine, requests: &[Request]) -> Vec<Verdict> {
     let mut batch = engine.batch();
+    batch.expects(requests);
     let order = in_order(requests).into_iter();
     order.map(|request| batch.decide(request)).collect()
 }
