@@ -124,7 +124,7 @@ fn broken(
             NeighbourKind::Apart => {
                 let there = meant.iter().any(|of| in_group(rule, &of.on));
                 let leaving = meant.iter().any(|of| in_group(rule, &of.leaving));
-                !there && !(grows && leaving)
+                !(there || grows && leaving)
             }
         };
         if !kept || value(snapshot, member, &rule.topology_key).is_none() {

@@ -828,10 +828,7 @@ fn a_scene_follows_the_objects() {
         held: Held {
             entries: vec![entry("Deployment/web", "x", replicas)],
         },
-        neighbour: (replicas > 3).then(|| Neighbour {
-            on: [replicas.to_string()].into(),
-            ..Neighbour::default()
-        }),
+        neighbour: None,
     };
     let key = WorkloadKey::new("civil", "web");
     let config = heyun_scheduler::Config::default();
@@ -839,7 +836,7 @@ fn a_scene_follows_the_objects() {
     let mut held: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
     let mut member = Some(versioned("1"));
     let mut sketch: Option<Sketch> = None;
-    for step in 0..11 {
+    for step in 0..8 {
         match step {
             1 => sketch = Some(reported("2", &[])),
             2 => {
@@ -858,18 +855,6 @@ fn a_scene_follows_the_objects() {
                 held.insert(key.clone(), by(3));
             }
             7 => member = None,
-            8 | 9 => {
-                // It changes twice between two looks, and then its tenant.
-                scene.hold(&key, held.get(&key), Some(&by(9)));
-                scene.hold(&key, Some(&by(9)), Some(&by(step + 4)));
-                held.insert(key.clone(), by(step + 4));
-            }
-            10 => {
-                let mut other = by(14);
-                other.tenant = "guangzhou".to_owned();
-                scene.hold(&key, held.get(&key), Some(&other));
-                held.insert(key.clone(), other);
-            }
             _ => {}
         }
         let members: Vec<_> = member.iter().map(|of| (of, sketch.as_ref())).collect();
@@ -887,5 +872,55 @@ fn a_scene_follows_the_objects() {
         let (engine, problems) = scene.bring_up(&inputs, &config);
         assert_eq!(json(engine.snapshot()), json(&fresh), "step {step}");
         assert_eq!(problems, expected);
+    }
+}
+
+/// What others see of a Workload is told as it changes: twice between two looks, under another tenant,
+/// and to nobody any more.
+#[test]
+fn a_scene_follows_what_others_see() {
+    use super::scene::Scene;
+    let tenants = tenants();
+    let by = |tenant: &str, on: Option<&str>| HeldBy {
+        tenant: tenant.to_owned(),
+        work: "w1".to_owned(),
+        held: Held {
+            entries: vec![entry("Deployment/web", "x", 1)],
+        },
+        neighbour: on.map(|on| Neighbour {
+            on: [on.to_owned()].into(),
+            ..Neighbour::default()
+        }),
+    };
+    let key = WorkloadKey::new("civil", "web");
+    let mut scene = Scene::default();
+    let mut held: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
+    let steps = [
+        vec![],
+        vec![by("civil", Some("a"))],
+        vec![by("civil", Some("b")), by("civil", Some("c"))],
+        vec![by("guangzhou", Some("c"))],
+        vec![by("guangzhou", None)],
+        vec![by("civil", Some("a")), by("civil", None)],
+    ];
+    for (step, all) in steps.into_iter().enumerate() {
+        for next in all {
+            scene.hold(&key, held.get(&key), Some(&next));
+            held.insert(key.clone(), next);
+        }
+        let inputs = Inputs {
+            members: &[],
+            flavors: &[],
+            tenants: &tenants,
+            quotas: &[],
+            held: &held,
+            asked: None,
+            now: 99,
+        };
+        let (fresh, _) = snapshot(&inputs);
+        let (engine, _) = scene.bring_up(&inputs, &heyun_scheduler::Config::default());
+        let told = &engine.snapshot().neighbours;
+        assert_eq!(*told, fresh.neighbours, "step {step}");
+        assert_eq!(told.len(), usize::from((1..4).contains(&step)));
     }
 }
