@@ -13,7 +13,7 @@ use heyun_crds::{
     Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload, labels,
 };
 use heyun_plan::interpret::{self, Interpreted, ManifestError};
-use heyun_plan::observe::{self, HeldBy, held};
+use heyun_plan::observe::{self, HeldBy, held, neighbours};
 use heyun_plan::preempt::Class;
 use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
@@ -205,15 +205,23 @@ impl World {
                 .or_else(|| works.first().map(|work| work.spec.tenant.clone()))
                 .unwrap_or_default();
             let work = member_names::work_name(&key.namespace, &key.name);
+            let neighbour = workload.map(|workload| {
+                let decision = workload.status.as_ref();
+                let decision = decision.and_then(|status| status.decision.as_ref());
+                let on = decision.map(neighbours::members).unwrap_or_default();
+                let placement = placement(self, workload, &key.namespace).ok();
+                neighbours::neighbour(&workload.metadata, placement.as_ref(), on, &held)
+            });
             let status = workload.and_then(|workload| workload.status.as_ref());
             let keeps = held::keeps(status.and_then(|status| status.decision.as_ref()));
-            let by_now = HeldBy {
+            let holder = HeldBy {
                 tenant,
                 work,
                 held,
                 keeps,
+                neighbour,
             };
-            by.insert(key, by_now);
+            by.insert(key, holder);
         }
         by
     }

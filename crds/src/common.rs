@@ -19,6 +19,35 @@ pub struct LabelEquals {
     pub match_labels: BTreeMap<String, String>,
 }
 
+/// One condition on labels, as in Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelExpression {
+    /// Key of the label. Example: `tier`.
+    pub key: String,
+    /// `In`, `NotIn` (also where there is no such label), `Exists` or `DoesNotExist`. Example: `In`.
+    pub operator: LabelOperator,
+    /// Values, for `In` and `NotIn`. Example: `[web, worker]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub values: Vec<String>,
+}
+
+/// How a condition on labels compares.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum LabelOperator {
+    /// The value is one of the values.
+    In,
+    /// The value is none of them, or there is no such label.
+    NotIn,
+    /// There is such a label.
+    Exists,
+    /// There is no such label.
+    DoesNotExist,
+}
+
 /// Effect of a taint: `NoSchedule` (no new work; what runs there stays), `PreferNoSchedule` (chosen
 /// only when nothing else is left) or `NoExecute` (no new work, and what runs there leaves). In a
 /// toleration, absent: every effect. Example: `NoSchedule`.

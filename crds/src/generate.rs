@@ -3,6 +3,7 @@
 mod reference;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -51,6 +52,23 @@ fn crd_yaml(crd: &CustomResourceDefinition) -> String {
         .annotations
         .get_or_insert_default()
         .insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
-    let yaml = serde_yaml::to_string(&crd).expect("a definition is YAML");
+    let mut yaml = serde_yaml::to_value(&crd).expect("a definition is YAML");
+    shorten(&mut yaml);
+    let yaml = serde_yaml::to_string(&yaml).expect("a definition is YAML");
     format!("{HEADER}{yaml}")
+}
+
+/// Leaves out what a rule asks for where it says what is wrong: of the two messages the API server
+/// shows that one, and a definition is to stay small.
+fn shorten(yaml: &mut Value) {
+    match yaml {
+        Value::Mapping(fields) => {
+            if fields.contains_key("rule") && fields.contains_key("messageExpression") {
+                fields.remove("message");
+            }
+            fields.values_mut().for_each(shorten);
+        }
+        Value::Sequence(items) => items.iter_mut().for_each(shorten),
+        _ => {}
+    }
 }

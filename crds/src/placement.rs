@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::common::Toleration;
+use crate::common::{LabelExpression, Toleration};
 use crate::member_cluster::NetworkZone;
 
 /// Where and how a Workload may be spread; inline in a Workload or an object of its own.
@@ -83,6 +83,11 @@ pub struct PlacementSpec {
     /// `{policy: Never}`. Example: `{policy: WhenIdle, after: 10m}`.
     #[serde(default, rename = "return")]
     pub returning: Return,
+    /// How the Workload stands to others of its tenant; all terms hold. Default: none.
+    /// Example: `[{type: Affinity, matchLabels: {app: booking-db}, topologyKey: zone}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub workloads: Vec<WorkloadTerm>,
     /// What becomes of volume claims when work moves; absent: work with claims does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataPolicy>,
@@ -215,6 +220,44 @@ pub struct SpreadConstraint {
     pub when_unsatisfiable: WhenUnsatisfiable,
 }
 
+/// Other Workloads of the same tenant, in any of its namespaces; of other tenants none is seen or kept
+/// away, and the Workload's own replicas do not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadTerm {
+    /// `Affinity` (only where one that is selected has replicas) or `AntiAffinity` (nowhere where one
+    /// has some or still releases some; nor do these go where this Workload is). Example: `Affinity`.
+    #[serde(rename = "type")]
+    pub type_: WorkloadTermType,
+    /// Labels of those that are selected, all equal; with neither these nor `matchExpressions`, all of
+    /// the tenant are. Example: `{app: booking-db}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Further conditions. Default: none. Example: `[{key: tier, operator: In, values: [web, worker]}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub match_expressions: Vec<LabelExpression>,
+    /// What makes a group of members, as the topologyKey of a spread; a member without a value gets
+    /// nothing. Default: `member`. Example: `zone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology_key: Option<String>,
+    /// `DoNotSchedule` (it waits) or `ScheduleAnyway` (members that keep the term come first). Default:
+    /// `DoNotSchedule`.
+    #[serde(default)]
+    pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+/// Ways in which a Workload stands to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WorkloadTermType {
+    /// Only in groups in which one that is selected has replicas.
+    #[default]
+    Affinity,
+    /// In no such group, nor in one where it still releases some; and none that is selected goes where
+    /// this Workload is.
+    AntiAffinity,
+}
+
 /// How the components of a Workload stand to each other. It is hard: where it cannot be kept, the
 /// Workload is not placed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -271,7 +314,7 @@ pub enum ReturnPolicy {
     Always,
 }
 
-/// What happens when a spread cannot be had.
+/// What happens when a spread, or a term for other Workloads, cannot be had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WhenUnsatisfiable {
     /// The Workload is not placed.

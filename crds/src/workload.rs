@@ -438,9 +438,18 @@ pub struct Explanation {
     /// How often each filter refused. Example: `{Residency: 12, Capacity: 3}`.
     #[serde(default)]
     pub refused: std::collections::BTreeMap<String, u32>,
-    /// The chosen, and the ten nearest of the rest.
+    /// The chosen, and the ten nearest of the rest, each as in the answer of `heyun why -o json`.
     #[serde(default)]
+    #[schemars(schema_with = "told_members")]
     pub members: Vec<crate::query::WhyMember>,
+}
+
+/// A row for each member, of the shape that the aggregated API documents: once is enough.
+fn told_members(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+    })
 }
 
 /// State of a Workload on one member.

@@ -10,6 +10,7 @@ use crate::config::{Config, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::fleet::class::{Class, Classes};
 use crate::fleet::policy::{self, Policies, Policy};
+use crate::neighbours::Around;
 use crate::request::{Component, Division, DivisionKind, Request};
 use crate::resources::{PODS, Resources};
 use crate::rules::Rules;
@@ -187,6 +188,8 @@ pub(crate) struct Case<'c, 'a> {
     pub(crate) seats: Seats,
     /// Every component.
     pub(crate) parts: Vec<Part<'a>>,
+    /// Where other workloads of its tenant are.
+    pub(crate) around: Around<'a>,
     /// Sites that are not expelled, the best first.
     pub(crate) order: Vec<usize>,
     buffers: &'c mut Buffers,
@@ -247,6 +250,14 @@ impl<'c, 'a> Case<'c, 'a> {
             .collect();
         let all = std::mem::take(&mut buffers.seats);
         let mut seats = Seats::new(policy, all);
+        let around = Around::new(fleet, request);
+        if !around.is_empty() {
+            for seat in &mut seats.all {
+                if let Some(site) = fleet.sites.get(seat.site) {
+                    around.judge(site, &mut seat.codes);
+                }
+            }
+        }
         let carried = request.previous_carried.iter();
         for site in carried.filter_map(|name| fleet.site(name)) {
             seats.mark(site);
@@ -282,6 +293,7 @@ impl<'c, 'a> Case<'c, 'a> {
             weights,
             seats,
             parts,
+            around,
             order,
             buffers,
         }
@@ -307,6 +319,7 @@ impl<'c, 'a> Case<'c, 'a> {
             return found;
         };
         policy::judge(of, &self.rules, &mut found);
+        self.around.judge(of, &mut found);
         let view = View {
             fleet: self.fleet,
             classes: self.classes,
@@ -340,6 +353,22 @@ impl<'c, 'a> Case<'c, 'a> {
     /// Whether a site has anything of this workload.
     pub(crate) fn has_any(&self, site: usize) -> bool {
         self.seat(site).is_some_and(|seat| seat.has_any)
+    }
+
+    /// Puts those sites first that keep more of the soft rules for other workloads, or have something
+    /// of this one already. The sites that keep all, which are tried alone; `None`: all do, or none.
+    pub(crate) fn wished(&self, sites: &mut [usize]) -> Option<Vec<usize>> {
+        if !self.around.wishes() {
+            return None;
+        }
+        let unwished = |site: &usize| match self.fleet.sites.get(*site) {
+            Some(of) if !self.has_any(*site) => self.around.unwished(of),
+            _ => 0,
+        };
+        sites.sort_by_cached_key(unwished);
+        let kept = sites.iter().take_while(|site| unwished(site) == 0);
+        let kept: Vec<usize> = kept.copied().collect();
+        (!kept.is_empty() && kept.len() < sites.len()).then_some(kept)
     }
 
     /// The sites that have something of this workload and on which rules do not forbid it.

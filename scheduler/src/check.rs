@@ -5,6 +5,7 @@
 
 mod division;
 mod lines;
+mod neighbours;
 mod pack;
 mod quota;
 mod rules;
@@ -190,6 +191,7 @@ pub fn check(
         rules::verify(snapshot, request, verdict, placement, config, &mut found);
         division::verify(snapshot, request, verdict, placement, &mut found);
     }
+    neighbours::verify(snapshot, &placed, &mut found);
     pack::verify(snapshot, &placed, &mut found);
     lines::verify(snapshot, &placed, &mut found);
     quota::verify(snapshot, &placed, &mut found);

@@ -229,6 +229,7 @@ fn within_reach(
     };
     let order = case.order.iter().copied();
     let mut sites: Vec<usize> = order.filter(|site| within(*site) && open(*site)).collect();
+    let wished = case.wished(&mut sites);
     let mut ranks = None;
     if reach == Reach::All {
         sites.sort_by_key(|site| rank(case, *site));
@@ -246,10 +247,17 @@ fn within_reach(
         ranks,
     };
     let rule = case.request.placement.components.as_ref();
-    match rule.filter(|_| !case.parts.is_empty()) {
-        Some(rule) => components::ruled(case, &aim, &sites, rule),
-        None => loosened(case, &aim, &sites, None),
+    let rule = rule.filter(|_| !case.parts.is_empty());
+    let on = |sites: &[usize]| match rule {
+        Some(rule) => components::ruled(case, &aim, sites, rule),
+        None => loosened(case, &aim, sites, None),
+    };
+    if let Some(wished) = wished
+        && let Ok(found) = on(&wished)
+    {
+        return Ok(found);
     }
+    on(&sites)
 }
 
 /// A plan on sites, soft spread constraints loosened until there is one. With `apart`, the group of

@@ -13,8 +13,8 @@ use crate::hash::Inputs;
 use crate::preempt::Reservation;
 use crate::quota::{Mark, QuotaTree};
 use crate::request::{Request, WorkloadKey};
-use crate::snapshot::{Flavor, Held, Member, Snapshot, Tenant};
-use crate::verdict::Verdict;
+use crate::snapshot::{Flavor, Held, Member, Neighbour, Snapshot, Tenant};
+use crate::verdict::{Outcome, Verdict};
 
 pub use idle::{Taken, taken};
 
@@ -127,6 +127,30 @@ impl Engine {
         self.fleet.snapshot.reservations = reservations;
     }
 
+    /// What others of their tenants see of workloads now: the tenant and the workload, and `None` for
+    /// one that holds nothing there any more.
+    pub fn set_neighbours(
+        &mut self,
+        changed: impl IntoIterator<Item = (String, WorkloadKey, Option<Neighbour>)>,
+    ) {
+        let Fleet {
+            snapshot,
+            neighbours,
+            ..
+        } = &mut self.fleet;
+        for (tenant, key, of) in changed {
+            neighbours.note(&tenant, &key, of.as_ref());
+            let mut all = snapshot.neighbours.remove(&tenant).unwrap_or_default();
+            match of {
+                Some(of) => drop(all.insert(key, of)),
+                None => drop(all.remove(&key)),
+            }
+            if !all.is_empty() {
+                snapshot.neighbours.insert(tenant, all);
+            }
+        }
+    }
+
     fn make_anew(&mut self) {
         let snapshot = self.fleet.snapshot.clone();
         *self = Self::new(snapshot, self.config.clone());
@@ -145,6 +169,7 @@ impl Engine {
             engine: self,
             inputs,
             mark: Some(mark),
+            remembers: true,
         }
     }
 }
@@ -158,6 +183,8 @@ pub struct Batch<'e> {
     engine: &'e mut Engine,
     inputs: crate::hash::Running,
     mark: Option<Mark>,
+    /// Who was placed where is remembered for rules between workloads.
+    remembers: bool,
 }
 
 impl Batch<'_> {
@@ -193,6 +220,14 @@ impl Batch<'_> {
         }
     }
 
+    /// Says that these alone are decided: where no rule between workloads is about, who was placed
+    /// where need not be remembered.
+    pub fn expects(&mut self, requests: &[Request]) {
+        let mut rules = requests.iter().map(|of| &of.placement.neighbours);
+        let nobody = self.engine.fleet.neighbours.keeps_nobody_out();
+        self.remembers = !nobody || rules.any(|rules| !rules.is_empty());
+    }
+
     /// Decides on one request; what the verdict takes is taken for those after it.
     pub fn decide(&mut self, request: &Request) -> Verdict {
         let Engine {
@@ -202,8 +237,14 @@ impl Batch<'_> {
             ..
         } = &mut *self.engine;
         let mut decided = decide(fleet, memory, request, config);
-        decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request);
+        let around = fleet.neighbours.of(&fleet.snapshot, request);
+        decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request, &around);
         self.inputs.follow(&decided.verdict);
+        if let Outcome::Placed(placed) = &decided.verdict.outcome
+            && self.remembers
+        {
+            fleet.neighbours.follow(&fleet.snapshot, request, placed);
+        }
         for (lot, each, replicas) in decided.taken {
             fleet.assume(lot, each, replicas);
         }
@@ -238,7 +279,7 @@ mod tests {
     use crate::fixtures::{NOW, commit, component, member, request, with, world};
     use crate::schedule::properties::{fleets, members, requests};
     use crate::schedule::{decide_all, schedule};
-    use crate::snapshot::Readiness;
+    use crate::snapshot::{Neighbour, Readiness};
 
     /// What happens to an engine between two batches.
     #[derive(Clone, Debug)]
@@ -252,6 +293,8 @@ mod tests {
         Passes(i64),
         /// What was decided last is committed.
         Commits,
+        /// One that holds something is relabelled, is charged to another tenant, or holds nothing.
+        Changes(usize),
     }
 
     fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -276,6 +319,7 @@ mod tests {
                 }
                 7 => Event::Leaves(which),
                 8 => Event::Passes(seconds),
+                9 => Event::Changes(which),
                 _ => Event::Commits,
             }
         });
@@ -310,6 +354,23 @@ mod tests {
                         let Some(name) = names.get(which % names.len().max(1)) else { continue };
                         engine.set_members([], [name.clone()]);
                     }
+                    Event::Changes(which) => {
+                        let all = engine.snapshot().neighbours.iter();
+                        let all = all.flat_map(|(tenant, all)| all.iter().map(move |of| (tenant, of)));
+                        let all: Vec<_> = all.collect();
+                        let Some((tenant, (key, of))) = all.get(which % all.len().max(1)) else {
+                            continue;
+                        };
+                        let (tenant, key) = ((*tenant).clone(), (*key).clone());
+                        let mut changed = Neighbour::clone(of);
+                        changed.labels = [("app".to_owned(), "a".to_owned())].into();
+                        let told = match which % 3 {
+                            0 => vec![(tenant, key, Some(changed))],
+                            1 => vec![(tenant, key.clone(), None), ("guangzhou".to_owned(), key, Some(changed))],
+                            _ => vec![(tenant, key, None)],
+                        };
+                        engine.set_neighbours(told);
+                    }
                     Event::Passes(seconds) => engine.set_now(engine.snapshot().now + seconds),
                     Event::Commits => {
                         let mut after = engine.snapshot().clone();
@@ -320,6 +381,13 @@ mod tests {
                         engine.set_members(after.members.values().cloned(), []);
                         engine.set_quotas(after.quotas.clone());
                         engine.set_held(after.held.clone());
+                        for (tenant, all) in &after.neighbours {
+                            let all = all.iter();
+                            let told = all.map(|(key, of)| {
+                                (tenant.clone(), key.clone(), Some(of.clone()))
+                            });
+                            engine.set_neighbours(told);
+                        }
                     }
                 }
                 let before = serde_json::to_value(engine.snapshot()).unwrap();

@@ -9,8 +9,8 @@ use crate::request::{Assignment, Component, Request, WorkloadKey};
 use crate::resources::Resources;
 use crate::schedule::schedule;
 use crate::snapshot::{
-    Flavor, Held, HeldEntry, Level, Member, Mlps, Readiness, Shape, Sketch, Snapshot, Tenant,
-    TenantKind,
+    Flavor, Held, HeldEntry, Level, Member, Mlps, Neighbour, Readiness, Shape, Sketch, Snapshot,
+    Tenant, TenantKind,
 };
 use crate::verdict::{Outcome, Verdict};
 
@@ -266,6 +266,21 @@ pub(crate) fn commit(snapshot: &mut Snapshot, request: &mut Request, verdict: &V
             });
         }
     }
+    let used = placed.assignments.iter().filter(|of| of.replicas > 0);
+    let on: BTreeSet<String> = used.map(|of| of.member.clone()).collect();
+    let there = entries.iter().filter(|of| of.replicas > 0);
+    let there = there.map(|of| of.member.clone());
+    let rules = request.placement.neighbours.iter();
+    let neighbour = Neighbour {
+        labels: request.labels.clone(),
+        keeps_out: rules.filter(|of| of.keeps_out()).cloned().collect(),
+        leaving: there.filter(|member| !on.contains(member)).collect(),
+        on,
+    };
+    let neighbours = snapshot.neighbours.entry(request.tenant.clone());
+    neighbours
+        .or_default()
+        .insert(request.key.clone(), neighbour);
     snapshot.held.insert(request.key.clone(), Held { entries });
     request.previous = placed
         .assignments

@@ -17,6 +17,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::capacity::{Each, PLENTY};
+use crate::neighbours::Neighbourhood;
 use crate::resources::{PODS, Resources};
 use crate::snapshot::{Level, Member, Readiness, Snapshot, Taint};
 
@@ -81,6 +82,8 @@ pub(crate) struct Fleet {
     regions: BTreeMap<String, NonZeroU32>,
     /// Lots in which something was assumed since the last [`Fleet::forget`].
     assumed: Vec<usize>,
+    /// Who is where, as far as workloads ask.
+    pub(crate) neighbours: Neighbourhood,
 }
 
 /// What a member offers to manifests.
@@ -146,6 +149,7 @@ impl Fleet {
         let names: Vec<String> = snapshot.members.keys().cloned().collect();
         let lots = members.len() * flavors.len();
         let mut fleet = Self {
+            neighbours: Neighbourhood::new(&snapshot),
             snapshot,
             sites: Vec::with_capacity(members.len()),
             lots: std::iter::repeat_with(Lot::default).take(lots).collect(),

@@ -1,6 +1,7 @@
 //! The hash of what a decision depended on: equal inputs give equal hashes, so that a replay can
 //! show that it was given the same.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::preempt::Reservation;
 use crate::quota::Key;
 use crate::request::{Request, WorkloadKey};
 use crate::resources::PODS;
-use crate::snapshot::{Member, Snapshot};
+use crate::snapshot::{Member, Neighbour, Snapshot};
 use crate::verdict::{Outcome, Verdict};
 
 /// What all decisions on a snapshot depend on, besides their own request.
@@ -87,12 +88,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The hash of the inputs of one request: what is shared, what the workload holds, and what
-    /// its tenant's quota leaves of all that it asks for.
-    pub(crate) fn hash(&self, snapshot: &Snapshot, request: &Request) -> String {
+    /// The hash of the inputs of one request: what is shared, what the workload holds, the others
+    /// that it looks at, and what its tenant's quota leaves of all that it asks for.
+    pub(crate) fn hash(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        around: &BTreeMap<&WorkloadKey, &Neighbour>,
+    ) -> String {
         let mut state = self.state.clone();
         absorb(&mut state, request);
         absorb(&mut state, &snapshot.held.get(&request.key));
+        if !around.is_empty() {
+            absorb(&mut state, around);
+        }
         let quotas = &snapshot.quotas;
         if let Some(node) = quotas.node(&request.tenant) {
             let names = request

@@ -11,7 +11,7 @@
 //!
 //! 1. `filter` judges every member by its rules, all of them, once for all requests that are alike
 //!    to them (`fleet/policy`), and `case` by its nodes: what each component may keep there and how
-//!    many more fit, in which flavor.
+//!    many more fit, in which flavor. `neighbours` adds where other workloads of the tenant are.
 //! 2. `score` rates what is left with whole numbers.
 //! 3. `decide` tries the affinity terms in order; `attempt` places the whole workload or nothing,
 //!    with `divide` and `spread` for the shares, first by capacity alone and then, if quota does
@@ -37,6 +37,7 @@ mod fixtures;
 mod fleet;
 mod hash;
 mod labels;
+mod neighbours;
 pub mod preempt;
 pub mod quantity;
 pub mod quota;

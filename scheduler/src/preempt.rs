@@ -262,6 +262,7 @@ fn is_short(verdict: &Verdict) -> bool {
         | WorkloadReason::NoMembers
         | WorkloadReason::DataPinned { .. }
         | WorkloadReason::Preempting { .. }
+        | WorkloadReason::NoNeighbour { .. }
         | WorkloadReason::SketchLabel { .. } => false,
     }
 }

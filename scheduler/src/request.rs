@@ -78,6 +78,9 @@ pub struct Request {
     pub generation: i64,
     /// The tenant that is charged.
     pub tenant: String,
+    /// The labels of the Workload, by which others of its tenant select it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// When it was created, in seconds since 1970; older goes first among equal priorities.
     pub created: i64,
     /// Priority; higher goes first.
@@ -286,6 +289,9 @@ pub struct PlacementSpec {
     /// How components stand to each other; `None`: wherever each finds room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub components: Option<ComponentRule>,
+    /// How it stands to other workloads of its tenant; all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<NeighbourRule>,
     /// Weights of the scores; `None`: the configuration's.
     pub weights: Option<ScoreWeights>,
 }
@@ -410,7 +416,48 @@ pub enum ComponentKind {
     Apart,
 }
 
-/// What happens when a spread constraint cannot be kept.
+/// How a workload stands to others of its tenant, itself not counted: other tenants are neither seen
+/// nor kept away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NeighbourRule {
+    /// The rule.
+    pub kind: NeighbourKind,
+    /// The labels of the workloads that are meant; all of them. Empty: every workload of the tenant.
+    pub selector: Vec<LabelRequirement>,
+    /// What makes a group of members, as [`SpreadConstraint::topology_key`].
+    pub topology_key: String,
+    /// What happens when it cannot be kept.
+    pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+impl NeighbourRule {
+    /// Whether it is kept or the workload waits.
+    pub fn is_hard(&self) -> bool {
+        self.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule
+    }
+
+    /// Whether it also keeps workloads that it selects away from where this one is.
+    pub fn keeps_out(&self) -> bool {
+        self.kind == NeighbourKind::Apart && self.is_hard()
+    }
+}
+
+/// The rules between workloads.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum NeighbourKind {
+    /// Every member that is used lies in a group in which one of them has replicas. Where none has
+    /// any, a workload that its own rule selects may begin.
+    #[default]
+    Near,
+    /// No member that is used lies in a group in which one of them has replicas, those that are
+    /// leaving included.
+    Apart,
+}
+
+/// What happens when a spread constraint, or a rule between workloads, cannot be kept.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -29,6 +29,7 @@ pub fn schedule(snapshot: &Snapshot, requests: &[Request], config: &Config) -> V
 /// those that is itself asked about is decided before its own is kept.
 pub fn decide_all(engine: &mut Engine, requests: &[Request]) -> Vec<Verdict> {
     let mut batch = engine.batch();
+    batch.expects(requests);
     let mut queue = Queue::new(requests, batch.reservations());
     let mut verdicts = Vec::with_capacity(requests.len());
     while let Some(next) = queue.next(batch.quotas()) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::preempt::Reservation;
 use crate::quota::QuotaTree;
-use crate::request::{LabelRequirement, Toleration, WorkloadKey};
+use crate::request::{LabelRequirement, NeighbourRule, Toleration, WorkloadKey};
 use crate::resources::Resources;
 
 /// Everything a decision may depend on, besides its request and the configuration.
@@ -30,6 +30,10 @@ pub struct Snapshot {
     /// What is kept for workloads that wait for others to go.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reservations: BTreeMap<WorkloadKey, Reservation>,
+    /// By tenant, the workloads that hold something, as others of that tenant see them. Of tenants in
+    /// which no workload has a rule for others none need be told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub neighbours: BTreeMap<String, BTreeMap<WorkloadKey, Neighbour>>,
 }
 
 impl Snapshot {
@@ -313,4 +317,18 @@ pub struct HeldEntry {
     pub per_replica: Resources,
     /// What is charged for all of them, with surge.
     pub charge: Resources,
+}
+
+/// A workload that holds something, as others of its tenant see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Neighbour {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its rules that keep others away: [`NeighbourRule::keeps_out`].
+    pub keeps_out: Vec<NeighbourRule>,
+    /// Members on which its decision has replicas.
+    pub on: BTreeSet<String>,
+    /// The other members on which replicas of it are not confirmed as gone.
+    pub leaving: BTreeSet<String>,
 }

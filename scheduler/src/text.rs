@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::quantity::format_amount;
-use crate::request::ComponentKind;
+use crate::request::{ComponentKind, LabelOp, LabelRequirement};
 use crate::snapshot::TaintEffect;
 use crate::verdict::{Authority, Outcome, Reason, Refusal, Verdict, WorkloadReason};
 
@@ -105,6 +105,44 @@ fn capacity_reason(reason: &Reason) -> String {
             format!("holds {fits} of {component}, a member takes at least {min}")
         }
         Reason::Utilization { .. } => red_line(reason),
+        _ => neighbour_reason(reason),
+    }
+}
+
+fn neighbour_reason(reason: &Reason) -> String {
+    match reason {
+        Reason::NoNeighbour {
+            selector,
+            key,
+            group,
+        } => {
+            let selector = self::selector(selector);
+            format!("no workload that {selector} selects has replicas in {key} {group}")
+        }
+        Reason::Neighbour {
+            workload,
+            selector,
+            key,
+            group,
+            leaving,
+        } => {
+            let is = if *leaving {
+                "is still leaving"
+            } else {
+                "has replicas in"
+            };
+            let selector = self::selector(selector);
+            format!("{workload}, which {selector} selects, {is} {key} {group}")
+        }
+        Reason::KeptOut {
+            workload,
+            selector,
+            key,
+            group,
+        } => {
+            let selector = self::selector(selector);
+            format!("{workload} keeps what {selector} selects out of {key} {group}")
+        }
         other => other.code().to_owned(),
     }
 }
@@ -188,6 +226,10 @@ pub fn unblocked_by(refusal: &Refusal) -> String {
         Reason::ApiMissing { api } => format!("{api} installed on it"),
         Reason::FlavorMissing { .. } => "a node of such a flavor".to_owned(),
         Reason::NoNodeMatches { .. } => "a node that matches".to_owned(),
+        Reason::NoNeighbour { .. } => "such a workload there".to_owned(),
+        Reason::Neighbour { workload, .. } | Reason::KeptOut { workload, .. } => {
+            format!("when {workload} is gone from there")
+        }
         _ => String::new(),
     }
 }
@@ -255,6 +297,11 @@ pub fn workload_reason(reason: &WorkloadReason) -> String {
             components,
             groups,
         } => together_or_apart(*rule, key, &listed(components), *groups),
+        WorkloadReason::NoNeighbour { selector, key } => format!(
+            "it is to be near workloads that {} selects, by {key}, and no other of the tenant has \
+             replicas",
+            self::selector(selector)
+        ),
         WorkloadReason::DataPinned { component, member } => format!(
             "{component} holds data on {member} and stays there; give placement.data to let it move"
         ),
@@ -292,6 +339,28 @@ fn together_or_apart(rule: ComponentKind, key: &str, components: &str, groups: i
              would help"
         ),
     }
+}
+
+/// Conditions on labels as kubectl writes them: `app=db,tier in (a,b),!test`.
+pub fn selector(conditions: &[LabelRequirement]) -> String {
+    let each = conditions.iter().map(|of| {
+        let (key, values) = (&of.key, of.values.join(","));
+        match of.op {
+            LabelOp::In if of.values.len() == 1 => format!("{key}={values}"),
+            LabelOp::NotIn if of.values.len() == 1 => format!("{key}!={values}"),
+            LabelOp::In => format!("{key} in ({values})"),
+            LabelOp::NotIn => format!("{key} notin ({values})"),
+            LabelOp::Exists => key.clone(),
+            LabelOp::DoesNotExist => format!("!{key}"),
+            LabelOp::Gt => format!("{key}>{values}"),
+            LabelOp::Lt => format!("{key}<{values}"),
+        }
+    });
+    let all: Vec<String> = each.collect();
+    if all.is_empty() {
+        return "an empty selector".to_owned();
+    }
+    all.join(",")
 }
 
 /// One line for a verdict: `Placed on guangzhou-1:8, province-a:4` or `QuotaExceeded: …`.

@@ -58,6 +58,9 @@ pub struct Verdict {
     /// Spread constraints of `ScheduleAnyway` that are not kept, by topology key.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub relaxed: BTreeSet<String>,
+    /// Rules between workloads of `ScheduleAnyway` that are not kept, by topology key.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub relaxed_neighbours: BTreeSet<String>,
     /// What node shapes cannot judge and was not checked.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unchecked: BTreeSet<String>,
@@ -284,6 +287,8 @@ pub enum EventKind {
     FlavorChanged,
     /// The workload or its placement changes.
     WorkloadChanged,
+    /// Another workload of the tenant is placed, leaves a member, or changes its labels or rules.
+    NeighbourChanged,
 }
 
 impl EventKind {
@@ -299,6 +304,7 @@ impl EventKind {
             Self::TenantChanged => "TenantChanged",
             Self::FlavorChanged => "FlavorChanged",
             Self::WorkloadChanged => "WorkloadChanged",
+            Self::NeighbourChanged => "NeighbourChanged",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod entry;
 mod kinds;
 mod listing;
+mod neighbours;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +95,7 @@ pub struct World {
     pub flavor_specs: BTreeMap<String, FlavorSpec>,
     /// Workloads of which the decision or a Work changed since this was last taken.
     pub touched: BTreeSet<WorkloadKey>,
+    ruled: neighbours::Ruled,
     listed_workloads: Listing<WorkloadKey>,
     listed_works: Listing<WorkKey>,
     complete: usize,
@@ -151,9 +153,10 @@ impl World {
                 let effect = self.placements.take(change);
                 self.note(effect.completed);
                 if !same {
-                    dirty
-                        .placements
-                        .extend(effect.names.iter().filter_map(|n| n.parse().ok()));
+                    let names = effect.names.iter();
+                    let changed = names.filter_map(|name| name.parse().ok()).collect();
+                    dirty.unblock |= self.note_placements(&changed);
+                    dirty.placements.extend(changed);
                 }
             }
             Seen::Namespace(change) => {
@@ -276,11 +279,14 @@ impl World {
             }
             dirty.unblock |= frees(&before.held, &entry.held);
         }
+        dirty.unblock |= self.is_seen_otherwise(self.workloads.get(&entry.key), &entry);
         let decision = entry.status.decision.as_ref();
         self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
         dirty.workloads.insert(entry.key.clone());
-        self.touched.insert(entry.key.clone());
-        self.workloads.insert(entry.key.clone(), entry);
+        let key = entry.key.clone();
+        self.touched.insert(key.clone());
+        self.workloads.insert(key.clone(), entry);
+        self.note_workload(&key);
         true
     }
 
@@ -288,6 +294,7 @@ impl World {
         if self.workloads.remove(key).is_some() {
             dirty.workloads.insert(key.clone());
             self.touched.insert(key.clone());
+            self.note_workload(key);
             dirty.unblock = true;
         }
     }

@@ -131,6 +131,12 @@ fn outcome(verdict: &Verdict) -> (String, String) {
                 message.push_str("; not spread as wished over ");
                 message.push_str(&keys.join(", "));
             }
+            if !verdict.relaxed_neighbours.is_empty() {
+                let keys = verdict.relaxed_neighbours.iter().map(String::as_str);
+                let keys: Vec<&str> = keys.collect();
+                message.push_str("; not as wished among other workloads over ");
+                message.push_str(&keys.join(", "));
+            }
             (String::new(), message)
         }
         Outcome::Rejected(reason) | Outcome::Waiting(reason) => {

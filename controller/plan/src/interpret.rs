@@ -34,7 +34,8 @@ pub use kinds::{ComponentKind, Refusal, refusal};
 pub use object::{ObjectKey, is_dns_subdomain, object_key};
 pub use pod::Unchecked;
 pub use replicas::{
-    Share, label_selector, pod_template, pod_template_mut, set_hpa_bounds, set_replicas, shares,
+    Share, by_largest_remainder, completions, label_selector, pod_template, pod_template_mut,
+    set_completions, set_hpa_bounds, set_replicas, shares,
 };
 
 pub(crate) use error::shown;

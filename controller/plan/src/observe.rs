@@ -5,6 +5,7 @@
 
 pub mod amounts;
 pub mod held;
+pub mod neighbours;
 pub mod prices;
 pub mod quota;
 pub mod request;
@@ -23,7 +24,9 @@ use heyun_crds::tenant::{AdminLevel, TenantKind};
 use heyun_crds::{Flavor, MemberCluster, PriceBook, Sketch};
 use heyun_scheduler::quota::NO_FLAVOR;
 use heyun_scheduler::request::{LabelOp, LabelRequirement, TolerationOp, WorkloadKey};
-use heyun_scheduler::snapshot::{self, Held, HeldEntry, InFlight, Member, Readiness, RedLine};
+use heyun_scheduler::snapshot::{
+    self, Held, HeldEntry, InFlight, Member, Neighbour, Readiness, RedLine,
+};
 use heyun_scheduler::{Snapshot, request as scheduler_request};
 
 use crate::interpret::component_label;
@@ -42,6 +45,9 @@ pub struct HeldBy {
     /// What of that it may stay on where it is decided anew; `None`: all. What it gave up for another
     /// is charged until it is gone, and is not its own to take again.
     pub keeps: Option<Held>,
+    /// How others of its tenant see it: [`neighbours::neighbour`]. `None` where no Workload of the
+    /// tenant has a rule for others.
+    pub neighbour: Option<Neighbour>,
 }
 
 /// What a [`Snapshot`] is made from.
@@ -96,6 +102,7 @@ pub fn snapshot(inputs: &Inputs<'_>) -> (Snapshot, Vec<heyun_scheduler::quota::P
         tenants: tenants(inputs),
         quotas,
         held: asked(inputs),
+        neighbours: seen(inputs.held),
         ..Snapshot::default()
     };
     (snapshot, problems)
@@ -114,6 +121,20 @@ fn tenants(inputs: &Inputs<'_>) -> BTreeMap<String, snapshot::Tenant> {
     placed
         .map(|node| (node.name.clone(), tenant(node)))
         .collect()
+}
+
+/// By tenant, how others see those that hold something.
+fn seen(
+    held: &BTreeMap<WorkloadKey, HeldBy>,
+) -> BTreeMap<String, BTreeMap<WorkloadKey, Neighbour>> {
+    let mut seen: BTreeMap<String, BTreeMap<WorkloadKey, Neighbour>> = BTreeMap::new();
+    for (key, by) in held {
+        if let Some(of) = &by.neighbour {
+            let all = seen.entry(by.tenant.clone()).or_default();
+            all.insert(key.clone(), of.clone());
+        }
+    }
+    seen
 }
 
 fn asked(inputs: &Inputs<'_>) -> BTreeMap<WorkloadKey, Held> {

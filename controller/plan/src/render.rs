@@ -38,7 +38,9 @@ use heyun_crds::work::{CarriedSecret, WorkSpec, WorkloadKey};
 use heyun_crds::workload::{Assignment, Decision, Manifest};
 use heyun_scheduler::request::Division;
 
-use crate::interpret::{Component, Interpreted, Share, shares};
+use crate::interpret::{
+    self, Component, ComponentKind, Interpreted, Share, by_largest_remainder, shares,
+};
 use crate::member_names::{label_value, secret_copy_name, work_name};
 use crate::tenants::TenantNode;
 
@@ -150,6 +152,8 @@ pub fn works(input: &Input<'_>) -> Result<Vec<RenderedWork>, RenderError> {
 struct Part<'a> {
     assignment: &'a Assignment,
     share: Share,
+    /// Its part of the completions of a Job that is divided.
+    completions: Option<i64>,
     flavor: Option<flavors::Terms>,
     /// Images of containers that differ from the manifest's, by the container's name.
     images: Option<&'a BTreeMap<String, String>>,
@@ -177,11 +181,14 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
                     generation: input.workload.metadata.generation.unwrap_or_default(),
                 })?;
         let replicas: Vec<i64> = members.values().map(|a| i64::from(a.replicas)).collect();
-        let shares = if is_duplicated(component, input.placement) {
-            replicas.into_iter().map(Share::whole).collect()
+        let (shares, completions) = if is_duplicated(component, input.placement) {
+            let shares = replicas.into_iter().map(Share::whole).collect();
+            (shares, Vec::new())
         } else {
-            shares(&replicas)
+            let completions = completions(input, component, &replicas);
+            (shares(&replicas), completions)
         };
+        let mut completions = completions.into_iter();
         for ((member, assignment), share) in members.into_iter().zip(shares) {
             let flavor = flavor_terms(input, assignment)?;
             let images = images(input, component, assignment)?;
@@ -190,6 +197,7 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
                 Part {
                     assignment,
                     share,
+                    completions: completions.next(),
                     flavor,
                     images,
                 },
@@ -197,6 +205,17 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
         }
     }
     Ok(parts)
+}
+
+/// The members' parts of the completions of a Job that is divided; nothing for what has none, or all
+/// of them on one member.
+fn completions(input: &Input<'_>, component: &Component, replicas: &[i64]) -> Vec<i64> {
+    let manifest = input.workload.spec.manifests.get(component.manifest);
+    let is_job = component.kind == ComponentKind::Job && replicas.len() > 1;
+    let all = manifest.filter(|_| is_job);
+    let all = all.and_then(|manifest| interpret::completions(&manifest.0));
+    all.map(|all| by_largest_remainder(all, replicas))
+        .unwrap_or_default()
 }
 
 fn is_duplicated(component: &Component, placement: &PlacementSpec) -> bool {

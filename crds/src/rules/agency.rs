@@ -31,6 +31,17 @@ pub(super) const PLACEMENT_BOUNDS: &[Bound] = &[
     bound("spread[].topologyKey", r#"{"maxLength": 323}"#),
     bound("components.topologyKey", r#"{"maxLength": 323}"#),
     bound("return.after", r#"{"maxLength": 16, "minLength": 2}"#),
+    bound("workloads[].topologyKey", r#"{"maxLength": 323}"#),
+    bound("workloads[].matchLabels", r#"{"maxProperties": 16}"#),
+    bound("workloads[].matchLabels{}", r#"{"maxLength": 63}"#),
+    bound(
+        "workloads[].matchExpressions[].key",
+        r#"{"maxLength": 317, "minLength": 1}"#,
+    ),
+    bound(
+        "workloads[].matchExpressions[].values[]",
+        r#"{"maxLength": 63}"#,
+    ),
     bound("spread[].within", r#"{"maxLength": 323, "minLength": 1}"#),
     bound("spread[].maxSkew", r#"{"maximum": 1000000}"#),
     bound("spread[].minGroups", r#"{"maximum": 10000}"#),
@@ -43,6 +54,16 @@ macro_rules! deep {
     () => {
         "has(a.within) && self.exists(b, b.topologyKey == a.within && has(b.within) && self.exists(c, c.topologyKey == b.within && has(c.within) && self.exists(d, d.topologyKey == c.within && has(d.within) && self.exists(e, e.topologyKey == d.within && has(e.within)))))"
     };
+}
+
+/// What a topology key may be.
+const fn topology_key(at: &'static str) -> Rule {
+    rule(
+        at,
+        "self.matches('^(member|provider|operator|zone|mlps|region(/(provincial|prefectural|county|township))?)$') || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
+        "topologyKey is member, provider, operator, zone, mlps, region, region/LEVEL or label:KEY",
+        "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, region/provincial (or /prefectural, /county, /township), or label:KEY\".format([self])",
+    )
 }
 
 /// Rules of a PlacementSpec, relative to it.
@@ -93,17 +114,14 @@ pub(super) const PLACEMENT_RULES: &[Rule] = &[
             ").map(a, [a.topologyKey, a.within])[0])"
         ),
     ),
+    topology_key("spread[].topologyKey"),
+    topology_key("components.topologyKey"),
+    topology_key("workloads[].topologyKey"),
     rule(
-        "spread[].topologyKey",
-        "self in ['member', 'provider', 'operator', 'zone', 'mlps', 'region', 'region/provincial', 'region/prefectural', 'region/county', 'region/township'] || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
-        "topologyKey is member, provider, operator, zone, mlps, region, region/LEVEL or label:KEY",
-        "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, region/provincial (or /prefectural, /county, /township), or label:KEY for a label of the members\".format([self])",
-    ),
-    rule(
-        "components.topologyKey",
-        "self in ['member', 'provider', 'operator', 'zone', 'mlps', 'region', 'region/provincial', 'region/prefectural', 'region/county', 'region/township'] || (self.startsWith('label:') && !format.qualifiedName().validate(self.substring(6)).hasValue())",
-        "topologyKey is member, provider, operator, zone, mlps, region, region/LEVEL or label:KEY",
-        "\"topologyKey '%s' is unknown: use member, provider, operator, zone, mlps, region, region/provincial (or /prefectural, /county, /township), or label:KEY for a label of the members\".format([self])",
+        "workloads[].matchExpressions[]",
+        "self.operator in ['In', 'NotIn'] == (has(self.values) && self.values.size() > 0)",
+        "operators In and NotIn have values, and the others none",
+        "\"label '%s' by operator %s: In and NotIn need values, the others have none\".format([self.key, self.operator])",
     ),
     rule(
         "",

@@ -208,7 +208,7 @@ fn neighbours_kept(snapshot: &Snapshot, request: &Request, placement: &Placed) -
 }
 
 /// The value of a key on a member, if it has one.
-fn value(snapshot: &Snapshot, name: &str, key: &str) -> Option<String> {
+pub(super) fn value(snapshot: &Snapshot, name: &str, key: &str) -> Option<String> {
     let member = snapshot.members.get(name)?;
     let value = match key {
         "member" => name.to_owned(),

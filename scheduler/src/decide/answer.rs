@@ -63,10 +63,13 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
     let term = found
         .tier()
         .and_then(|tier| case.request.placement.affinity.get(tier));
+    let used = plan.picks.iter().filter(|(_, pick)| pick.replicas > 0);
+    let used = used.filter_map(|((_, site), _)| case.fleet.sites.get(*site));
     let verdict = Verdict {
         tier: term.map(|term| term.name.clone()),
         returned: found.returned(),
         relaxed: found.relaxed.clone(),
+        relaxed_neighbours: case.around.not_kept(used),
         ..table::told(case, Some(plan), explained, Outcome::Placed(placed))
     };
     Decided {
@@ -203,6 +206,12 @@ fn nobody(case: &Case<'_, '_>) -> Outcome {
     let Some(first) = waiting.next() else {
         return Outcome::Rejected(WorkloadReason::NoMemberFits { refused });
     };
+    if let Some(rule) = case.around.awaited() {
+        return Outcome::Waiting(WorkloadReason::NoNeighbour {
+            selector: rule.selector.clone(),
+            key: rule.topology_key.clone(),
+        });
+    }
     let only_label = |codes: Codes| codes.iter().eq([Code::SketchLabel]);
     if only_label(first.codes) && waiting.all(|seat| only_label(seat.codes)) {
         let labels = case.refusals(first.site);
@@ -233,6 +242,7 @@ pub(super) fn blank(request: &Request, weights: ScoreWeights, outcome: Outcome) 
         refused: BTreeMap::new(),
         members: Vec::new(),
         relaxed: BTreeSet::new(),
+        relaxed_neighbours: BTreeSet::new(),
         unchecked: request.unchecked.clone(),
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::config::Config;
 use crate::quantity::format_amount;
 use crate::request::{
-    Component, ComponentKind, ComponentRule, DivisionKind, Request, SpreadConstraint, Surge,
+    Component, ComponentKind, ComponentRule, DivisionKind, NeighbourKind, NeighbourRule, Request,
+    SpreadConstraint, Surge,
 };
 
 /// The most affinity terms.
@@ -112,31 +113,56 @@ fn of_placement(request: &Request) -> Option<String> {
         })
         .or_else(|| of_nesting(&placement.spread))
         .or_else(|| of_components(placement.components.as_ref()?, division.kind))
+        .or_else(|| of_neighbours(&placement.neighbours))
+}
+
+/// The most rules for other workloads.
+const MAX_NEIGHBOUR_RULES: usize = 32;
+
+fn of_neighbours(rules: &[NeighbourRule]) -> Option<String> {
+    if rules.len() > MAX_NEIGHBOUR_RULES {
+        let has = rules.len();
+        return Some(format!(
+            "{has} rules for other workloads, at most {MAX_NEIGHBOUR_RULES}: remove some"
+        ));
+    }
+    rules.iter().find_map(|rule| {
+        let whose = match rule.kind {
+            NeighbourKind::Near => "workloads Affinity",
+            NeighbourKind::Apart => "workloads AntiAffinity",
+        };
+        of_key(whose, &rule.topology_key)
+    })
 }
 
 /// A key that is none, or a rule that the division contradicts.
 fn of_components(rule: &ComponentRule, division: DivisionKind) -> Option<String> {
-    let (key, kind) = (&rule.topology_key, rule.kind);
-    if matches!(key.as_str(), "" | "label:") {
-        return Some(format!(
-            "components {kind:?} has topologyKey '{key}': give one, such as zone or label:rack"
-        ));
-    }
-    if key
-        .strip_prefix("region/")
-        .is_some_and(|level| !LEVELS.contains(&level))
-    {
-        return Some(format!(
-            "components {kind:?} has topologyKey {key}, which is no level of regions: give region/ \
-             with one of {}, or label:{key} for a label",
-            LEVELS.join(", ")
-        ));
+    let kind = rule.kind;
+    if let Some(problem) = of_key(&format!("components {kind:?}"), &rule.topology_key) {
+        return Some(problem);
     }
     (kind == ComponentKind::Apart && division == DivisionKind::Duplicated).then(|| {
         "components Apart and division Duplicated contradict each other, since every member gets \
          every component: leave one out"
             .to_owned()
     })
+}
+
+fn of_key(whose: &str, key: &str) -> Option<String> {
+    if matches!(key, "" | "label:") {
+        return Some(format!(
+            "{whose} has topologyKey '{key}': give one, such as zone or label:rack"
+        ));
+    }
+    key.strip_prefix("region/")
+        .is_some_and(|level| !LEVELS.contains(&level))
+        .then(|| {
+            format!(
+                "{whose} has topologyKey {key}, which is no level of regions: give region/ with one \
+                 of {}, or label:{key} for a label",
+                LEVELS.join(", ")
+            )
+        })
 }
 
 fn of_spread(spread: &SpreadConstraint) -> Option<String> {

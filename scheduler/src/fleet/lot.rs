@@ -184,6 +184,7 @@ impl Fleet {
 
     /// Forgets what was assumed.
     pub(crate) fn forget(&mut self) {
+        self.neighbours.forget();
         let mut lots = std::mem::take(&mut self.assumed);
         lots.sort_unstable();
         lots.dedup();

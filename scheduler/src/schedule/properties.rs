@@ -143,6 +143,37 @@ fn component_rules() -> impl Strategy<Value = Option<ComponentRule>> {
     })
 }
 
+/// Rules for others by the label `app`, most of them hard.
+fn neighbours() -> impl Strategy<Value = Vec<NeighbourRule>> {
+    let key = prop::sample::select(vec!["provider", "zone", "member", "region"]);
+    let app = prop::sample::select(vec![
+        (LabelOp::In, "a"),
+        (LabelOp::In, "b"),
+        (LabelOp::NotIn, "a"),
+        (LabelOp::Exists, ""),
+    ]);
+    let one = (key, app, any::<bool>(), 0_u8..4);
+    let one = one.prop_map(|(key, (op, app), apart, soft)| NeighbourRule {
+        kind: if apart {
+            NeighbourKind::Apart
+        } else {
+            NeighbourKind::Near
+        },
+        selector: vec![LabelRequirement {
+            key: "app".to_owned(),
+            op,
+            values: vec![app.to_owned()],
+        }],
+        topology_key: key.to_owned(),
+        when_unsatisfiable: if soft == 0 {
+            WhenUnsatisfiable::ScheduleAnyway
+        } else {
+            WhenUnsatisfiable::DoNotSchedule
+        },
+    });
+    prop_oneof![Just(Vec::new()), prop::collection::vec(one, 1..3)]
+}
+
 fn placements() -> impl Strategy<Value = PlacementSpec> {
     (
         (
@@ -150,39 +181,43 @@ fn placements() -> impl Strategy<Value = PlacementSpec> {
             prop::option::of(1_i64..3),
             prop::option::of(3_i64..6),
         ),
-        (spreads(), component_rules()),
+        (spreads(), component_rules(), neighbours()),
         (any::<bool>(), any::<bool>(), 0_usize..4),
     )
         .prop_map(
-            |((kind, min, max), (spread, components), (zone, level, tiers))| PlacementSpec {
-                division: DivisionSpec {
-                    kind: [
-                        DivisionKind::Aggregated,
-                        DivisionKind::ByCapacity,
-                        DivisionKind::Weighted,
-                        DivisionKind::Duplicated,
-                    ][kind],
-                    min_per_member: min,
-                    max_per_member: max,
-                    ..DivisionSpec::default()
-                },
-                spread,
-                components: components.filter(|of| of.kind != ComponentKind::Apart || kind != 3),
-                requirements: Requirements {
-                    zone: zone.then(|| "cegn-common".to_owned()),
-                    mlps_level: level.then_some(3),
-                    ..Requirements::default()
-                },
-                affinity: ["huawei", "alibaba"]
-                    .into_iter()
-                    .take(if tiers > 1 { 0 } else { 2 })
-                    .map(|provider| AffinityTerm {
-                        name: provider.to_owned(),
-                        providers: [provider.to_owned()].into(),
-                        ..AffinityTerm::default()
-                    })
-                    .collect(),
-                ..PlacementSpec::default()
+            |((kind, min, max), (spread, components, neighbours), (zone, level, tiers))| {
+                PlacementSpec {
+                    division: DivisionSpec {
+                        kind: [
+                            DivisionKind::Aggregated,
+                            DivisionKind::ByCapacity,
+                            DivisionKind::Weighted,
+                            DivisionKind::Duplicated,
+                        ][kind],
+                        min_per_member: min,
+                        max_per_member: max,
+                        ..DivisionSpec::default()
+                    },
+                    spread,
+                    neighbours,
+                    components: components
+                        .filter(|of| of.kind != ComponentKind::Apart || kind != 3),
+                    requirements: Requirements {
+                        zone: zone.then(|| "cegn-common".to_owned()),
+                        mlps_level: level.then_some(3),
+                        ..Requirements::default()
+                    },
+                    affinity: ["huawei", "alibaba"]
+                        .into_iter()
+                        .take(if tiers > 1 { 0 } else { 2 })
+                        .map(|provider| AffinityTerm {
+                            name: provider.to_owned(),
+                            providers: [provider.to_owned()].into(),
+                            ..AffinityTerm::default()
+                        })
+                        .collect(),
+                    ..PlacementSpec::default()
+                }
             },
         )
 }
@@ -193,13 +228,15 @@ pub(crate) fn requests() -> impl Strategy<Value = Vec<Request>> {
         prop::collection::vec(part, 0..4),
         placements(),
         0_i32..3,
-        0_i64..3,
+        (
+            0_i64..3,
+            prop::option::of(prop::sample::select(vec!["a", "b"])),
+        ),
     );
     prop::collection::vec(one, 1..8).prop_map(|all| {
         let built =
-            all.into_iter()
-                .enumerate()
-                .map(|(index, (parts, placement, priority, created))| {
+            all.into_iter().enumerate().map(
+                |(index, (parts, placement, priority, (created, app)))| {
                     let parts = parts.into_iter().enumerate().map(
                         |(index, (replicas, cpu, kind, surge))| Component {
                             division: match kind {
@@ -216,9 +253,14 @@ pub(crate) fn requests() -> impl Strategy<Value = Vec<Request>> {
                         created,
                         priority,
                         placement,
+                        labels: app
+                            .map(|app| ("app".to_owned(), app.to_owned()))
+                            .into_iter()
+                            .collect(),
                         ..request(&format!("w{index}"), parts.collect())
                     }
-                });
+                },
+            );
         built.collect()
     })
 }

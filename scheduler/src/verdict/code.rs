@@ -59,6 +59,14 @@ pub enum Code {
     BelowMinimum,
     /// See [`super::Reason::Utilization`].
     Utilization,
+    /// See [`super::Reason::NoNeighbour`].
+    NoNeighbour,
+    /// A [`super::Reason::Neighbour`] that stays.
+    Neighbour,
+    /// A [`super::Reason::Neighbour`] that is leaving.
+    NeighbourLeaving,
+    /// See [`super::Reason::KeptOut`].
+    KeptOut,
 }
 
 /// What depends on the code alone.
@@ -74,6 +82,8 @@ struct Facts {
 enum Lasts {
     /// It can end by itself; what is there stays.
     Passing,
+    /// It can end by itself; the work must not be there until then.
+    Awaited,
     /// Somebody has to change something; what is there stays.
     Standing,
     /// A rule says that the work must not be there.
@@ -81,7 +91,7 @@ enum Lasts {
 }
 
 /// Every code, in the order of [`Code`].
-const ALL: [Code; 27] = [
+const ALL: [Code; 31] = [
     Code::NotReady,
     Code::Unreachable,
     Code::NeverSeen,
@@ -109,6 +119,10 @@ const ALL: [Code; 27] = [
     Code::NoWeight,
     Code::BelowMinimum,
     Code::Utilization,
+    Code::NoNeighbour,
+    Code::Neighbour,
+    Code::NeighbourLeaving,
+    Code::KeptOut,
 ];
 
 const READY: &[E] = &[E::MemberReady];
@@ -125,10 +139,15 @@ const FLAVORED: &[E] = &[
 ];
 const FREED: &[E] = &[E::CapacityFreed];
 const LOWERED: &[E] = &[E::CapacityFreed, E::MemberChanged];
+const ELSEWHERE: &[E] = &[E::NeighbourChanged, E::MemberChanged, E::WorkloadChanged];
+
+/// The rules between workloads, as the placement names them.
+const NEAR: &str = "WorkloadAffinity";
+const APART: &str = "WorkloadAntiAffinity";
 
 impl Code {
     const fn facts(self) -> Facts {
-        use Lasts::{Forbidden, Passing, Standing};
+        use Lasts::{Awaited, Forbidden, Passing, Standing};
         let (name, filter, lasts, unblocked_by) = match self {
             Self::NotReady => ("NotReady", Filter::Readiness, Passing, READY),
             Self::Unreachable => ("Unreachable", Filter::Readiness, Passing, READY),
@@ -157,6 +176,11 @@ impl Code {
             Self::NoWeight => ("NoWeight", Filter::Division, Forbidden, SELECTED),
             Self::BelowMinimum => ("BelowMinimum", Filter::Division, Passing, FREED),
             Self::Utilization => ("Utilization", Filter::Capacity, Passing, LOWERED),
+            Self::NoNeighbour => (NEAR, Filter::Workloads, Awaited, ELSEWHERE),
+            Self::Neighbour => (APART, Filter::Workloads, Awaited, ELSEWHERE),
+            Self::NeighbourLeaving | Self::KeptOut => {
+                (APART, Filter::Workloads, Passing, ELSEWHERE)
+            }
         };
         Facts {
             name,
@@ -184,12 +208,12 @@ impl Code {
     /// What is there stays when the member may be well again by itself, or only lacks room or a
     /// class; it goes when a rule says that it must not be there.
     pub(crate) fn keeps(self) -> bool {
-        self.facts().lasts != Lasts::Forbidden
+        !matches!(self.facts().lasts, Lasts::Forbidden | Lasts::Awaited)
     }
 
     /// Whether the refusal can end without a change of the workload or of a rule.
     pub(crate) fn is_passing(self) -> bool {
-        self.facts().lasts == Lasts::Passing
+        matches!(self.facts().lasts, Lasts::Passing | Lasts::Awaited)
     }
 
     /// What can unblock it.
@@ -284,8 +308,8 @@ const WISHES: u32 = 1 << Code::NotSelected as u32
     | 1 << Code::NoTopology as u32
     | 1 << Code::NoWeight as u32;
 
-const FORBIDDEN: u32 = those(Lasts::Forbidden);
-const PASSING: u32 = those(Lasts::Passing);
+const FORBIDDEN: u32 = those(Lasts::Forbidden) | those(Lasts::Awaited);
+const PASSING: u32 = those(Lasts::Passing) | those(Lasts::Awaited);
 
 #[allow(
     clippy::arithmetic_side_effects,
@@ -313,7 +337,7 @@ mod tests {
         for (index, code) in ALL.into_iter().enumerate() {
             assert_eq!(code as usize, index, "{code:?}");
         }
-        assert_eq!(ALL.len(), Code::Utilization as usize + 1);
+        assert_eq!(ALL.len(), Code::KeptOut as usize + 1);
     }
 
     #[test]

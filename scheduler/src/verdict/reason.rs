@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, EventKind};
 use crate::quota::Shortfall;
-use crate::request::ComponentKind;
+use crate::request::{ComponentKind, LabelRequirement, WorkloadKey};
 use crate::snapshot::TaintEffect;
 
 /// The filters, in the order in which they are applied.
@@ -36,6 +36,8 @@ pub enum Filter {
     Topology,
     /// Weights and bounds of the division.
     Division,
+    /// Where other workloads of the tenant are.
+    Workloads,
     /// A flavor that the placement and the tenant allow.
     Flavors,
     /// Nodes of an architecture that the images run on.
@@ -66,6 +68,7 @@ impl Filter {
             Self::Capacity => "Capacity",
             Self::Topology => "Topology",
             Self::Division => "Division",
+            Self::Workloads => "Workloads",
         }
     }
 }
@@ -230,6 +233,39 @@ pub enum Reason {
         /// How many replicas would have to fit.
         wanted: i64,
     },
+    /// No workload that a rule asks for has replicas in its group.
+    NoNeighbour {
+        /// The labels of those that are asked for.
+        selector: Vec<LabelRequirement>,
+        /// The topology key.
+        key: String,
+        /// Its value on the member.
+        group: String,
+    },
+    /// A workload that a rule keeps away from is in its group.
+    Neighbour {
+        /// That workload, of the same tenant.
+        workload: WorkloadKey,
+        /// The labels that the rule selects it by.
+        selector: Vec<LabelRequirement>,
+        /// The topology key.
+        key: String,
+        /// Its value on the member.
+        group: String,
+        /// It goes: its last replicas there are not confirmed as gone.
+        leaving: bool,
+    },
+    /// A workload in its group keeps this one away.
+    KeptOut {
+        /// That workload, of the same tenant.
+        workload: WorkloadKey,
+        /// The labels that its rule selects this one by.
+        selector: Vec<LabelRequirement>,
+        /// The topology key.
+        key: String,
+        /// Its value on the member.
+        group: String,
+    },
 }
 
 impl Reason {
@@ -266,6 +302,10 @@ impl Reason {
             Self::NoWeight => Code::NoWeight,
             Self::BelowMinimum { .. } => Code::BelowMinimum,
             Self::Utilization { .. } => Code::Utilization,
+            Self::NoNeighbour { .. } => Code::NoNeighbour,
+            Self::Neighbour { leaving: true, .. } => Code::NeighbourLeaving,
+            Self::Neighbour { .. } => Code::Neighbour,
+            Self::KeptOut { .. } => Code::KeptOut,
         }
     }
 
@@ -342,6 +382,13 @@ pub enum WorkloadReason {
         /// How many groups have a member that may take something.
         groups: i64,
     },
+    /// A rule asks for a workload that is nowhere.
+    NoNeighbour {
+        /// The labels of those that are asked for.
+        selector: Vec<LabelRequirement>,
+        /// The topology key.
+        key: String,
+    },
     /// The component holds data on a member that may not have it any more.
     DataPinned {
         /// The component.
@@ -377,6 +424,7 @@ impl WorkloadReason {
             Self::DivisionUnsatisfiable { .. } => "DivisionUnsatisfiable",
             Self::SpreadUnsatisfiable { .. } => "SpreadUnsatisfiable",
             Self::ComponentsUnsatisfiable { .. } => "ComponentsUnsatisfiable",
+            Self::NoNeighbour { .. } => Code::NoNeighbour.as_str(),
             Self::DataPinned { .. } => "DataPinned",
             Self::SketchLabel { .. } => "SketchLabel",
             Self::Preempting { .. } => "Preempting",
@@ -411,6 +459,7 @@ impl WorkloadReason {
                 E::MemberChanged,
                 E::WorkloadChanged,
             ],
+            Self::NoNeighbour { .. } => Code::NoNeighbour.unblocked_by(),
             Self::DataPinned { .. } => &[E::MemberReady, E::MemberChanged, E::WorkloadChanged],
             Self::SketchLabel { .. } => &[E::SketchChanged],
             Self::Preempting { .. } => &[E::CapacityFreed, E::QuotaReleased],

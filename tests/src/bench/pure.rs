@@ -116,6 +116,7 @@ pub fn decide(args: &Args) -> Result<Decide> {
             engine.set_members([member], []);
         }
         let mut batch = engine.batch();
+        batch.expects(some);
         prepared.push(started.elapsed());
         for request in some {
             let started = Instant::now();

@@ -360,6 +360,43 @@ fn the_example_of_return() {
     gone(shared, HEALTH);
 }
 
+/// Of Workloads that speak of each other each is decided by where the others are, and again when one
+/// goes.
+#[test]
+fn the_example_of_workloads_near_and_apart() {
+    let (shared, _turn) = alone();
+    province(shared);
+    room(shared);
+    let file = path("42-workload-affinity.yaml");
+    shared.hub().run(&["apply", "-f", &file]).unwrap();
+    let runs = |name, parts| decided(shared, &of(HEALTH, name, Placed(parts)));
+    let waits = |name, reason, said| {
+        decided(shared, &of(HEALTH, name, Not(["Waiting", reason, said])));
+    };
+    runs("ledger", &[("guangzhou-1", "ledger", 1)]);
+    runs("ledger-web", &[("province-a", "ledger-web", 1)]);
+    runs("ledger-copy", &[("shenzhen-1", "ledger-copy", 1)]);
+    waits("ledger-lost", "WorkloadAffinity", "app=archive");
+    waits("ledger-other", "NoMemberFits", "WorkloadAntiAffinity 1");
+    let kept =
+        "gd-health-booking/ledger-copy keeps what app=ledger selects out of zone cegn-internet";
+    let out: Refusal = ("shenzhen-1", "WorkloadAntiAffinity", kept);
+    says(shared, HEALTH, "ledger-other", &[out], None);
+    let far = "no workload that app in (ledger,journal) selects has replicas in zone cegn-internet";
+    let far: Refusal = ("shenzhen-1", "WorkloadAffinity", far);
+    says(shared, HEALTH, "ledger-web", &[far], None);
+
+    // What keeps it out goes, and it is placed; a label makes another one what was waited for.
+    delete(shared, &["workload", "ledger-copy", "-n", HEALTH]);
+    runs("ledger-other", &[("shenzhen-1", "ledger-other", 1)]);
+    let label = ["label", "workload", "ledger-other", "-n", HEALTH];
+    let label = [&label[..], &["app=archive", "--overwrite"]].concat();
+    shared.hub().run(&label).unwrap();
+    runs("ledger-lost", &[("shenzhen-1", "ledger-lost", 1)]);
+    delete(shared, &["-f", &file]);
+    gone(shared, HEALTH);
+}
+
 /// No file is left out, and each says in two languages what it shows.
 #[test]
 fn every_example_of_placement_is_tested_and_explained() {
@@ -368,6 +405,7 @@ fn every_example_of_placement_is_tested_and_explained() {
         .map(|(file, _)| *file)
         .chain([
             "11-return.yaml",
+            "42-workload-affinity.yaml",
             "50-residency.yaml",
             "51-mlps.yaml",
             "70-priority-classes.yaml",

@@ -150,6 +150,18 @@ pub(crate) const FILES: &[(&str, &[Expected])] = &[
         ],
     ),
     (
+        "43-gang.yaml",
+        &[of(
+            HEALTH,
+            "gang",
+            Not([
+                "Waiting",
+                "ComponentsUnsatisfiable",
+                "Job/gang cannot stand together in one group of member",
+            ]),
+        )],
+    ),
+    (
         "60-arch.yaml",
         &[of(
             BUS,

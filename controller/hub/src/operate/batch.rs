@@ -378,6 +378,8 @@ impl Operator {
             tenant: self.tenant_of(&key, &[]),
             decision: entry.status.decision.clone(),
         });
+        let decided = decision.as_ref().map(|(decision, _)| decision);
+        let on = decided.map(observe::neighbours::members);
         let (held, row) = match decision {
             Some((decision, row)) => (committed(decision), Some(row)),
             None => (Held::default(), None),
@@ -389,6 +391,7 @@ impl Operator {
             key,
             Assumed {
                 held,
+                on,
                 epoch: term.epoch,
                 again,
                 row,

@@ -98,13 +98,17 @@ impl Operator {
         if held.entries.is_empty() {
             return None;
         }
-        let tenant = self.tenant_of(key, &works);
-        let work = member_names::work_name(&key.namespace, &key.name);
+        let assumed = self
+            .assumed
+            .get(key)
+            .and_then(|assumed| assumed.on.as_ref());
+        let told = self.world.has_rules(&key.namespace);
         let entry = self.world.workloads.get(key);
         let keeps = held::keeps(entry.and_then(|entry| entry.status.decision.as_ref()));
         Some(HeldBy {
-            tenant,
-            work,
+            tenant: self.tenant_of(key, &works),
+            work: member_names::work_name(&key.namespace, &key.name),
+            neighbour: told.then(|| self.world.neighbour(key, assumed, &held)),
             held,
             keeps,
         })

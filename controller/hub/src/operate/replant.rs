@@ -88,8 +88,14 @@ impl Operator {
     /// Computes the tenant tree anew, and has looked at what that changes.
     pub(super) fn replant(&mut self) {
         let old = self.world.tree.clone();
+        let told = self.world.told();
         self.world.plant();
-        let difference = difference(&old, &self.world.tree);
+        let mut difference = difference(&old, &self.world.tree);
+        // Who is told of to others of its tenant may be another one, too.
+        let now = self.world.told();
+        self.dirty.unblock |= !now.is_empty() && (now != told || !difference.moved.is_empty());
+        let other = told.symmetric_difference(&now).cloned();
+        difference.moved.extend(other);
         for name in &difference.tenants {
             self.platform.try_tenant_again(name);
         }

@@ -15,6 +15,8 @@ use heyun_scheduler::snapshot::Held;
 pub(super) struct Assumed {
     /// What the decision holds that it commits; nothing if it commits none.
     pub held: Held,
+    /// The members that it uses; `None` if it commits none.
+    pub on: Option<BTreeSet<String>>,
     /// Epoch of the term that started it.
     pub epoch: i64,
     /// A decision stood and was made anew: asked for once more if this one is not committed.

@@ -180,3 +180,142 @@ fn a_price_is_no_reason_to_look_at_anything() {
     let flags = [dirty.tenants, dirty.quotas, dirty.flavors, dirty.unblock];
     assert_eq!((looks, flags), (0, [false; 4]));
 }
+
+/// A tenant of two namespaces and one of a third.
+fn tenants(world: &mut World) {
+    for (name, namespaces) in [("health", vec!["ns", "ns2"]), ("other", vec!["ns3"])] {
+        let spec = heyun_crds::tenant::TenantSpec {
+            namespaces: namespaces.into_iter().map(str::to_owned).collect(),
+            ..heyun_crds::tenant::TenantSpec::default()
+        };
+        let mut tenant = Tenant::new(name, spec);
+        tenant.metadata.uid = Some(format!("uid-{name}"));
+        tenant.metadata.resource_version = Some("1".to_owned());
+        for namespace in &tenant.spec.namespaces {
+            let mut object = Namespace::default();
+            object.metadata.name = Some(namespace.clone());
+            object.metadata.resource_version = Some("1".to_owned());
+            let uid = format!("uid-{name}");
+            object.metadata.labels = Some([(TENANT_UID.to_owned(), uid)].into());
+            see(world, [Seen::Namespace(Change::Apply(Box::new(object)))]);
+        }
+        see(world, [Seen::Tenant(Change::Apply(Box::new(tenant)))]);
+    }
+    world.plant();
+}
+
+/// A Workload on a member, with a label, and the Placement that it names.
+fn placed(name: &str, version: u64, app: &str, member: &str) -> Workload {
+    use heyun_crds::workload::{Assignment, Decision, PlacementRef, WorkloadStatus};
+    let mut object = workload(name, version);
+    object.metadata.labels = Some([("app".to_owned(), app.to_owned())].into());
+    object.spec.placement_ref = Some(PlacementRef { name: "p".into() });
+    object.status = Some(WorkloadStatus {
+        decision: Some(Decision {
+            assignments: vec![Assignment {
+                member: member.to_owned(),
+                replicas: 1,
+                ..Assignment::default()
+            }],
+            ..Decision::default()
+        }),
+        ..WorkloadStatus::default()
+    });
+    object
+}
+
+fn placement(version: u64, apart: bool) -> Seen {
+    use heyun_crds::placement::{PlacementSpec, WorkloadTerm, WorkloadTermType};
+    let term = WorkloadTerm {
+        type_: WorkloadTermType::AntiAffinity,
+        ..WorkloadTerm::default()
+    };
+    let spec = PlacementSpec {
+        workloads: if apart { vec![term] } else { Vec::new() },
+        ..PlacementSpec::default()
+    };
+    let mut object = Placement::new("p", spec);
+    object.metadata.namespace = Some("ns".to_owned());
+    object.metadata.resource_version = Some(version.to_string());
+    Seen::Placement(Change::Apply(Box::new(object)))
+}
+
+/// What happens to a Workload is told to those that wait where its tenant has rules for others, and
+/// nowhere else.
+#[test]
+fn what_others_see_of_a_workload_is_told_where_there_are_rules() {
+    use heyun_scheduler::snapshot::Held;
+    let mut world = World::default();
+    tenants(&mut world);
+    let mut at = 1;
+    // Whether it unblocks, and whether what is held is looked at anew.
+    let mut tell = |world: &mut World, seen: &dyn Fn(u64) -> Seen| {
+        at += 1;
+        world.touched.clear();
+        let mut dirty = Dirty::default();
+        world.see(seen(at), &mut dirty);
+        (
+            dirty.unblock,
+            world.touched.contains(&WorkloadKey::new("ns", "web")),
+        )
+    };
+    let web = |app: &'static str, member: &'static str| {
+        move |at| Seen::Workload(Change::Apply(Box::new(placed("web", at, app, member))))
+    };
+    let free = |at| placement(at, false);
+    let apart = |at| placement(at, true);
+    assert_eq!(tell(&mut world, &web("a", "gz")), (false, true));
+    assert_eq!(tell(&mut world, &free), (false, false));
+    assert_eq!(tell(&mut world, &web("b", "gz")), (false, true));
+    let has = |world: &World| ["ns", "ns2", "ns3"].map(|name| world.has_rules(name));
+    assert_eq!(has(&world), [false; 3]);
+    // A rule begins: all of the tenant are told of.
+    assert_eq!(tell(&mut world, &apart), (true, true));
+    assert_eq!(has(&world), [true, true, false]);
+    assert_eq!(world.told(), ["ns".to_owned(), "ns2".to_owned()].into());
+    let key = WorkloadKey::new("ns", "web");
+    let of = |world: &World| world.neighbour(&key, None, &Held::default());
+    assert_eq!(of(&world).on, ["gz".to_owned()].into());
+    assert_eq!(of(&world).keeps_out.len(), 1);
+    assert_eq!(tell(&mut world, &web("b", "gz")), (false, true), "the same");
+    assert_eq!(
+        tell(&mut world, &web("c", "gz")),
+        (true, true),
+        "its labels"
+    );
+    assert_eq!(
+        tell(&mut world, &web("c", "sz")),
+        (true, true),
+        "its members"
+    );
+    let next = world.neighbour(&key, Some(&["fs".to_owned()].into()), &Held::default());
+    assert_eq!(next.on, ["fs".to_owned()].into());
+    // One that goes is nowhere any more.
+    let going = |at| {
+        let mut object = placed("web", at, "c", "sz");
+        let when = "2027-01-01T00:00:00Z".parse().unwrap();
+        object.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(when));
+        Seen::Workload(Change::Apply(Box::new(object)))
+    };
+    assert_eq!(tell(&mut world, &going), (true, true));
+    assert!(of(&world).on.is_empty());
+    assert_eq!(tell(&mut world, &free), (true, true), "a rule ends");
+    assert_eq!(has(&world), [false; 3]);
+    // One in a Workload's own placement counts as well, and ends with it.
+    let own = |at| {
+        let mut object = placed("own", at, "a", "gz");
+        object.spec.placement_ref = None;
+        let terms = vec![heyun_crds::placement::WorkloadTerm::default()];
+        object.spec.placement = Some(heyun_crds::placement::PlacementSpec {
+            workloads: terms,
+            ..heyun_crds::placement::PlacementSpec::default()
+        });
+        Box::new(object)
+    };
+    let (unblocks, told) = tell(&mut world, &|at| Seen::Workload(Change::Apply(own(at))));
+    assert!(!unblocks && told, "the others are told of from now on");
+    assert_eq!(has(&world), [true, true, false]);
+    tell(&mut world, &|at| Seen::Workload(Change::Delete(own(at))));
+    assert_eq!(has(&world), [false; 3]);
+}

@@ -46,6 +46,7 @@ fn verdict(outcome: Outcome) -> Verdict {
         refused: BTreeMap::new(),
         members: Vec::new(),
         relaxed: BTreeSet::new(),
+        relaxed_neighbours: BTreeSet::new(),
         unchecked: BTreeSet::new(),
     }
 }

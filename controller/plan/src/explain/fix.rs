@@ -39,6 +39,9 @@ pub(super) fn fix(reason: &WorkloadReason, verdict: &Verdict) -> String {
         WorkloadReason::ComponentsUnsatisfiable { .. } => {
             "change the replicas or requests, or type or topologyKey in placement.components".to_owned()
         }
+        WorkloadReason::NoNeighbour { .. } => {
+            "it is placed when one of them is; or change placement.workloads".to_owned()
+        }
         WorkloadReason::DataPinned { member, .. } => {
             format!("it goes on when {member} may have it again")
         }

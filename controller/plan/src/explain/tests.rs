@@ -32,6 +32,7 @@ fn verdict(outcome: Outcome, members: Vec<MemberVerdict>) -> Verdict {
         refused,
         members,
         relaxed: BTreeSet::new(),
+        relaxed_neighbours: BTreeSet::new(),
         unchecked: BTreeSet::from(["pod anti-affinity".to_owned()]),
     }
 }

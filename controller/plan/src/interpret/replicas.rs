@@ -1,5 +1,7 @@
 //! How replicas are set when manifests are rendered for one member.
 
+use std::cmp::Reverse;
+
 use serde_json::{Map, Value};
 
 use super::kinds::ComponentKind;
@@ -60,6 +62,36 @@ pub fn shares(replicas: &[i64]) -> Vec<Share> {
     shares
 }
 
+/// The parts of a number that is divided in proportion to replicas, by largest remainder and among
+/// equal ones the first: they sum to it. Where it is no less than all replicas, no part is less than
+/// its own, so none is empty. Without replicas every part is 0.
+pub fn by_largest_remainder(amount: i64, replicas: &[i64]) -> Vec<i64> {
+    let each = replicas.iter().map(|of| i128::from((*of).max(0)));
+    let each: Vec<i128> = each.collect();
+    let total: i128 = each.iter().sum();
+    let whole = i128::from(amount.max(0));
+    let mut left = amount.max(0);
+    let mut parts = Vec::with_capacity(each.len());
+    let mut remainders = Vec::with_capacity(each.len());
+    for (index, of) in each.iter().enumerate() {
+        let share = whole.saturating_mul(*of);
+        let part = share.checked_div(total).unwrap_or(0);
+        let part = i64::try_from(part).unwrap_or(i64::MAX);
+        left = left.saturating_sub(part);
+        parts.push(part);
+        remainders.push((Reverse(share.checked_rem(total).unwrap_or(0)), index));
+    }
+    remainders.sort_unstable();
+    // Fewer are left than there are remainders, or there are no replicas.
+    let more = usize::try_from(left).unwrap_or(0);
+    for (remainder, index) in remainders.into_iter().take(more) {
+        if let (true, Some(part)) = (remainder.0 > 0, parts.get_mut(index)) {
+            *part = part.saturating_add(1);
+        }
+    }
+    parts
+}
+
 fn spec_mut(manifest: &mut Value) -> Option<&mut Map<String, Value>> {
     let spec = manifest
         .as_object_mut()?
@@ -78,7 +110,7 @@ fn number(spec: &Map<String, Value>, field: &str) -> Option<i64> {
 /// - StatefulSet: `spec.replicas`, and where it is divided `spec.ordinals.start`, so that no
 ///   ordinal is there twice. It moves with `share.before`: who keeps ordinals where they are says
 ///   so by `before`.
-/// - Job: where it is divided, `spec.parallelism`, and `spec.completions` if it has them.
+/// - Job: where it is divided, `spec.parallelism`; its completions are [`set_completions`]'s.
 /// - DaemonSet, CronJob and Pod stay as they are.
 pub fn set_replicas(manifest: &mut Value, kind: ComponentKind, share: Share) {
     let Some(spec) = spec_mut(manifest) else {
@@ -98,15 +130,24 @@ pub fn set_replicas(manifest: &mut Value, kind: ComponentKind, share: Share) {
         }
         ComponentKind::Job if !share.is_whole() => {
             spec.insert("parallelism".to_owned(), share.replicas.into());
-            if let Some(completions) = number(spec, "completions") {
-                spec.insert("completions".to_owned(), share.part(completions).into());
-            }
         }
         ComponentKind::Job
         | ComponentKind::DaemonSet
         | ComponentKind::CronJob
         | ComponentKind::Pod => {}
     }
+}
+
+/// Sets a member's part of the completions of a Job that is divided.
+pub fn set_completions(manifest: &mut Value, part: i64) {
+    if let Some(spec) = spec_mut(manifest) {
+        spec.insert("completions".to_owned(), part.into());
+    }
+}
+
+/// The completions of a Job, if it says how many.
+pub fn completions(manifest: &Value) -> Option<i64> {
+    manifest.pointer("/spec/completions")?.as_i64()
 }
 
 fn set_first_ordinal(spec: &mut Map<String, Value>, share: Share) {

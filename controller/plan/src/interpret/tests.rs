@@ -976,7 +976,7 @@ fn replicas_are_set_by_kind() {
     let job = |spec| object("batch/v1", "Job", "j", spec);
     assert_eq!(
         set(job(json!({"completions": 10, "parallelism": 5})), share),
-        json!({"completions": 4, "parallelism": 2})
+        json!({"completions": 10, "parallelism": 2})
     );
     assert_eq!(
         set(job(json!({"completions": 10})), Share::whole(1)),
@@ -1036,7 +1036,7 @@ mod properties {
     use serde_json::{Value, json};
 
     use super::super::requests::{Amounts, InitAmounts, PodAmounts};
-    use super::super::shares;
+    use super::super::{by_largest_remainder, shares};
 
     proptest! {
         #[test]
@@ -1055,6 +1055,29 @@ mod properties {
                 } else {
                     prop_assert!(*part >= share.replicas);
                 }
+            }
+        }
+
+        /// By definition: each part is its exact share rounded up or down, and no one that is
+        /// rounded down has a larger remainder than one that is rounded up.
+        #[test]
+        fn completions_divide_by_largest_remainder(
+            replicas in prop::collection::vec(1_i64..50, 1..8),
+            beyond in 0_i64..200,
+        ) {
+            let total: i64 = replicas.iter().sum();
+            let amount = total + beyond;
+            let parts = by_largest_remainder(amount, &replicas);
+            prop_assert_eq!(parts.iter().sum::<i64>(), amount);
+            let exact = |index: usize| (amount * replicas[index] / total, amount * replicas[index] % total);
+            let up = (0..parts.len()).filter(|index| parts[*index] > exact(*index).0);
+            let least = up.clone().map(|index| exact(index).1).min();
+            for (index, part) in parts.iter().enumerate() {
+                let (floor, remainder) = exact(index);
+                prop_assert!(*part >= replicas[index], "no member runs what it does not count");
+                prop_assert!((floor..=floor + i64::from(remainder > 0)).contains(part));
+                let down = *part == floor;
+                prop_assert!(!down || least.is_none_or(|least| remainder <= least));
             }
         }
 

@@ -57,6 +57,7 @@ pub fn request(input: &Input<'_>) -> to::Request {
         uid: metadata.uid.clone().unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
         tenant: input.tenant.to_owned(),
+        labels: metadata.labels.clone().unwrap_or_default(),
         created: created.unwrap_or_default(),
         priority: input.class.value,
         preempts: input.class.preempts,
@@ -107,6 +108,7 @@ pub fn placement_of(
         division: division(&from.division),
         spread: from.spread.iter().map(spread).collect(),
         components: components(&from.components),
+        neighbours: super::neighbours::rules(from),
         weights: from.weights.as_ref().map(|of| scores(of, weights)),
     }
 }
@@ -213,10 +215,15 @@ fn spread(from: &SpreadConstraint) -> to::SpreadConstraint {
         max_skew: from.max_skew.map(i64::from),
         min_groups: from.min_groups.map(i64::from),
         max_groups: from.max_groups.map(i64::from),
-        when_unsatisfiable: match from.when_unsatisfiable {
-            WhenUnsatisfiable::DoNotSchedule => to::WhenUnsatisfiable::DoNotSchedule,
-            WhenUnsatisfiable::ScheduleAnyway => to::WhenUnsatisfiable::ScheduleAnyway,
-        },
+        when_unsatisfiable: when_unsatisfiable(from.when_unsatisfiable),
+    }
+}
+
+/// What happens when a wish cannot be had.
+pub(super) fn when_unsatisfiable(from: WhenUnsatisfiable) -> to::WhenUnsatisfiable {
+    match from {
+        WhenUnsatisfiable::DoNotSchedule => to::WhenUnsatisfiable::DoNotSchedule,
+        WhenUnsatisfiable::ScheduleAnyway => to::WhenUnsatisfiable::ScheduleAnyway,
     }
 }
 

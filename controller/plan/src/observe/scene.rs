@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::{MemberCluster, PriceBook, Sketch};
 use heyun_scheduler::quota::Problem;
 use heyun_scheduler::request::WorkloadKey;
-use heyun_scheduler::snapshot::HeldEntry;
+use heyun_scheduler::snapshot::{HeldEntry, Neighbour};
 use heyun_scheduler::{Config, Engine, Snapshot};
 
 use super::prices::Prices;
@@ -30,6 +30,8 @@ pub struct Scene {
     holders: BTreeMap<String, BTreeSet<WorkloadKey>>,
     /// Members on which somebody holds something else than the engine was told.
     touched: BTreeSet<String>,
+    /// Whom others see in another way than the engine was told: the last change of each.
+    seen: BTreeMap<(String, WorkloadKey), Option<Neighbour>>,
 }
 
 impl std::fmt::Debug for Scene {
@@ -50,6 +52,7 @@ impl Scene {
             }
             self.touched.insert(entry.member.clone());
         }
+        self.see(key, before, after);
         for entry in after.into_iter().flat_map(|by| &by.held.entries) {
             let holders = self.holders.entry(entry.member.clone()).or_default();
             holders.insert(key.clone());
@@ -60,6 +63,24 @@ impl Scene {
     /// What was decided on last.
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.engine.as_ref().map(Engine::snapshot)
+    }
+
+    /// Others see a Workload in another way than they did.
+    fn see(&mut self, key: &WorkloadKey, before: Option<&HeldBy>, after: Option<&HeldBy>) {
+        let told = |by: Option<&HeldBy>| {
+            let by = by?;
+            Some((by.tenant.clone(), by.neighbour.clone()?))
+        };
+        let (before, after) = (told(before), told(after));
+        if before == after {
+            return;
+        }
+        if let Some((tenant, _)) = before {
+            self.seen.insert((tenant, key.clone()), None);
+        }
+        if let Some((tenant, of)) = after {
+            self.seen.insert((tenant, key.clone()), Some(of));
+        }
     }
 
     /// Forgets everything; the next [`Scene::bring_up`] costs as much as the first. What is held is
@@ -85,15 +106,19 @@ impl Scene {
             engine.set_now(inputs.now);
             engine.set_quotas(quotas);
             engine.set_held(held);
+            let seen = std::mem::take(&mut self.seen).into_iter();
+            engine.set_neighbours(seen.map(|((tenant, key), of)| (tenant, key, of)));
             engine
         } else {
             self.told.clear();
+            self.seen.clear();
             let snapshot = Snapshot {
                 now: inputs.now,
                 flavors,
                 tenants,
                 quotas,
                 held,
+                neighbours: super::seen(inputs.held),
                 ..Snapshot::default()
             };
             Engine::new(snapshot, config.clone())

@@ -2,7 +2,7 @@ use super::*;
 use crate::interpret::{Context, interpret};
 use crate::preempt::Class;
 use crate::tenants::tree;
-use heyun_crds::common::LabelEquals;
+use heyun_crds::common::{LabelEquals, LabelExpression, LabelOperator};
 use heyun_crds::conditions::{Reason, set_condition};
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::member_cluster::{
@@ -10,6 +10,7 @@ use heyun_crds::member_cluster::{
 };
 use heyun_crds::placement::{
     AffinityTerm, Components, ComponentsType, PlacementSpec, ScoreWeights, SpreadConstraint,
+    WorkloadTerm, WorkloadTermType,
 };
 use heyun_crds::quantity::Quantity;
 use heyun_crds::quota::{EffectiveQuota, QuotaLine, QuotaSpec, QuotaStatus};
@@ -535,6 +536,7 @@ fn request_with(
     workload.metadata.namespace = Some("civil".to_owned());
     workload.metadata.generation = Some(4);
     workload.metadata.creation_timestamp = Some(at(33));
+    workload.metadata.labels = Some([("app".to_owned(), "web".to_owned())].into());
     let defaults = Resources::new();
     let context = Context {
         namespace: "civil",
@@ -589,6 +591,66 @@ fn request_with(
     })
 }
 
+fn apart_from(app: &str) -> WorkloadTerm {
+    WorkloadTerm {
+        type_: WorkloadTermType::AntiAffinity,
+        match_labels: [("app".to_owned(), app.to_owned())].into(),
+        match_expressions: vec![LabelExpression {
+            key: "tier".to_owned(),
+            operator: LabelOperator::NotIn,
+            values: vec!["a".to_owned(), "b".to_owned()],
+        }],
+        ..WorkloadTerm::default()
+    }
+}
+
+/// What is not where its decision is, is leaving; one that goes is nowhere any more.
+#[test]
+fn others_see_where_a_workload_is_and_what_it_leaves() {
+    let mut workload = Workload::new("web", WorkloadSpec::default());
+    let label = |app: &str| BTreeMap::from([("app".to_owned(), app.to_owned())]);
+    workload.metadata.labels = Some(label("web"));
+    let mut wish = apart_from("b");
+    wish.when_unsatisfiable = heyun_crds::placement::WhenUnsatisfiable::ScheduleAnyway;
+    let near = WorkloadTerm {
+        type_: WorkloadTermType::Affinity,
+        ..apart_from("c")
+    };
+    let placement = PlacementSpec {
+        workloads: vec![apart_from("a"), wish, near],
+        ..PlacementSpec::default()
+    };
+    let on = |member: &str, replicas| Assignment {
+        member: member.to_owned(),
+        replicas,
+        ..Assignment::default()
+    };
+    let decision = Decision {
+        assignments: vec![on("gz", 1), on("sz", 0)],
+        ..Decision::default()
+    };
+    let there = |member: &str, replicas| HeldEntry {
+        member: member.to_owned(),
+        ..entry("Deployment/web", "x", replicas)
+    };
+    let held = Held {
+        entries: vec![there("gz", 1), there("sz", 0), there("fs", 2)],
+    };
+    let used = neighbours::members(&decision);
+    let seen = neighbours::neighbour(&workload.metadata, Some(&placement), used, &held);
+    assert_eq!(seen.labels, label("web"));
+    assert_eq!(seen.on, ["gz".to_owned()].into());
+    assert_eq!(seen.leaving, ["fs".to_owned()].into());
+    let rules: Vec<_> = seen.keeps_out.iter().map(|of| &of.selector[0]).collect();
+    assert_eq!(
+        rules,
+        [&equals("app", "a")],
+        "neither a wish nor to be near"
+    );
+    let going = neighbours::neighbour(&workload.metadata, None, BTreeSet::new(), &held);
+    assert_eq!(going.leaving, ["gz".to_owned(), "fs".to_owned()].into());
+}
+
 #[test]
 fn a_request_says_what_the_workload_says() {
     let placement = PlacementSpec {
@@ -612,10 +674,19 @@ fn a_request_says_what_the_workload_says() {
             type_: ComponentsType::Apart,
             topology_key: None,
         },
+        workloads: vec![apart_from("db")],
         ..PlacementSpec::default()
     };
     let request = request_of(&placement, &[]);
     assert_eq!(request.key.to_string(), "civil/web");
+    assert_eq!(request.labels["app"], "web");
+    let [rule] = request.placement.neighbours.as_slice() else {
+        panic!("{:?}", request.placement.neighbours)
+    };
+    assert!(rule.keeps_out());
+    assert_eq!(rule.topology_key, "member");
+    let selector = heyun_scheduler::text::selector(&rule.selector);
+    assert_eq!(selector, "app=db,tier notin (a,b)");
     let apart = request.placement.components.as_ref().unwrap();
     assert_eq!(apart.kind, ComponentKind::Apart);
     assert_eq!(apart.topology_key, "member");
@@ -950,4 +1021,56 @@ fn what_was_given_up_for_another_is_no_credit() {
         now: 0,
     };
     assert_eq!(snapshot(&inputs).0.held[&key], keeps);
+}
+
+/// What others see of a Workload is told as it changes: twice between two looks, under another tenant,
+/// and to nobody any more.
+#[test]
+fn a_scene_follows_what_others_see() {
+    use super::scene::Scene;
+    let tenants = tenants();
+    let by = |tenant: &str, on: Option<&str>| HeldBy {
+        tenant: tenant.to_owned(),
+        work: "w1".to_owned(),
+        held: Held {
+            entries: vec![entry("Deployment/web", "x", 1)],
+        },
+        neighbour: on.map(|on| Neighbour {
+            on: [on.to_owned()].into(),
+            ..Neighbour::default()
+        }),
+        ..HeldBy::default()
+    };
+    let key = WorkloadKey::new("civil", "web");
+    let mut scene = Scene::default();
+    let mut held: BTreeMap<WorkloadKey, HeldBy> = BTreeMap::new();
+    let steps = [
+        vec![],
+        vec![by("civil", Some("a"))],
+        vec![by("civil", Some("b")), by("civil", Some("c"))],
+        vec![by("guangzhou", Some("c"))],
+        vec![by("guangzhou", None)],
+        vec![by("civil", Some("a")), by("civil", None)],
+    ];
+    for (step, all) in steps.into_iter().enumerate() {
+        for next in all {
+            scene.hold(&key, held.get(&key), Some(&next));
+            held.insert(key.clone(), next);
+        }
+        let inputs = Inputs {
+            members: &[],
+            flavors: &[],
+            tenants: &tenants,
+            quotas: &[],
+            prices: &[],
+            held: &held,
+            asked: None,
+            now: 99,
+        };
+        let (fresh, _) = snapshot(&inputs);
+        let (engine, _) = scene.bring_up(&inputs, &heyun_scheduler::Config::default());
+        let told = &engine.snapshot().neighbours;
+        assert_eq!(*told, fresh.neighbours, "step {step}");
+        assert_eq!(told.len(), usize::from((1..4).contains(&step)));
+    }
 }

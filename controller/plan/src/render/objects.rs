@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Input, Part, Parts, attach, classes, flavors};
 use crate::interpret::{
-    Component, Hpa, cap_hpa_bounds, component_label, pod_template_mut, set_hpa_bounds, set_replicas,
+    Component, Hpa, cap_hpa_bounds, component_label, pod_template_mut, set_completions,
+    set_hpa_bounds, set_replicas,
 };
 use crate::member_names::label_value;
 use crate::observe::amounts;
@@ -95,6 +96,9 @@ fn charged_most(hpa: Hpa, assignment: &Assignment) -> Option<i64> {
 /// Sets replicas, flavor and labels in the manifest of a component.
 fn place(object: &mut Value, component: &Component, part: &Part<'_>, work: &str) {
     set_replicas(object, component.kind, part.share);
+    if let Some(completions) = part.completions {
+        set_completions(object, completions);
+    }
     let name = &component.request.name;
     if let Some(template) = pod_template_mut(object, component.kind) {
         if let Some(labels) = metadata_map(template, "labels") {

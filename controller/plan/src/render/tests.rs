@@ -238,6 +238,50 @@ fn each_member_of_the_decision_gets_one_work() {
     assert_eq!(gz.spec.secrets[0].source, secret_copy_name(&name, "tls"));
 }
 
+/// Of a Job of seven completions, three at once: what the members count sums to what is asked for, and
+/// each counts no fewer than it runs.
+#[test]
+fn a_divided_job_divides_its_completions() {
+    let mut world = world();
+    let job = |completions: Value| {
+        let template = json!({"spec": {"containers": [{"name": "c", "image": "i"}]}});
+        let spec = json!({"parallelism": 3, "completions": completions, "template": template});
+        Manifest(
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": spec}),
+        )
+    };
+    let specs = |world: &World| {
+        let works = render(world).unwrap();
+        let each = works.iter().map(|work| {
+            let spec = &object(work, "Job")["spec"];
+            (spec["parallelism"].clone(), spec["completions"].clone())
+        });
+        each.collect::<Vec<_>>()
+    };
+    let on = |member: &str, replicas| assigned(member, "general", "Job/j", replicas);
+    world.workload.spec.manifests = vec![job(json!(7))];
+    world.decision.assignments = vec![on("gz", 1), on("other", 1), on("province", 1)];
+    let one = json!(1);
+    let three = [
+        (one.clone(), json!(3)),
+        (one.clone(), json!(2)),
+        (one.clone(), json!(2)),
+    ];
+    assert_eq!(specs(&world), three);
+    world.decision.assignments = vec![on("gz", 1), on("province", 2)];
+    // 2.33 and 4.67: the larger remainder is the second's.
+    assert_eq!(
+        specs(&world),
+        [(one.clone(), json!(2)), (json!(2), json!(5))]
+    );
+    world.workload.spec.manifests = vec![job(Value::Null)];
+    let unnumbered = [(one, Value::Null), (json!(2), Value::Null)];
+    assert_eq!(specs(&world), unnumbered, "a queue of work is whoever's");
+    world.workload.spec.manifests = vec![job(json!(7))];
+    world.decision.assignments = vec![on("gz", 3)];
+    assert_eq!(specs(&world), [(json!(3), json!(7))]);
+}
+
 #[test]
 fn objects_come_in_order_and_only_where_their_component_is() {
     let mut world = world();
