@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use heyun_tests::fleet::{Shared, alone, documents, list};
+use heyun_tests::fleet::{Shared, alone, condition_of, documents, list};
 use serde_json::{Value, json};
 
 use crate::placement_cases::Fate::{Not, Placed};
@@ -298,19 +298,19 @@ fn member_says(shared: &Shared, spec: &Value) {
 
 /// What the province's cloud is refused for says all of these.
 fn refusal(shared: &Shared, name: &str, reason: &str, parts: &[&str]) {
-    let why = why(shared, HEALTH, name).unwrap();
-    let members = why["members"].as_array().into_iter().flatten();
-    let province = members.clone().find(|of| of["member"] == "province-a");
-    let refusals = province.and_then(|of| of["refusals"].as_array());
-    let found = refusals
-        .into_iter()
-        .flatten()
-        .find(|of| of["reason"] == reason);
-    let said = found.map_or("", |of| of["message"].as_str().unwrap_or_default());
-    assert!(
-        parts.iter().all(|part| said.contains(part)),
-        "{parts:?} in {why}"
-    );
+    shared.eventually(&format!("{name} to be refused with {parts:?}"), || {
+        let why = why(shared, HEALTH, name)?;
+        let mut members = why["members"].as_array().into_iter().flatten();
+        let province = members.find(|of| of["member"] == "province-a");
+        let refusals = province.and_then(|of| of["refusals"].as_array());
+        let mut refusals = refusals.into_iter().flatten();
+        let found = refusals.find(|of| of["reason"] == reason);
+        let said = found.map_or("", |of| of["message"].as_str().unwrap_or_default());
+        if parts.iter().all(|part| said.contains(part)) {
+            return Ok(());
+        }
+        Err(why.to_string())
+    });
 }
 
 /// One score of a member.
@@ -516,9 +516,16 @@ fn decided(shared: &Shared, expected: &Expected) {
             });
         }
         Not([_, reason, message]) => {
-            let wanted = ["Scheduled", "False", reason];
-            let said = shared.condition("workload", namespace, name, wanted);
-            assert!(said.contains(message), "{name}: {said}");
+            // While replicas before it are in flight, it may be another rule that refuses.
+            shared.eventually(&format!("{name} to say {message}"), || {
+                let workload = shared.get("workload", namespace, name)?;
+                let said = condition_of(&workload, "Scheduled");
+                let text = said["message"].as_str().unwrap_or_default();
+                if said["reason"] == reason && text.contains(message) {
+                    return Ok(());
+                }
+                Err(said.to_string())
+            });
             let workload = shared.get("workload", namespace, name).unwrap();
             assert!(assigned(&workload).is_empty(), "{workload}");
             let pods = shared.pods(namespace);
