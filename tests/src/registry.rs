@@ -111,7 +111,8 @@ impl Registry {
         let argv = self.command(auth);
         let mut shell = Command::new("/bin/sh");
         shell
-            .args(["-c", "\"$@\" & read -r _; kill $!", "sh"])
+            // The shell ends when the registry has: one that is told to may answer on for a while.
+            .args(["-c", "\"$@\" & read -r _; kill $!; wait $!", "sh"])
             .args(&argv);
         let log = fs::File::create(self.folder.join("registry.log")).expect("a log");
         let child = shell
