@@ -285,13 +285,15 @@ pub struct WorkloadStatus {
     pub conditions: Vec<Condition>,
     /// The decision: what is assigned and thereby reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub decision: Option<Decision>,
     /// Why: counts per reason, the chosen, the nearest of the rest; the whole table is `heyun why`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub explanation: Option<Explanation>,
     /// State per member, worst first, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub members: Vec<MemberState>,
     /// Replicas that exist, for the scale subresource.
     #[serde(default)]
@@ -301,6 +303,7 @@ pub struct WorkloadStatus {
     pub selector: String,
     /// The same in few words, for columns.
     #[serde(default)]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub summary: Summary,
 }
 

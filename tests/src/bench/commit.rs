@@ -12,7 +12,7 @@ use super::stage::{LIMIT, QUIET, Stage};
 use super::{Result, Size, fixture, say, tail, usage};
 
 /// Least ratio of writes for decisions to writes of the API server at all.
-const TARGET_RATIO: f64 = 0.5;
+const TARGET_RATIO: f64 = 0.7;
 /// Least decisions a second where the API server writes [`TARGET_RAW`] a second.
 const TARGET_DECISIONS: f64 = 300.0;
 /// See [`TARGET_DECISIONS`].
