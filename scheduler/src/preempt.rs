@@ -64,6 +64,13 @@ pub struct Standing {
     pub uncommitted: Amounts,
 }
 
+impl Standing {
+    /// The places of which something may go.
+    pub fn spare_places(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.spare() > 0)
+    }
+}
+
 /// What a workload holds in one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

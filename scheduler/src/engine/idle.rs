@@ -75,7 +75,7 @@ impl Engine {
         let Some(node) = quotas.node(tenant) else {
             return false;
         };
-        let path: Vec<_> = std::iter::successors(Some(node), |node| quotas.parent(*node)).collect();
+        let path = quotas.path(node);
         quotas.tentatively(|quotas| {
             let borrowed = |quotas: &crate::quota::QuotaTree| -> Vec<i64> {
                 let keys = || increase.keys();

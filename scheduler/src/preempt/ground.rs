@@ -44,27 +44,24 @@ impl<'s> Ground<'s> {
             if let (Outcome::Placed(placed), Some(request)) =
                 (&verdict.outcome, by_key.get(&verdict.key))
             {
-                take(&mut snapshot, request, placed);
+                let rooms = rooms(snapshot.held.get(&request.key), placed);
+                let Snapshot {
+                    members, quotas, ..
+                } = &mut snapshot;
+                take(members, quotas, request, placed, &rooms);
             }
         }
-        let going = standing.values().flat_map(|of| {
-            let places = of.places.iter().filter(|place| place.going > 0);
-            places.map(|place| (&*of.tenant, place))
-        });
-        let mut holes: BTreeMap<&str, Vec<Hole<'_>>> = BTreeMap::new();
-        for (tenant, place) in going {
-            let member = snapshot.members.get(&place.member);
-            if member.is_none_or(|member| member.readiness != Readiness::Ready) {
-                // Nothing is confirmed from there soon.
-                continue;
-            }
-            release(&mut snapshot.quotas, tenant, place, &place.going_charge);
-            let hole = (place, place.going);
-            holes.entry(&place.member).or_default().push(hole);
-        }
-        for (name, holes) in holes {
-            if let Some(member) = snapshot.member_mut(name) {
-                dig(member, &holes);
+        for of in standing.values() {
+            for place in of.places.iter().filter(|place| place.going > 0) {
+                let Some(member) = snapshot.member_mut(&place.member) else {
+                    continue;
+                };
+                if member.readiness != Readiness::Ready {
+                    // Nothing is confirmed from there soon.
+                    continue;
+                }
+                dig(member, place, place.going);
+                release(&mut snapshot.quotas, &of.tenant, &place.flavor, &place.going_charge);
             }
         }
         let config = Config {
@@ -112,28 +109,23 @@ impl<'s> Ground<'s> {
         victims: &[&WorkloadKey],
     ) -> Option<Placed> {
         let mut quotas = self.quotas.clone();
-        let mut holes: BTreeMap<&str, Vec<Hole<'_>>> = BTreeMap::new();
-        for of in victims.iter().filter_map(|key| self.standing.get(*key)) {
-            for place in of.places.iter().filter(|place| place.spare() > 0) {
-                release(&mut quotas, &of.tenant, place, &place.freed());
-                let hole = (place, place.spare());
-                holes.entry(&place.member).or_default().push(hole);
-            }
-        }
         let mut changed: BTreeMap<String, Arc<Member>> = BTreeMap::new();
         for name in std::mem::take(&mut self.tried) {
             if let Some(member) = self.members.get(&name) {
                 changed.insert(name, Arc::clone(member));
             }
         }
-        for (name, holes) in holes {
-            let Some(member) = self.members.get(name) else {
-                continue;
-            };
-            let mut member = (**member).clone();
-            dig(&mut member, &holes);
-            self.tried.insert(name.to_owned());
-            changed.insert(name.to_owned(), Arc::new(member));
+        for of in victims.iter().filter_map(|key| self.standing.get(*key)) {
+            for place in of.spare_places() {
+                release(&mut quotas, &of.tenant, &place.flavor, &place.freed());
+                let Some(member) = self.members.get(&place.member) else {
+                    continue;
+                };
+                let name = place.member.clone();
+                self.tried.insert(name.clone());
+                let member = changed.entry(name).or_insert_with(|| Arc::clone(member));
+                dig(Arc::make_mut(member), place, place.spare());
+            }
         }
         self.engine.set_members(changed.into_values(), []);
         self.engine.set_quotas(quotas);
@@ -152,38 +144,36 @@ impl<'s> Ground<'s> {
         victims: &[Victim],
         placed: &Placed,
     ) -> Vec<Room> {
-        let mut after = self.engine.snapshot().clone();
-        after.members = std::mem::take(&mut self.members);
-        after.quotas = std::mem::take(&mut self.quotas);
         for victim in victims {
             let Some(of) = self.standing.get(&victim.key) else {
                 continue;
             };
-            for place in of.places.iter().filter(|place| place.spare() > 0) {
-                release(&mut after.quotas, &of.tenant, place, &place.freed());
-                release(&mut self.settled, &of.tenant, place, &place.freed());
-                if let Some(member) = after.member_mut(&place.member) {
-                    dig(member, &[(place, place.spare())]);
+            for place in of.spare_places() {
+                for quotas in [&mut self.quotas, &mut self.settled] {
+                    release(quotas, &of.tenant, &place.flavor, &place.freed());
+                }
+                if let Some(member) = self.members.get_mut(&place.member) {
+                    dig(Arc::make_mut(member), place, place.spare());
                 }
                 self.tried.insert(place.member.clone());
             }
             self.gone.insert(victim.key.clone());
         }
-        let room = take(&mut after, request, placed);
-        self.tried.extend(room.iter().map(|of| of.member.clone()));
-        (self.members, self.quotas) = (after.members, after.quotas);
-        room
+        let rooms = rooms(self.held(request), placed);
+        let Self {
+            members, quotas, ..
+        } = self;
+        take(members, quotas, request, placed, &rooms);
+        self.tried.extend(rooms.iter().map(|of| of.member.clone()));
+        rooms
     }
 }
 
-/// Replicas of a place that will be gone.
-type Hole<'p> = (&'p Place, i64);
-
-/// What a place was charged is charged no more.
-fn release(quotas: &mut QuotaTree, tenant: &str, place: &Place, freed: &Resources) {
+/// What a tenant was charged of a flavor is charged no more.
+pub(super) fn release(quotas: &mut QuotaTree, tenant: &str, flavor: &str, freed: &Resources) {
     let freed: Amounts = freed
         .iter()
-        .map(|(resource, amount)| (Key::new(&*place.flavor, resource), amount))
+        .map(|(resource, amount)| (Key::new(flavor, resource), amount))
         .collect();
     if let Some(node) = quotas.node(tenant) {
         // More than is charged is never released: then the charge stays, which is the safe side.
@@ -191,49 +181,42 @@ fn release(quotas: &mut QuotaTree, tenant: &str, place: &Place, freed: &Resource
     }
 }
 
-/// What replicas leave behind when they go. On which nodes they run is not known; but each leaves at
-/// least its own size on one of that flavor, with what all of these have in common. Of `pods` also
-/// what each of these nodes has free: it is seldom short, and several small ones may follow a large.
-fn dig(member: &mut Member, holes: &[Hole<'_>]) {
+/// What so many replicas of a place leave behind when they go. On which nodes they run is not known; but
+/// each leaves at least its own size on one of that flavor, with what all of these have in common. Of
+/// `pods` also what each of these nodes has free: it is seldom short, and several small ones may follow
+/// a large.
+fn dig(member: &mut Member, place: &Place, replicas: i64) {
     for (name, line) in &mut member.red_lines {
-        for (place, replicas) in holes {
-            let gone = place.per_replica.get(name).saturating_mul(*replicas);
-            line.requested = line.requested.saturating_sub(gone);
-        }
+        let gone = place.per_replica.get(name).saturating_mul(replicas);
+        line.requested = line.requested.saturating_sub(gone);
     }
     let Some(sketch) = &mut member.sketch else {
         return;
     };
-    for (place, replicas) in holes {
-        let alike = sketch
-            .shapes
-            .iter()
-            .filter(|shape| shape.flavor.as_deref() == Some(&*place.flavor));
-        let Some(shape) = alike.cloned().reduce(common) else {
-            continue;
-        };
-        let mut free = place.per_replica.clone();
-        if shape.free.contains(PODS) {
-            let own = free.get(PODS).max(1);
-            free.set(PODS, own.saturating_add(shape.free.get(PODS).max(0)));
-        }
-        sketch.shapes.push(Shape {
-            count: *replicas,
-            free,
-            ..shape
-        });
+    let alike = sketch
+        .shapes
+        .iter()
+        .filter(|shape| shape.flavor.as_deref() == Some(&*place.flavor));
+    let Some(shape) = alike.cloned().reduce(common) else {
+        return;
+    };
+    let mut free = place.per_replica.clone();
+    if shape.free.contains(PODS) {
+        let own = free.get(PODS).max(1);
+        free.set(PODS, own.saturating_add(shape.free.get(PODS).max(0)));
     }
+    sketch.shapes.push(Shape {
+        count: replicas,
+        free,
+        ..shape
+    });
 }
 
 /// Labels that both have, taints that one has, and the fewer pods.
 fn common(mut one: Shape, other: Shape) -> Shape {
-    if other.free.contains(PODS) {
-        let least = other.free.get(PODS).min(one.free.get(PODS));
-        let fewer = if one.free.contains(PODS) {
-            least
-        } else {
-            other.free.get(PODS)
-        };
+    let both = [&one.free, &other.free].into_iter();
+    let known = both.filter(|free| free.contains(PODS));
+    if let Some(fewer) = known.map(|free| free.get(PODS)).min() {
         one.free.set(PODS, fewer);
     }
     let has = |key: &String, value: &String| other.labels.get(key) == Some(value);
@@ -246,24 +229,27 @@ fn common(mut one: Shape, other: Shape) -> Shape {
     one
 }
 
-/// What is placed is in flight and charged.
-fn take(snapshot: &mut Snapshot, request: &Request, placed: &Placed) -> Vec<Room> {
-    let rooms = new_replicas(snapshot, request, placed);
-    for room in &rooms {
-        if let Some(member) = snapshot.member_mut(&room.member) {
-            member.in_flight.push(room.replicas.clone());
+/// What is placed is charged, and these rooms are in flight.
+fn take(
+    members: &mut BTreeMap<String, Arc<Member>>,
+    quotas: &mut QuotaTree,
+    request: &Request,
+    placed: &Placed,
+    rooms: &[Room],
+) {
+    for room in rooms {
+        if let Some(member) = members.get_mut(&room.member) {
+            Arc::make_mut(member).in_flight.push(room.replicas.clone());
         }
     }
-    if let Some(node) = snapshot.quotas.node(&request.tenant) {
+    if let Some(node) = quotas.node(&request.tenant) {
         // An overflow cannot be: the increase was within what is left.
-        let _ = snapshot.quotas.charge(node, &placed.increase);
+        let _ = quotas.charge(node, &placed.increase);
     }
-    rooms
 }
 
-/// What is placed beyond what the workload holds there.
-fn new_replicas(snapshot: &Snapshot, request: &Request, placed: &Placed) -> Vec<Room> {
-    let held = snapshot.held.get(&request.key);
+/// The room that is taken beyond what the workload holds.
+fn rooms(held: Option<&Held>, placed: &Placed) -> Vec<Room> {
     let at = |assignment: &PlacedAssignment| {
         let mut entries = held.into_iter().flat_map(|held| &held.entries);
         let entry = entries.find(|entry| {

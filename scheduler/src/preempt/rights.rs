@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ground::Ground;
+use super::ground::{Ground, release};
 use super::{Claim, Place, Standing};
 use crate::quota::{Key, NodeId, QuotaTree};
 use crate::request::{Request, WorkloadKey};
@@ -50,10 +50,7 @@ impl Candidate<'_> {
 pub(super) fn any(standing: &BTreeMap<WorkloadKey, Standing>, request: &Request) -> bool {
     standing.iter().any(|(key, of)| {
         let is_other = of.tenant != request.tenant;
-        let goes = of
-            .places
-            .iter()
-            .any(|place| place.going > 0 || place.spare() > 0);
+        let goes = has_going(of) || of.spare_places().next().is_some();
         *key != request.key && goes && (is_other || of.priority < request.priority || has_going(of))
     })
 }
@@ -105,13 +102,8 @@ pub(super) fn allowed<'s>(
             candidate.claim = Claim::Emergency;
         }
         for place in &candidate.of.places {
-            if let Some(node) = quotas.node(&candidate.of.tenant) {
-                let freed = place.freed();
-                let freed = freed.iter();
-                let freed = freed.map(|(name, amount)| (Key::new(&*place.flavor, name), amount));
-                // More than is charged is never released: see the ground.
-                let _ = quotas.release(node, &freed.collect());
-            }
+            let tenant = &candidate.of.tenant;
+            release(&mut quotas, tenant, &place.flavor, &place.freed());
         }
         found.push(candidate);
     }
