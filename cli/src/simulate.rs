@@ -17,7 +17,7 @@ use heyun_plan::observe::{self, HeldBy, held, neighbours};
 use heyun_plan::preempt::Class;
 use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
-use heyun_plan::{decide, guard, member_names, preempt};
+use heyun_plan::{decide, guard, member_names};
 use heyun_scheduler::config::{Explained, ScoreWeights};
 use heyun_scheduler::{Config, Request, Resources, WorkloadKey};
 use k8s_openapi::api::core::v1::Namespace;
@@ -205,15 +205,14 @@ impl World {
                 .or_else(|| works.first().map(|work| work.spec.tenant.clone()))
                 .unwrap_or_default();
             let work = member_names::work_name(&key.namespace, &key.name);
+            let status = workload.and_then(|workload| workload.status.as_ref());
+            let decision = status.and_then(|status| status.decision.as_ref());
             let neighbour = workload.map(|workload| {
-                let decision = workload.status.as_ref();
-                let decision = decision.and_then(|status| status.decision.as_ref());
                 let on = decision.map(neighbours::members).unwrap_or_default();
                 let placement = placement(self, workload, &key.namespace).ok();
                 neighbours::neighbour(&workload.metadata, placement.as_ref(), on, &held)
             });
-            let status = workload.and_then(|workload| workload.status.as_ref());
-            let keeps = held::keeps(status.and_then(|status| status.decision.as_ref()));
+            let keeps = held::keeps(decision);
             let holder = HeldBy {
                 tenant,
                 work,
@@ -381,19 +380,18 @@ fn request(
     };
     let interpreted =
         interpret::interpret(&workload.spec, &context).map_err(|errors| refusal(&errors))?;
-    let broken = guard::refusals(
+    let class = workload.spec.priority_class_name.as_deref();
+    let class = class.and_then(|name| world.class(name));
+    let class = class.unwrap_or(Class::NONE);
+    let broken = guard::all_refusals(
         &workload.spec,
+        &class,
         &guard::Context {
             tree,
             tenant,
             priority: &|name| world.class(name).map(|class| class.value),
         },
     );
-    let class = workload.spec.priority_class_name.as_deref();
-    let class = class.and_then(|name| world.class(name));
-    let class = class.unwrap_or(Class::NONE);
-    let emergency = preempt::emergency(&workload.spec, &class, &tenant.name, tree);
-    let broken: Vec<_> = broken.into_iter().chain(emergency).collect();
     if !broken.is_empty() {
         return Err(refusal(&broken));
     }

@@ -1,5 +1,6 @@
 //! What an operator of the hub may tune; every number has a unit and a default.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,22 @@ impl Default for ScoreWeights {
 )]
 pub struct WeightsError(pub String);
 
+impl fmt::Display for ScoreWeights {
+    /// As [`ScoreWeights::from_str`] reads them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            balance,
+            stability,
+            cost,
+            preference,
+        } = self;
+        write!(
+            f,
+            "balance={balance},stability={stability},cost={cost},preference={preference}"
+        )
+    }
+}
+
 impl FromStr for ScoreWeights {
     type Err = WeightsError;
 
@@ -53,11 +70,8 @@ impl FromStr for ScoreWeights {
                 "preference" => &mut weights.preference,
                 _ => return Err(error()),
             };
-            let value: u8 = value.parse().map_err(|_| error())?;
-            *slot = u32::from(value);
-            if value > 100 {
-                return Err(error());
-            }
+            let value = value.parse().ok().filter(|value: &u8| *value <= 100);
+            *slot = value.map(u32::from).ok_or_else(error)?;
         }
         Ok(weights)
     }

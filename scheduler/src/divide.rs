@@ -132,7 +132,7 @@ fn approach(shares: &mut [i64], target: &[i64], missing: i64) {
 
 /// Divides `total` in proportion to `weights`: each gets its exact share rounded down or up, the
 /// largest remainders up, the earlier first among equals. All zero: equal weights.
-pub(crate) fn largest_remainder(weights: &[i64], total: i64) -> Vec<i64> {
+pub fn largest_remainder(weights: &[i64], total: i64) -> Vec<i64> {
     let all: i128 = weights
         .iter()
         .map(|weight| i128::from((*weight).max(0)))

@@ -52,6 +52,7 @@ pub mod text;
 pub mod verdict;
 
 pub use config::Config;
+pub use divide::largest_remainder;
 pub use engine::Engine;
 pub use request::{Component, Request, WorkloadKey};
 pub use resources::Resources;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::filter::Sink;
 use crate::fleet::{Fleet, Site};
 use crate::labels::pass_all;
-use crate::request::{Division, NeighbourKind, NeighbourRule, Request, WorkloadKey};
+use crate::request::{Component, NeighbourKind, NeighbourRule, Request, WorkloadKey};
 use crate::rules::topology;
 use crate::snapshot::{Neighbour, Snapshot};
 use crate::verdict::{Code, Placed, Reason};
@@ -84,13 +84,8 @@ impl Neighbourhood {
             let keeping = self.placed_keeping.entry(tenant.clone()).or_default();
             keeping.insert(key.clone());
         }
-        match self.placed.get_mut(tenant) {
-            Some(all) => drop(all.insert(key.clone(), of)),
-            None => drop(
-                self.placed
-                    .insert(tenant.clone(), [(key.clone(), of)].into()),
-            ),
-        }
+        let all = self.placed.entry(tenant.clone()).or_default();
+        all.insert(key.clone(), of);
     }
 
     /// Forgets what was placed.
@@ -165,7 +160,8 @@ struct Keeper<'a> {
 impl<'a> Around<'a> {
     /// What is around a request.
     pub(crate) fn new(fleet: &'a Fleet, request: &'a Request) -> Self {
-        if !runs_pods(request) {
+        // One without a pod anywhere is nowhere, and no rule speaks of it.
+        if !request.components.iter().any(Component::runs_pods) {
             return Self::default();
         }
         let neighbours = fleet.neighbours.of(&fleet.snapshot, request);
@@ -213,13 +209,17 @@ impl<'a> Around<'a> {
 
     /// Whether it has soft rules.
     pub(crate) fn wishes(&self) -> bool {
-        self.rules.iter().any(|of| !of.rule.is_hard())
+        self.soft().next().is_some()
+    }
+
+    fn soft(&self) -> impl Iterator<Item = &Ruled<'a>> {
+        self.rules.iter().filter(|of| !of.rule.is_hard())
     }
 
     /// How many soft rules a member does not keep.
     pub(crate) fn unwished(&self, site: &Site) -> usize {
-        let soft = self.rules.iter().filter(|of| !of.rule.is_hard());
-        soft.filter(|of| of.refuses(site).is_some()).count()
+        let broken = self.soft().filter(|of| of.refuses(site).is_some());
+        broken.count()
     }
 
     /// The topology keys of soft rules that one of these members does not keep.
@@ -227,8 +227,9 @@ impl<'a> Around<'a> {
         &self,
         sites: impl Iterator<Item = &'s Site> + Clone,
     ) -> BTreeSet<String> {
-        let soft = self.rules.iter().filter(|of| !of.rule.is_hard());
-        let broken = soft.filter(|of| sites.clone().any(|site| of.refuses(site).is_some()));
+        let broken = self
+            .soft()
+            .filter(|of| sites.clone().any(|site| of.refuses(site).is_some()));
         broken.map(|of| of.rule.topology_key.clone()).collect()
     }
 
@@ -259,15 +260,13 @@ impl<'a> Ruled<'a> {
         };
         let all = neighbours.iter();
         for (workload, one) in all.filter(|(_, one)| pass_all(&one.labels, &rule.selector)) {
-            for group in one.on.iter().filter_map(|member| group(fleet, member, key)) {
-                of.there.entry(group).or_insert(workload);
-            }
-            for group in one
-                .leaving
-                .iter()
-                .filter_map(|member| group(fleet, member, key))
-            {
-                of.leaving.entry(group).or_insert(workload);
+            for (members, groups) in [(&one.on, &mut of.there), (&one.leaving, &mut of.leaving)] {
+                for group in members
+                    .iter()
+                    .filter_map(|member| group(fleet, member, key))
+                {
+                    groups.entry(group).or_insert(workload);
+                }
             }
         }
         if rule.kind == NeighbourKind::Near && pass_all(&request.labels, &rule.selector) {
@@ -332,12 +331,6 @@ impl Keeper<'_> {
             group: group.to_owned(),
         }
     }
-}
-
-/// Whether it has a pod anywhere: one that has none is nowhere, and no rule speaks of it.
-fn runs_pods(request: &Request) -> bool {
-    let mut components = request.components.iter();
-    components.any(|of| of.replicas > 0 || of.division == Division::EveryMatchingNode)
 }
 
 /// The value of a key on a member; `None` for one that has left or has none.

@@ -157,6 +157,13 @@ pub struct Component {
     pub bounds: BTreeMap<String, Bounds>,
 }
 
+impl Component {
+    /// Whether it has pods at all.
+    pub fn runs_pods(&self) -> bool {
+        self.replicas > 0 || self.division == Division::EveryMatchingNode
+    }
+}
+
 /// How many replicas a member gets: none, or between these, both included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

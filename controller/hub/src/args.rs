@@ -56,7 +56,7 @@ pub struct Args {
         long,
         env = "HEYUN_SCORE_WEIGHTS",
         value_name = "NAME=WEIGHT,…",
-        default_value = "balance=40,stability=30,cost=20,preference=10"
+        default_value_t
     )]
     pub score_weights: ScoreWeights,
 

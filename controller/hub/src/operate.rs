@@ -417,9 +417,7 @@ impl Operator {
     /// Whether there is an emergency that is not decided on.
     fn is_urgent(&self, key: &WorkloadKey) -> bool {
         self.world.workloads.get(key).is_some_and(|entry| {
-            let decision = entry.status.decision.as_ref();
-            let decided = decision.is_some_and(|of| of.generation == entry.generation());
-            !decided && self.world.class_of(entry).emergency.is_some()
+            entry.decided().is_none() && self.world.class_of(entry).emergency.is_some()
         })
     }
 

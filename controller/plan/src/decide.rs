@@ -190,13 +190,7 @@ pub fn same(one: &Decision, other: &Decision) -> bool {
 /// gone. `works` are all Works of the Workload; the caller vouches that none of its own writes is
 /// missing from them. `epoch` is of the leader that will write.
 pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
-    let confirmed = |member: &str| {
-        let namespace = labels::member_namespace(member);
-        let mut here = works
-            .iter()
-            .filter(|w| w.metadata.namespace.as_deref() == Some(&namespace));
-        here.all(|work| has_applied(work, &decision.id))
-    };
+    let confirmed = |member: &str| on(works, member).all(|work| has_applied(work, &decision.id));
     let members: BTreeSet<&str> = decision
         .releasing
         .iter()
@@ -238,10 +232,7 @@ pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision
         ..decision.clone()
     };
     for member in members {
-        let namespace = labels::member_namespace(member);
-        let mut here = works
-            .iter()
-            .filter(|work| work.metadata.namespace.as_deref() == Some(&namespace));
+        let mut here = on(works, member);
         let Some(work) = here.next() else {
             begun.assignments.retain(|of| of.member != member);
             continue;
@@ -269,6 +260,14 @@ pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision
         && begun.assignments == decision.assignments
         && begun.releasing == decision.releasing;
     (!same).then_some(begun)
+}
+
+/// The Works on a member.
+fn on<'w>(works: &'w [Work], member: &str) -> impl Iterator<Item = &'w Work> {
+    let namespace = labels::member_namespace(member);
+    works
+        .iter()
+        .filter(move |work| work.metadata.namespace.as_deref() == Some(&namespace))
 }
 
 /// Whether the Work says that this decision is applied in full, of the spec as it now stands. A

@@ -19,6 +19,7 @@ use heyun_crds::workload::WorkloadSpec;
 use serde_json::Value;
 
 use crate::interpret::{ManifestError, group_of, place, shown};
+use crate::preempt::{self, Class};
 use crate::tenants::covers::{self, Reference};
 use crate::tenants::{TenantNode, TenantTree};
 use named::Said;
@@ -71,6 +72,18 @@ pub fn refusals(spec: &WorkloadSpec, context: &Context<'_>) -> Vec<ManifestError
         judge(&named.priority_classes, priority);
     }
     found
+}
+
+/// The same, and what is wrong with the emergency that it names, or does not: all that refuses a
+/// Workload of this class for what it says.
+pub fn all_refusals(
+    spec: &WorkloadSpec,
+    class: &Class,
+    context: &Context<'_>,
+) -> Vec<ManifestError> {
+    let emergency = preempt::emergency(spec, class, &context.tenant.name, context.tree);
+    let found = refusals(spec, context).into_iter();
+    found.chain(emergency).collect()
 }
 
 /// Judges a value at a place.

@@ -125,14 +125,7 @@ pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
         parts.filter(|part| part.wanted > 0 || part.on_every_node())
     };
     let finds = |part: &Part<'_>| {
-        let (lo, hi) = bounds(view.rules.request, part.component, || {
-            view.fleet.name(view.site)
-        });
-        let enough = if part.on_every_node() {
-            1
-        } else {
-            least(part, lo)
-        };
+        let (enough, hi) = view.useful(part);
         view.fits(part).min(hi) >= enough
     };
     if needing().any(finds) {
@@ -160,6 +153,18 @@ fn least(part: &Part<'_>, lo: i64) -> i64 {
 }
 
 impl View<'_, '_> {
+    /// The fewest replicas that are of use on the member, and the most it may have.
+    fn useful(&self, part: &Part<'_>) -> (i64, i64) {
+        let name = || self.fleet.name(self.site);
+        let (lo, hi) = bounds(self.rules.request, part.component, name);
+        let enough = if part.on_every_node() {
+            1
+        } else {
+            least(part, lo)
+        };
+        (enough, hi)
+    }
+
     /// How many replicas a member could have; of a member that is refused by other rules, as if it
     /// were not.
     fn fits(&self, part: &Part<'_>) -> i64 {
@@ -235,14 +240,7 @@ impl View<'_, '_> {
         if self.fleet.lines(self.site).is_empty() {
             return false;
         }
-        let (lo, hi) = bounds(self.rules.request, part.component, || {
-            self.fleet.name(self.site)
-        });
-        let enough = if part.on_every_node() {
-            1
-        } else {
-            least(part, lo)
-        };
+        let (enough, hi) = self.useful(part);
         let below = self.fleet.below_lines(self.site, &class.each, |_| 0);
         below < enough && self.on_nodes(class).min(hi) >= enough
     }

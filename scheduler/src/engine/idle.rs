@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use crate::quota::Amounts;
-use crate::request::{Component, Division, Request};
+use crate::request::Request;
 use crate::resources::PODS;
 use crate::rules::Rules;
 use crate::verdict::Placed;
@@ -48,10 +48,8 @@ impl Engine {
     /// not matter.
     pub fn could_use(&mut self, request: &Request, taken: &[Taken]) -> bool {
         let flavors = &request.placement.flavors;
-        let runs = |component: &&Component| {
-            component.replicas > 0 || component.division == Division::EveryMatchingNode
-        };
-        let components = request.components.iter().filter(runs);
+        let components = request.components.iter();
+        let components = components.filter(|component| component.runs_pods());
         let asked = names(components.flat_map(|component| component.per_replica.iter()));
         let mut fitting = taken.iter().filter(|of| {
             (flavors.is_empty() || flavors.contains(&of.flavor))

@@ -61,7 +61,12 @@ impl<'s> Ground<'s> {
                     continue;
                 }
                 dig(member, place, place.going);
-                release(&mut snapshot.quotas, &of.tenant, &place.flavor, &place.going_charge);
+                release(
+                    &mut snapshot.quotas,
+                    &of.tenant,
+                    &place.flavor,
+                    &place.going_charge,
+                );
             }
         }
         let config = Config {

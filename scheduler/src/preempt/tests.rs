@@ -55,17 +55,33 @@ impl Town {
         }
     }
 
+    /// The nodes.
+    fn shape(&mut self) -> &mut Shape {
+        let member = self.snapshot.member_mut("a").unwrap();
+        &mut member.sketch.as_mut().unwrap().shapes[0]
+    }
+
+    /// One that stands is gone, with its pod and its charge.
+    fn goes(&mut self, key: &WorkloadKey) -> Standing {
+        let gone = self.standing.remove(key).unwrap();
+        let size = gone.places[0].charge.get("cpu");
+        let node = self.snapshot.quotas.node(&gone.tenant).unwrap();
+        let freed = Amounts::from([(Key::new("arm", "cpu"), size)]);
+        self.snapshot.quotas.release(node, &freed).unwrap();
+        let free = self.shape().free.get("cpu") + size;
+        self.shape().free.set("cpu", free);
+        gone
+    }
+
     /// A workload of one replica stands, bound on the node.
     fn stands(&mut self, name: &str, tenant: &str, priority: i32, millicores: i64) -> &mut Place {
         let each = Resources::new().with("cpu", millicores);
         let node = self.snapshot.quotas.node(tenant).unwrap();
         let charge = Amounts::from([(Key::new("arm", "cpu"), millicores)]);
         self.snapshot.quotas.charge(node, &charge).unwrap();
-        let of = self.snapshot.member_mut("a").unwrap();
-        let shape: &mut Shape = &mut of.sketch.as_mut().unwrap().shapes[0];
-        let free = shape.free.get("cpu") - millicores;
+        let free = self.shape().free.get("cpu") - millicores;
         assert!(free >= 0, "{name} has no room");
-        shape.free.set("cpu", free);
+        self.shape().free.set("cpu", free);
         let place = Place {
             member: "a".to_owned(),
             flavor: "arm".to_owned(),
@@ -284,15 +300,7 @@ fn towns() -> impl Strategy<Value = (Town, Request)> {
         let city = (used * 500).max(nominal.iter().sum());
         // No more than half a core is free.
         let mut town = Town::new(1, nominal, city);
-        let shape = &mut town
-            .snapshot
-            .member_mut("a")
-            .unwrap()
-            .sketch
-            .as_mut()
-            .unwrap()
-            .shapes[0];
-        shape.free.set("cpu", used * 500 + 500);
+        town.shape().free.set("cpu", used * 500 + 500);
         for (index, (tenant, priority, halves)) in stands.into_iter().enumerate() {
             town.stands(
                 &format!("w{index}"),
@@ -480,15 +488,8 @@ proptest! {
             // They go, and what is kept for the asker is taken by it alone.
             for of in &found {
                 for victim in &of.victims {
-                    let gone = town.standing.remove(&victim.key).unwrap();
+                    town.goes(&victim.key);
                     went += 1;
-                    let size = gone.places[0].charge.get("cpu");
-                    let node = town.snapshot.quotas.node(&gone.tenant).unwrap();
-                    let freed = Amounts::from([(Key::new("arm", "cpu"), size)]);
-                    town.snapshot.quotas.release(node, &freed).unwrap();
-                    let shape = &mut town.snapshot.member_mut("a").unwrap().sketch.as_mut().unwrap().shapes[0];
-                    let free = shape.free.get("cpu") + size;
-                    shape.free.set("cpu", free);
                 }
                 let asker = waiting.iter().find(|one| one.key == of.key).unwrap();
                 let size = asker.components[0].per_replica.get("cpu");
@@ -545,19 +546,7 @@ fn nobody_takes_what_is_kept_for_another() {
     let (found, _) = town.ask(std::slice::from_ref(&asked));
     let [found] = &found[..] else { panic!() };
     let key = found.victims[0].key.clone();
-    let was = town.standing.remove(&key).unwrap();
-    let shape = &mut town
-        .snapshot
-        .member_mut("a")
-        .unwrap()
-        .sketch
-        .as_mut()
-        .unwrap()
-        .shapes[0];
-    shape.free.set("cpu", 4000);
-    let node = town.snapshot.quotas.node("health").unwrap();
-    let freed = Amounts::from([(Key::new("arm", "cpu"), 4000)]);
-    town.snapshot.quotas.release(node, &freed).unwrap();
+    let was = town.goes(&key);
     let kept = BTreeMap::from([(found.key.clone(), found.reservation.clone())]);
     town.snapshot.reservations = kept;
     // Who went asks again, with its higher priority.

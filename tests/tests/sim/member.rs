@@ -88,6 +88,11 @@ impl Member {
         self.nodes[node].cpu - taken
     }
 
+    /// Whether all its nodes are up, and have been for long enough.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.nodes.iter().all(|node| node.up) && self.lenient.is_none()
+    }
+
     /// Whether every pod is on a node.
     pub(crate) fn all_bound(&self) -> bool {
         self.pods.values().flatten().all(|pod| pod.node.is_some())

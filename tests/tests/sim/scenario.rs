@@ -17,7 +17,7 @@ const CLASSES: [i64; 2] = [10, 20];
 const ROOT: &str = "province";
 
 /// A Workload as it is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct App {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -109,9 +109,7 @@ impl Scenario {
                 name: format!("w{n}"),
                 cpu: random.one_of(&[500, 1000, 1500]),
                 replicas: i64::try_from(random.between(1, 3)).unwrap(),
-                priority: None,
-                keeps: None,
-                back: None,
+                ..App::default()
             })
             .collect::<Vec<_>>();
         let faults = faults(random);
@@ -195,9 +193,7 @@ impl Scenario {
             name: format!("w{n}"),
             cpu: 1000,
             replicas: if n % 2 == 0 { 1 } else { 2 },
-            priority: None,
-            keeps: None,
-            back: None,
+            ..App::default()
         };
         let count = 7;
         let millis = Duration::from_millis;
@@ -301,9 +297,7 @@ impl Scenario {
             name: format!("w{n}"),
             cpu: 1500,
             replicas: 1,
-            priority: None,
-            keeps: None,
-            back: None,
+            ..App::default()
         };
         let within = |random: &mut Random, most| Duration::from_millis(random.between(0, most));
         let mut acts: Vec<_> = (0..20)

@@ -4,7 +4,6 @@ use heyun_crds::conditions::Reason;
 use heyun_crds::placement::PlacementSpec;
 use heyun_plan::guard;
 use heyun_plan::interpret::{self, ManifestError};
-use heyun_plan::preempt::{self, Class};
 
 use super::look::{Facts, Refusal, Sight};
 use crate::world::Entry;
@@ -31,17 +30,15 @@ impl Sight<'_> {
         };
         let interpreted =
             interpret::interpret(&workload.spec, &context).map_err(|errors| refusal(&errors))?;
-        let broken = guard::refusals(
+        let broken = guard::all_refusals(
             &workload.spec,
+            &self.world.class_of(entry),
             &guard::Context {
                 tree: &self.world.tree,
                 tenant,
                 priority: &|name| self.priority(name),
             },
         );
-        let class = self.class_of(entry);
-        let emergency = preempt::emergency(&workload.spec, &class, &tenant.name, &self.world.tree);
-        let broken: Vec<_> = broken.into_iter().chain(emergency).collect();
         if !broken.is_empty() {
             return Err(refusal(&broken));
         }
@@ -54,25 +51,18 @@ impl Sight<'_> {
     }
 
     fn placement(&self, entry: &Entry) -> Result<PlacementSpec, Refusal> {
-        let Some(reference) = &entry.spec.placement_ref else {
-            return Ok(entry.spec.placement.clone().unwrap_or_default());
-        };
-        let name = format!("{}/{}", entry.key.namespace, reference.name);
-        match self.world.placements.get(&name) {
-            Some(placement) => Ok(placement.spec.clone()),
-            None => Err(Refusal {
+        match (self.world.placement_of(entry), &entry.spec.placement_ref) {
+            (Some(placement), _) => Ok(placement.clone()),
+            (None, None) => Ok(PlacementSpec::default()),
+            (None, Some(reference)) => Err(Refusal {
                 reason: Reason::NotFound,
                 message: format!(
-                    "spec.placementRef.name: placement {name} does not exist: create it, or write \
-                     spec.placement"
+                    "spec.placementRef.name: placement {}/{} does not exist: create it, or write \
+                     spec.placement",
+                    entry.key.namespace, reference.name
                 ),
             }),
         }
-    }
-
-    /// The class of a Workload; none counts as none where it names one that does not exist.
-    pub(super) fn class_of(&self, entry: &Entry) -> Class {
-        self.world.class_of(entry)
     }
 
     /// Value of a PriorityClass of the hub; none where it does not exist.

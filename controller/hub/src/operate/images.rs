@@ -291,8 +291,7 @@ impl Sight<'_> {
         let Err(unready) = self.platforms(entry, facts) else {
             return Ok(());
         };
-        let decision = entry.status.decision.as_ref();
-        if let Some(decision) = decision.filter(|d| d.generation == entry.generation()) {
+        if let Some(decision) = entry.decided() {
             for component in &mut facts.interpreted.components {
                 let mut of = decision.assignments.iter();
                 let of = of.find(|a| a.component == component.request.name);

@@ -135,7 +135,7 @@ impl Sight<'_> {
             tenant: &facts.tenant.name,
             flavors: &self.world.flavor_specs,
             quota_flavors: &quota.map(observe::quota::flavors).unwrap_or_default(),
-            class: &self.class_of(entry),
+            class: &self.world.class_of(entry),
             previous: previous.as_ref(),
             weights: self.weights,
         });

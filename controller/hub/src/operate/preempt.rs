@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use heyun_crds::conditions::{ConditionType, is_true};
+use heyun_plan::observe::request::created;
 use heyun_plan::preempt::{self, Stands};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::preempt::{Claim, Preemption, Standing, Victim, is_wanted, preempt};
@@ -12,7 +13,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::info;
 
 use super::look::written;
-use super::round::created;
 use super::{Operator, status};
 use crate::leader::Term;
 use crate::seeded::{self, Bug};
@@ -60,7 +60,7 @@ impl Operator {
                     decision: entry.status.decision.as_ref(),
                     tenant: &self.tenant_of(&entry.key, &[]),
                     class: &self.world.class_of(entry),
-                    created: created(entry),
+                    created: created(&entry.meta),
                     rendered: is_rendered(entry),
                     leaves: entry.deleting(),
                     busy: entry.deleting() || assumed.is_some(),
@@ -120,8 +120,7 @@ impl Operator {
 
 /// Whether what its decision says is brought about.
 fn is_rendered(entry: &Entry) -> bool {
-    let decision = entry.status.decision.as_ref();
-    decision.is_some_and(|decision| decision.generation == entry.generation())
+    entry.decided().is_some()
         && !entry.spec.suspend
         && is_true(&entry.status.conditions, ConditionType::Accepted)
 }

@@ -5,6 +5,7 @@ use heyun_plan::queue::{self, NAMED_MAX, Waits};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::{Request, WorkloadKey};
 
+use super::round::Shares;
 use super::{Operator, refused};
 use crate::world::Entry;
 
@@ -17,13 +18,15 @@ impl Operator {
             return None;
         }
         let entries = self.world.workloads.values();
-        let waiting = entries
+        let mut shares = Shares::new();
+        let waiting: Vec<Waits<'_>> = entries
             .filter(|entry| is_waiting(entry))
             .map(|entry| Waits {
                 key: &entry.key,
-                rank: self.rank_of(&entry.key),
-            });
-        let place = queue::place(waiting, key)?;
+                rank: self.rank_of(&entry.key, &mut shares),
+            })
+            .collect();
+        let place = queue::place(waiting.into_iter(), key)?;
         let mine = self.request_of(key)?;
         let tree = &self.world.tree;
         let mut queue = WhyQueue {

@@ -15,7 +15,6 @@ mod windows;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use heyun_crds::placement::PlacementSpec;
 use heyun_crds::query::WhyReturn;
 use heyun_plan::{explain, returns};
 use heyun_scheduler::engine::taken;
@@ -157,15 +156,14 @@ impl Operator {
         if !ask.is_empty() {
             let waiting = self.waiting();
             let keys: BTreeSet<_> = ask.iter().map(|(of, _)| of.request.key.clone()).collect();
-            for (candidate, verdict) in ask {
-                let engine = self.bring_up(&keys);
-                if is_idle(engine, &candidate.request, &verdict, waiting.as_deref()) {
-                    going.push((candidate, verdict));
-                } else {
-                    self.returns
-                        .hold(&candidate.request.key, Held::NotIdle, now);
-                }
+            let engine = self.bring_up(&keys);
+            let (idle, busy): (Vec<_>, Vec<_>) = ask.into_iter().partition(|(of, verdict)| {
+                is_idle(engine, &of.request, verdict, waiting.as_deref())
+            });
+            for (of, _) in &busy {
+                self.returns.hold(&of.request.key, Held::NotIdle, now);
             }
+            going.extend(idle);
         }
         going.into_iter().map(|(candidate, _)| candidate).collect()
     }
@@ -188,7 +186,7 @@ impl Operator {
     pub(super) fn return_of(&mut self, key: &WorkloadKey) -> Option<WhyReturn> {
         let entry = self.world.workloads.get(key)?;
         could(&self.world, entry)?;
-        let placement = placement(&self.world, entry)?.clone();
+        let placement = self.world.placement_of(entry)?.clone();
         let (clock, known) = (&self.around.clock, self.returns.get(key));
         let window = known.and_then(Could::window).map(|(term, until)| {
             let left = until.saturating_sub(clock.monotonic());
@@ -229,20 +227,9 @@ fn is_idle(
 
 /// Which decision of a Workload could be bettered by going back, and by which policy.
 fn could(world: &World, entry: &Entry) -> Option<(String, returns::Wish)> {
-    let placement = placement(world, entry).filter(|_| !entry.spec.suspend)?;
-    let decision = entry.status.decision.as_ref();
-    let decision = decision.filter(|of| of.generation == entry.generation())?;
+    let placement = world.placement_of(entry).filter(|_| !entry.spec.suspend)?;
+    let decision = entry.decided()?;
     // One that is refused for what it says here stays where it is.
     let wish = returns::wish(placement).ok()??;
     returns::could(placement, decision).then(|| (decision.id.clone(), wish))
-}
-
-fn placement<'w>(world: &'w World, entry: &'w Entry) -> Option<&'w PlacementSpec> {
-    match &entry.spec.placement_ref {
-        Some(of) => {
-            let name = format!("{}/{}", entry.key.namespace, of.name);
-            world.placements.get(&name).map(|placement| &placement.spec)
-        }
-        None => entry.spec.placement.as_ref(),
-    }
 }

@@ -1,13 +1,16 @@
 //! Those that wait, in the order in which they are looked at: each has its turn before any has another.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use heyun_plan::observe::request::created;
 use heyun_plan::queue::Rank;
 use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
-use crate::world::Entry;
+
+/// What the tenant of each namespace and those above it borrow.
+pub(super) type Shares = BTreeMap<String, Vec<u64>>;
 
 /// One look at all that wait.
 #[derive(Debug, Default)]
@@ -68,40 +71,39 @@ impl Operator {
     /// A round of all that wait, in the order of the queue: emergencies, those for which others make
     /// room, then by priority, then the tenant that borrows least, then by age.
     pub(super) fn new_round(&self) -> Round {
+        let mut shares = Shares::new();
         let mut order: Vec<(Rank, &WorkloadKey)> = self
             .unplaced
             .iter()
-            .map(|key| (self.rank_of(key), key))
+            .map(|key| (self.rank_of(key, &mut shares), key))
             .collect();
         order.sort();
         Round::new(order.into_iter().map(|(_, key)| key.clone()).collect())
     }
 
-    /// How one that waits stands to others.
-    pub(super) fn rank_of(&self, key: &WorkloadKey) -> Rank {
+    /// How one that waits stands to others; `shares` are those of its tenants that were looked at.
+    pub(super) fn rank_of(&self, key: &WorkloadKey, shares: &mut Shares) -> Rank {
         let Some(entry) = self.world.workloads.get(key) else {
             return Rank::default();
         };
         let class = self.world.class_of(entry);
-        let quotas = self.scene.snapshot().map(|snapshot| &snapshot.quotas);
-        let tenant = self.world.tree.tenant_of(&key.namespace);
-        let shares = tenant
-            .zip(quotas)
-            .map(|(tenant, of)| of.standing(&tenant.name));
+        let known = shares.entry(key.namespace.clone());
+        let shares = known.or_insert_with(|| {
+            let quotas = self.scene.snapshot().map(|snapshot| &snapshot.quotas);
+            let tenant = self.world.tree.tenant_of(&key.namespace);
+            let shares = tenant
+                .zip(quotas)
+                .map(|(tenant, of)| of.standing(&tenant.name));
+            shares.unwrap_or_default()
+        });
         Rank {
             emergency: Reverse(class.emergency.is_some()),
             kept: Reverse(self.reservations.contains_key(key)),
             priority: Reverse(class.value),
-            shares: shares.unwrap_or_default(),
-            created: created(entry),
+            shares: shares.clone(),
+            created: created(&entry.meta),
         }
     }
-}
-
-/// When it was created, in seconds since 1970.
-pub(super) fn created(entry: &Entry) -> i64 {
-    let created = entry.meta.creation_timestamp.as_ref();
-    created.map(|time| time.0.as_second()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,20 +17,11 @@ pub(super) fn conditions(
 ) {
     let generation = entry.generation();
     status.observed_generation = generation;
-    let mut set = |kind, ok: Option<bool>, reason: &str, message: &str| {
-        set_condition(
-            &mut status.conditions,
-            kind,
-            ok,
-            reason,
-            message,
-            Some(generation),
-            now,
-        );
-    };
-    set(ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
+    let accepted = (ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
+    tell(status, generation, now, [accepted]);
     for said in explain::conditions(verdict) {
-        set(said.kind, said.status, &said.reason, &said.message);
+        let said = (said.kind, said.status, &*said.reason, &*said.message);
+        tell(status, generation, now, [said]);
     }
     // What a decision for this generation has placed stays, and is as ready as it is.
     let stands = status
@@ -39,7 +30,8 @@ pub(super) fn conditions(
         .is_some_and(|decision| decision.generation == generation);
     if verdict.outcome.placed().is_none() && !stands {
         let (reason, message) = explain::condition(verdict);
-        set(ConditionType::Ready, Some(false), &reason, &message);
+        let ready = (ConditionType::Ready, Some(false), &*reason, &*message);
+        tell(status, generation, now, [ready]);
         status.summary.reason = format!("{reason}: {message}");
         if status.decision.is_none() {
             "-".clone_into(&mut status.summary.members);
@@ -52,10 +44,7 @@ pub(super) fn conditions(
 pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> WorkloadStatus {
     let mut status = entry.status.clone();
     status.decision = Some(decision.clone());
-    let said = |kind: ConditionType| {
-        let conditions = &entry.status.conditions;
-        conditions.iter().any(|c| c.type_ == kind.as_str())
-    };
+    let said = |kind: ConditionType| condition(&entry.status.conditions, kind).is_some();
     let mut hold = |kind, reason: Reason, message: &str| {
         let (reason, observed) = (reason.as_str(), Some(entry.generation()));
         let conditions = &mut status.conditions;
@@ -80,6 +69,23 @@ pub(super) fn standing(entry: &Entry, decision: &Decision, now: &Time) -> Worklo
     status
 }
 
+/// A condition with its status, reason and message.
+pub(super) type Told<'t> = (ConditionType, Option<bool>, &'t str, &'t str);
+
+/// Sets conditions of a generation.
+pub(super) fn tell<'t>(
+    status: &mut WorkloadStatus,
+    generation: i64,
+    now: &Time,
+    told: impl IntoIterator<Item = Told<'t>>,
+) {
+    for (kind, ok, reason, message) in told {
+        let observed = Some(generation);
+        let conditions = &mut status.conditions;
+        set_condition(conditions, kind, ok, reason, message, observed, now);
+    }
+}
+
 /// The status of a Workload whose decision made room for another: it waits for the rest.
 pub(super) fn gave_way(status: &mut WorkloadStatus, generation: i64, now: &Time) {
     let told = status
@@ -100,18 +106,7 @@ pub(super) fn gave_way(status: &mut WorkloadStatus, generation: i64, now: &Time)
         (ConditionType::Scheduled, Some(false), reason, &message),
         (ConditionType::Ready, Some(false), reason, &message),
     ];
-    for (kind, ok, reason, message) in told {
-        let observed = Some(generation);
-        set_condition(
-            &mut status.conditions,
-            kind,
-            ok,
-            reason,
-            message,
-            observed,
-            now,
-        );
-    }
+    tell(status, generation, now, told);
     status.summary.reason = format!("{reason}: {message}");
     status.explanation = Some(Explanation {
         outcome: "Waiting".to_owned(),

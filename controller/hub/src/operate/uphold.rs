@@ -1,17 +1,19 @@
 //! A Workload that is not decided: what it is told, and what becomes of a decision that stands while
-//! a newer generation waits or is refused. Nothing new is rendered for that, for the manifests are the newer generation's; but what it releases is confirmed, what it
-//! replaced goes, and what it never began is not held.
+//! a newer generation waits or is refused. Nothing new is rendered for that, for the manifests are the
+//! newer generation's; but what it releases is confirmed, what it replaced goes, and what it never
+//! began is not held.
 
 use std::collections::BTreeSet;
 
 use heyun_crds::Work;
-use heyun_crds::conditions::{ConditionType, Reason, set_condition};
+use heyun_crds::conditions::{ConditionType, Reason};
 use heyun_crds::labels::member_namespace;
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_plan::decide;
 use heyun_plan::diff::{self, Step};
 
 use super::look::{Look, Refusal, Sight, is_healthy};
+use super::status::tell;
 use crate::seeded::{self, Bug};
 use crate::world::Entry;
 
@@ -21,18 +23,9 @@ impl Sight<'_> {
         let mut after = entry.status.clone();
         let generation = entry.generation();
         let reason = refusal.reason.as_str();
-        for kind in [ConditionType::Accepted, ConditionType::Ready] {
-            let observed = Some(generation);
-            set_condition(
-                &mut after.conditions,
-                kind,
-                Some(false),
-                reason,
-                &refusal.message,
-                observed,
-                &self.now,
-            );
-        }
+        let told = [ConditionType::Accepted, ConditionType::Ready]
+            .map(|kind| (kind, Some(false), reason, &*refusal.message));
+        tell(&mut after, generation, &self.now, told);
         after.observed_generation = generation;
         after.summary.reason = format!("{reason}: {}", refusal.message);
         if after.decision.is_none() {
@@ -59,17 +52,9 @@ impl Sight<'_> {
     ) -> WorkloadStatus {
         let mut after = entry.status.clone();
         let generation = entry.generation();
-        for kind in [ConditionType::Scheduled, ConditionType::Ready] {
-            set_condition(
-                &mut after.conditions,
-                kind,
-                Some(false),
-                reason.as_str(),
-                message,
-                Some(generation),
-                &self.now,
-            );
-        }
+        let told = [ConditionType::Scheduled, ConditionType::Ready]
+            .map(|kind| (kind, Some(false), reason.as_str(), message));
+        tell(&mut after, generation, &self.now, told);
         after.observed_generation = generation;
         after
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use heyun_crds::labels::{FINALIZER, PREFIX, TRACEPARENT, WORKLOAD_NAMESPACE};
 use heyun_crds::work::WorkSpec;
-use heyun_crds::workload::{Manifest, SecretUse, WorkloadSpec, WorkloadStatus};
+use heyun_crds::workload::{Decision, Manifest, SecretUse, WorkloadSpec, WorkloadStatus};
 use heyun_crds::{Work, Workload};
 use heyun_plan::diff;
 use heyun_plan::member_names::member_of_namespace;
@@ -110,6 +110,12 @@ impl Entry {
     /// Generation of the spec.
     pub fn generation(&self) -> i64 {
         self.meta.generation.unwrap_or_default()
+    }
+
+    /// The decision of the generation that it has.
+    pub fn decided(&self) -> Option<&Decision> {
+        let decision = self.status.decision.as_ref();
+        decision.filter(|decision| decision.generation == self.generation())
     }
 
     /// Whether its decision sends anything to this member.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heyun_crds::placement::PlacementSpec;
+use heyun_crds::placement::{PlacementSpec, WorkloadTerm};
 use heyun_plan::observe::neighbours::{members, neighbour};
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::snapshot::{Held, Neighbour};
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// The placement in effect; `None` where it names one that is not there.
-    fn placement_of<'w>(&'w self, entry: &'w Entry) -> Option<&'w PlacementSpec> {
+    pub fn placement_of<'w>(&'w self, entry: &'w Entry) -> Option<&'w PlacementSpec> {
         let Some(reference) = &entry.spec.placement_ref else {
             return entry.spec.placement.as_ref();
         };
@@ -71,17 +71,17 @@ impl World {
     /// Whether others see a Workload in another way than before. Of one that has come nobody has seen
     /// anything.
     pub(super) fn is_seen_otherwise(&self, before: Option<&Entry>, now: &Entry) -> bool {
-        let rules = |entry: &Entry| {
-            let placement = self.placement_of(entry);
-            placement.map(|placement| placement.workloads.clone())
-        };
+        fn rules<'w>(world: &'w World, entry: &'w Entry) -> Option<&'w [WorkloadTerm]> {
+            let placement = world.placement_of(entry);
+            placement.map(|placement| placement.workloads.as_slice())
+        }
         self.has_rules(&now.key.namespace)
             && match before {
                 None => !uses(now).is_empty(),
                 Some(before) => {
                     before.meta.labels != now.meta.labels
                         || uses(before) != uses(now)
-                        || rules(before) != rules(now)
+                        || rules(self, before) != rules(self, now)
                 }
             }
     }
@@ -102,9 +102,7 @@ impl World {
             let found = self.placements.get(&key.to_string());
             let has = found.is_some_and(|placement| !placement.spec.workloads.is_empty());
             let ruler = Ruler::Placement(key.name.clone());
-            let had = self.ruled.get(&key.namespace);
-            let had = had.is_some_and(|rulers| rulers.contains(&ruler));
-            self.note_ruler(&key.namespace, ruler, has);
+            let had = self.note_ruler(&key.namespace, ruler, has);
             if has || had {
                 any = true;
                 let using = self.in_namespace(&key.namespace).filter(|entry| {
@@ -118,9 +116,14 @@ impl World {
         any
     }
 
-    /// Notes one that has rules or has none. With the first and the last of a tenant, what is told of
+    /// Notes one that has rules or has none; whether it had some. With the first and the last of a tenant, what is told of
     /// its Workloads begins or ends.
-    fn note_ruler(&mut self, namespace: &str, ruler: Ruler, has: bool) {
+    fn note_ruler(&mut self, namespace: &str, ruler: Ruler, has: bool) -> bool {
+        let rulers = self.ruled.get(namespace);
+        let had = rulers.is_some_and(|rulers| rulers.contains(&ruler));
+        if has == had {
+            return had;
+        }
         let before = self.has_rules(namespace);
         if has {
             let rulers = self.ruled.entry(namespace.to_owned()).or_default();
@@ -132,13 +135,14 @@ impl World {
             }
         }
         if self.has_rules(namespace) == before {
-            return;
+            return had;
         }
         let tenant = self.tree.tenant_of(namespace);
         let namespaces = tenant.iter().flat_map(|tenant| &tenant.namespaces);
         let all = namespaces.flat_map(|name| self.in_namespace(name));
         let all: Vec<WorkloadKey> = all.map(|entry| entry.key.clone()).collect();
         self.touched.extend(all);
+        had
     }
 
     fn in_namespace<'w>(&'w self, namespace: &'w str) -> impl Iterator<Item = &'w Entry> {

@@ -1,7 +1,5 @@
 //! How replicas are set when manifests are rendered for one member.
 
-use std::cmp::Reverse;
-
 use serde_json::{Map, Value};
 
 use super::kinds::ComponentKind;
@@ -66,30 +64,10 @@ pub fn shares(replicas: &[i64]) -> Vec<Share> {
 /// equal ones the first: they sum to it. Where it is no less than all replicas, no part is less than
 /// its own, so none is empty. Without replicas every part is 0.
 pub fn by_largest_remainder(amount: i64, replicas: &[i64]) -> Vec<i64> {
-    let each = replicas.iter().map(|of| i128::from((*of).max(0)));
-    let each: Vec<i128> = each.collect();
-    let total: i128 = each.iter().sum();
-    let whole = i128::from(amount.max(0));
-    let mut left = amount.max(0);
-    let mut parts = Vec::with_capacity(each.len());
-    let mut remainders = Vec::with_capacity(each.len());
-    for (index, of) in each.iter().enumerate() {
-        let share = whole.saturating_mul(*of);
-        let part = share.checked_div(total).unwrap_or(0);
-        let part = i64::try_from(part).unwrap_or(i64::MAX);
-        left = left.saturating_sub(part);
-        parts.push(part);
-        remainders.push((Reverse(share.checked_rem(total).unwrap_or(0)), index));
+    if replicas.iter().all(|of| *of <= 0) {
+        return vec![0; replicas.len()];
     }
-    remainders.sort_unstable();
-    // Fewer are left than there are remainders, or there are no replicas.
-    let more = usize::try_from(left).unwrap_or(0);
-    for (remainder, index) in remainders.into_iter().take(more) {
-        if let (true, Some(part)) = (remainder.0 > 0, parts.get_mut(index)) {
-            *part = part.saturating_add(1);
-        }
-    }
-    parts
+    heyun_scheduler::largest_remainder(replicas, amount)
 }
 
 fn spec_mut(manifest: &mut Value) -> Option<&mut Map<String, Value>> {

@@ -13,6 +13,7 @@ use heyun_crds::workload::Decision;
 use heyun_scheduler::config;
 use heyun_scheduler::quota::Purpose;
 use heyun_scheduler::request as to;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::interpret::Interpreted;
 use crate::preempt::Class;
@@ -48,17 +49,13 @@ pub struct Input<'a> {
 pub fn request(input: &Input<'_>) -> to::Request {
     let metadata = &input.workload.metadata;
     let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
-    let created = metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0.as_second());
     to::Request {
         key: to::WorkloadKey::new(namespace.unwrap_or_default(), name.unwrap_or_default()),
         uid: metadata.uid.clone().unwrap_or_default(),
         generation: metadata.generation.unwrap_or_default(),
         tenant: input.tenant.to_owned(),
         labels: metadata.labels.clone().unwrap_or_default(),
-        created: created.unwrap_or_default(),
+        created: created(metadata),
         priority: input.class.value,
         preempts: input.class.preempts,
         emergency: input.class.emergency.is_some(),
@@ -75,6 +72,12 @@ pub fn request(input: &Input<'_>) -> to::Request {
         purpose: Purpose::Ordinary,
         returning: false,
     }
+}
+
+/// When an object was created, in seconds since 1970; 0 before it is.
+pub fn created(metadata: &ObjectMeta) -> i64 {
+    let created = metadata.creation_timestamp.as_ref();
+    created.map(|time| time.0.as_second()).unwrap_or_default()
 }
 
 fn assignments(decision: &Decision) -> Vec<to::Assignment> {

@@ -67,19 +67,20 @@ impl Scene {
 
     /// Others see a Workload in another way than they did.
     fn see(&mut self, key: &WorkloadKey, before: Option<&HeldBy>, after: Option<&HeldBy>) {
-        let told = |by: Option<&HeldBy>| {
+        fn told(by: Option<&HeldBy>) -> Option<(&String, &Neighbour)> {
             let by = by?;
-            Some((by.tenant.clone(), by.neighbour.clone()?))
-        };
+            Some((&by.tenant, by.neighbour.as_ref()?))
+        }
         let (before, after) = (told(before), told(after));
         if before == after {
             return;
         }
         if let Some((tenant, _)) = before {
-            self.seen.insert((tenant, key.clone()), None);
+            self.seen.insert((tenant.clone(), key.clone()), None);
         }
         if let Some((tenant, of)) = after {
-            self.seen.insert((tenant, key.clone()), Some(of));
+            let seen = (tenant.clone(), key.clone());
+            self.seen.insert(seen, Some(of.clone()));
         }
     }
 

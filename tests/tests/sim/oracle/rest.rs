@@ -29,8 +29,7 @@ impl Oracle {
                     said.push(format!("pods of {work} {component} are nobody's"));
                 }
             }
-            let whole = member.nodes.iter().all(|node| node.up) && member.lenient.is_none();
-            if whole && !member.all_bound() {
+            if member.is_whole() && !member.all_bound() {
                 said.push(format!("{}: pods without a node", member.name));
             }
         }
@@ -98,7 +97,6 @@ impl Oracle {
         if workload["spec"]["placement"]["return"].is_null() {
             return None;
         }
-        let whole = |m: &Member| m.nodes.iter().all(|node| node.up) && m.lenient.is_none();
         let asked = asked_for(workload);
         let parts = list(&workload["status"]["decision"], "assignments");
         let there = parts.filter(|part| part["member"] == "m0");
@@ -106,7 +104,7 @@ impl Oracle {
             .map(|part| part["replicas"].as_i64().unwrap_or(0))
             .sum();
         let more = asked.replicas - has;
-        if more <= 0 || !members.iter().all(whole) {
+        if more <= 0 || !members.iter().all(Member::is_whole) {
             return None;
         }
         let home = &members[0];
