@@ -10,7 +10,7 @@ use crate::config::{Config, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::fleet::class::{Class, Classes};
 use crate::fleet::policy::{self, Policies, Policy};
-use crate::neighbours::Around;
+use crate::neighbours::{Around, Neighbours};
 use crate::request::{Component, Division, DivisionKind, Request};
 use crate::resources::{PODS, Resources};
 use crate::rules::Rules;
@@ -232,6 +232,7 @@ impl<'c, 'a> Case<'c, 'a> {
         memory: &'c mut Memory,
         request: &'a Request,
         config: &Config,
+        neighbours: &Neighbours<'a>,
     ) -> Self {
         let rules = Rules::new(fleet, request, config.tolerated_not_ready_seconds);
         let Memory {
@@ -250,7 +251,7 @@ impl<'c, 'a> Case<'c, 'a> {
             .collect();
         let all = std::mem::take(&mut buffers.seats);
         let mut seats = Seats::new(policy, all);
-        let around = Around::new(fleet, request);
+        let around = Around::new(fleet, request, neighbours);
         if !around.is_empty() {
             for seat in &mut seats.all {
                 if let Some(site) = fleet.sites.get(seat.site) {

@@ -12,6 +12,7 @@ use crate::capacity::Each;
 use crate::case::{Case, Memory};
 use crate::config::Config;
 use crate::fleet::Fleet;
+use crate::neighbours::Neighbours;
 use crate::quota::{Amounts, NodeId, QuotaTree};
 use crate::request::{Division, Request, SpreadConstraint, WhenUnsatisfiable};
 use crate::rules::topology;
@@ -68,12 +69,13 @@ struct Bound {
     spread: Spread,
 }
 
-/// Decides on one request.
-pub(crate) fn decide(
-    fleet: &Fleet,
+/// Decides on one request, with the workloads that it depends on.
+pub(crate) fn decide<'a>(
+    fleet: &'a Fleet,
     memory: &mut Memory,
-    request: &Request,
+    request: &'a Request,
     config: &Config,
+    neighbours: &Neighbours<'a>,
 ) -> Decided {
     let quotas = &fleet.snapshot.quotas;
     if let Some(problem) = invalid::problem(request, config) {
@@ -87,7 +89,7 @@ pub(crate) fn decide(
         };
         return answer::unjudged(fleet, request, config, reason);
     };
-    let case = Case::new(fleet, memory, request, config);
+    let case = Case::new(fleet, memory, request, config, neighbours);
     if let Some(pinned) = pinned(&case) {
         return answer::failed(&case, &pinned, quotas, config.explained);
     }

@@ -236,8 +236,8 @@ impl Batch<'_> {
             memory,
             ..
         } = &mut *self.engine;
-        let mut decided = decide(fleet, memory, request, config);
         let around = fleet.neighbours.of(&fleet.snapshot, request);
+        let mut decided = decide(fleet, memory, request, config, &around);
         decided.verdict.inputs_hash = self.inputs.hash(&fleet.snapshot, request, &around);
         self.inputs.follow(&decided.verdict);
         if let Outcome::Placed(placed) = &decided.verdict.outcome

@@ -1,18 +1,18 @@
 //! The hash of what a decision depended on: equal inputs give equal hashes, so that a replay can
 //! show that it was given the same.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::neighbours::Neighbours;
 use crate::preempt::Reservation;
 use crate::quota::Key;
 use crate::request::{Request, WorkloadKey};
 use crate::resources::PODS;
-use crate::snapshot::{Member, Neighbour, Snapshot};
+use crate::snapshot::{Member, Snapshot};
 use crate::verdict::{Outcome, Verdict};
 
 /// What all decisions on a snapshot depend on, besides their own request.
@@ -94,7 +94,7 @@ impl Running {
         &self,
         snapshot: &Snapshot,
         request: &Request,
-        around: &BTreeMap<&WorkloadKey, &Neighbour>,
+        around: &Neighbours<'_>,
     ) -> String {
         let mut state = self.state.clone();
         absorb(&mut state, request);

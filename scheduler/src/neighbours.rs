@@ -14,6 +14,9 @@ use crate::rules::topology;
 use crate::snapshot::{Neighbour, Snapshot};
 use crate::verdict::{Code, Placed, Reason};
 
+/// Workloads that a decision depends on, by name.
+pub(crate) type Neighbours<'a> = BTreeMap<&'a WorkloadKey, &'a Neighbour>;
+
 /// By tenant, workloads that keep others away.
 type Keeping = BTreeMap<String, BTreeSet<WorkloadKey>>;
 
@@ -96,11 +99,7 @@ impl Neighbourhood {
 
     /// The workloads that a decision depends on: those that its rules select, and those that keep it
     /// away. By name.
-    pub(crate) fn of<'s>(
-        &'s self,
-        snapshot: &'s Snapshot,
-        request: &Request,
-    ) -> BTreeMap<&'s WorkloadKey, &'s Neighbour> {
+    pub(crate) fn of<'s>(&'s self, snapshot: &'s Snapshot, request: &Request) -> Neighbours<'s> {
         let tenant = &request.tenant;
         let rules = &request.placement.neighbours;
         if rules.is_empty() && self.keeps_nobody_out() {
@@ -158,17 +157,16 @@ struct Keeper<'a> {
 }
 
 impl<'a> Around<'a> {
-    /// What is around a request.
-    pub(crate) fn new(fleet: &'a Fleet, request: &'a Request) -> Self {
+    /// What is around a request: these are the workloads that it depends on.
+    pub(crate) fn new(fleet: &'a Fleet, request: &'a Request, neighbours: &Neighbours<'a>) -> Self {
         // One without a pod anywhere is nowhere, and no rule speaks of it.
         if !request.components.iter().any(Component::runs_pods) {
             return Self::default();
         }
-        let neighbours = fleet.neighbours.of(&fleet.snapshot, request);
         let rules = request.placement.neighbours.iter();
-        let rules = rules.map(|rule| Ruled::new(fleet, request, rule, &neighbours));
+        let rules = rules.map(|rule| Ruled::new(fleet, request, rule, neighbours));
         let mut keepers = Vec::new();
-        for (workload, of) in &neighbours {
+        for (workload, of) in neighbours {
             let rules = of.keeps_out.iter();
             for rule in rules.filter(|rule| pass_all(&request.labels, &rule.selector)) {
                 let members = of.on.iter().chain(&of.leaving);
@@ -249,7 +247,7 @@ impl<'a> Ruled<'a> {
         fleet: &'a Fleet,
         request: &'a Request,
         rule: &'a NeighbourRule,
-        neighbours: &BTreeMap<&'a WorkloadKey, &'a Neighbour>,
+        neighbours: &Neighbours<'a>,
     ) -> Self {
         let key = &rule.topology_key;
         let mut of = Self {
