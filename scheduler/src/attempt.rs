@@ -78,6 +78,15 @@ pub(crate) struct Plan {
     pub(crate) carried: BTreeSet<usize>,
 }
 
+/// A spread constraint over the members of the fleet.
+#[derive(Clone)]
+pub(crate) struct Bound {
+    /// Its topology key.
+    pub(crate) key: String,
+    /// What it asks; a slot is a member.
+    pub(crate) spread: Spread,
+}
+
 /// The affinity term of each site, where members of several are used: earlier ones are filled
 /// first.
 pub(crate) type Ranks = BTreeMap<usize, u32>;
@@ -88,8 +97,8 @@ pub(crate) struct Terms<'t> {
     pub(crate) sites: &'t [usize],
     /// Their terms, when there are several.
     pub(crate) ranks: Option<&'t Ranks>,
-    /// Spread constraints with their topology keys.
-    pub(crate) spreads: &'t [(String, Spread)],
+    /// Spread constraints, an outer one before what is within it.
+    pub(crate) spreads: &'t [Bound],
     /// The group of each member of the fleet, where no two components may share one.
     pub(crate) apart: Option<&'t [Option<usize>]>,
     /// The workload leaves what it has elsewhere.
@@ -341,7 +350,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
     }
 
     /// Where the objects go when nothing runs pods.
-    fn carry(&mut self, sites: &[usize], spreads: &[(String, Spread)]) {
+    fn carry(&mut self, sites: &[usize], spreads: &[Bound]) {
         let kept: Vec<usize> = sites
             .iter()
             .copied()
@@ -352,7 +361,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
         } else if kept.is_empty() {
             let wanted = spreads
                 .iter()
-                .map(|(_, spread)| spread.min_groups)
+                .map(|bound| bound.spread.min_groups)
                 .max()
                 .unwrap_or(1);
             let wanted = usize::try_from(wanted).unwrap_or(1).max(1);
@@ -422,10 +431,10 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
 }
 
 /// The key of the constraint that another is within.
-fn outer_key(spreads: &[(String, Spread)], one: &Spread) -> Option<String> {
+fn outer_key(spreads: &[Bound], one: &Spread) -> Option<String> {
     let outer = one.within?;
-    let of = spreads.iter().find(|(_, other)| other.place == outer);
-    of.map(|(key, _)| key.clone())
+    let of = spreads.iter().find(|other| other.spread.place == outer);
+    of.map(|bound| bound.key.clone())
 }
 
 /// By how much the tenant's charge grows with a plan, per flavor and resource.

@@ -10,6 +10,7 @@ use crate::config::{Config, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::fleet::class::{Class, Classes};
 use crate::fleet::policy::{self, Policies, Policy};
+use crate::fleet::topology::Topologies;
 use crate::neighbours::{Around, Neighbours};
 use crate::request::{Component, Division, DivisionKind, Request};
 use crate::resources::{PODS, Resources};
@@ -178,6 +179,8 @@ pub(crate) struct Case<'c, 'a> {
     pub(crate) fleet: &'a Fleet,
     /// The classes of its components.
     pub(crate) classes: &'c Classes,
+    /// What members have at the keys over which it spreads.
+    pub(crate) topologies: &'c Topologies,
     /// The request.
     pub(crate) request: &'a Request,
     /// Its rules.
@@ -202,6 +205,8 @@ pub(crate) struct Memory {
     pub(crate) classes: Classes,
     /// What was judged by rules.
     pub(crate) policies: Policies,
+    /// What members have at topology keys.
+    pub(crate) topologies: Topologies,
     /// Memory that decisions use one after the other.
     buffers: Buffers,
 }
@@ -238,8 +243,16 @@ impl<'c, 'a> Case<'c, 'a> {
         let Memory {
             classes,
             policies,
+            topologies,
             buffers,
         } = memory;
+        let spread = request
+            .placement
+            .spread
+            .iter()
+            .map(|over| &over.topology_key);
+        let between = request.placement.components.iter();
+        topologies.look(fleet, spread.chain(between.map(|rule| &rule.topology_key)));
         let policy = policies.of(fleet, request, &rules);
         let ids = classes.of(fleet, request);
         let classes = &*classes;
@@ -289,6 +302,7 @@ impl<'c, 'a> Case<'c, 'a> {
         Self {
             fleet,
             classes,
+            topologies,
             request,
             rules,
             weights,

@@ -7,7 +7,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::attempt::{Failure, Plan, Purse, Ranks, Terms, attempt, increase};
+use crate::attempt::{Bound, Failure, Plan, Purse, Ranks, Terms, attempt, increase};
 use crate::capacity::Each;
 use crate::case::{Case, Memory};
 use crate::config::Config;
@@ -15,7 +15,6 @@ use crate::fleet::Fleet;
 use crate::neighbours::Neighbours;
 use crate::quota::{Amounts, NodeId, QuotaTree};
 use crate::request::{Division, Request, SpreadConstraint, WhenUnsatisfiable};
-use crate::rules::topology;
 use crate::spread::Spread;
 use crate::verdict::{Verdict, WorkloadReason};
 
@@ -60,13 +59,6 @@ struct Aim<'t> {
     tenant: NodeId,
     reach: Reach,
     ranks: Option<Ranks>,
-}
-
-/// A spread constraint as one tier sees it.
-#[derive(Clone)]
-struct Bound {
-    key: String,
-    spread: Spread,
 }
 
 /// Decides on one request, with the workloads that it depends on.
@@ -333,14 +325,10 @@ fn covered(
     bounds: &[Bound],
 ) -> Result<Plan, Failure> {
     let Aim { quotas, tenant, .. } = *aim;
-    let spreads: Vec<(String, Spread)> = bounds
-        .iter()
-        .map(|bound| (bound.key.clone(), bound.spread.clone()))
-        .collect();
     let mut terms = Terms {
         sites,
         ranks: aim.ranks.as_ref(),
-        spreads: &spreads,
+        spreads: bounds,
         apart,
         returns: matches!(aim.reach, Reach::Back(_)),
         purse: None,
@@ -393,11 +381,12 @@ fn over(
     within: Option<&Spread>,
 ) -> Spread {
     // By outer group, and in it by value: many small maps are faster than one large one.
-    let mut groups: Vec<BTreeMap<&str, usize>> = Vec::new();
+    let mut groups: Vec<BTreeMap<u32, usize>> = Vec::new();
     groups.resize(
         within.map_or(1, |within| within.outer.len()),
         BTreeMap::new(),
     );
+    let values = case.topologies.get(&constraint.topology_key);
     let mut outer = Vec::new();
     let mut group_of = vec![None; case.fleet.sites.len()];
     for site in sites {
@@ -405,8 +394,7 @@ fn over(
             Some(within) => within.group(*site),
             None => Some(0),
         };
-        let of = case.fleet.sites.get(*site);
-        let value = of.and_then(|of| topology(of, &constraint.topology_key));
+        let value = values.and_then(|values| values.of(*site));
         let (Some(lies_in), Some(value)) = (lies_in, value) else {
             continue;
         };

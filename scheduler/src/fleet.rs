@@ -11,6 +11,7 @@ mod lines;
 mod lot;
 mod numbered;
 pub(crate) mod policy;
+pub(crate) mod topology;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;

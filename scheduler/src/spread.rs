@@ -95,6 +95,15 @@ impl Spread {
         self.group_of.get(slot).copied().flatten()
     }
 
+    /// The same constraint over other slots, each of which stands where one of these does.
+    pub(crate) fn over(&self, slots: impl Iterator<Item = usize>) -> Self {
+        Self {
+            group_of: slots.map(|slot| self.group(slot)).collect(),
+            outer: self.outer.clone(),
+            ..*self
+        }
+    }
+
     /// What it asks of the groups inside one outer group.
     fn limits(&self) -> Limits {
         Limits {

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::{Attempt, Failure, Plan, Stop};
+use super::{Attempt, Bound, Failure, Plan, Stop};
 use crate::case::Part;
 use crate::request::Division;
-use crate::spread::Spread;
 
 /// The most groups that are tried alone for one component.
 const ALONE: usize = 8;
@@ -24,7 +23,7 @@ impl Attempt<'_, '_, '_> {
     pub(super) fn apart(
         self,
         sites: &[usize],
-        spreads: &[(String, Spread)],
+        spreads: &[Bound],
         groups: Groups<'_>,
     ) -> Result<Plan, Stop> {
         let mut turn = self.in_turn(Division::OneMember);
@@ -63,7 +62,7 @@ impl Attempt<'_, '_, '_> {
         &mut self,
         index: usize,
         sites: &[usize],
-        spreads: &[(String, Spread)],
+        spreads: &[Bound],
         groups: Groups<'_>,
     ) -> Result<(), Stop> {
         let Some(part) = self.part(index) else {

@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Attempt, Failure, Stop, outer_key};
+use super::{Attempt, Bound, Failure, Stop, outer_key};
 use crate::request::Division;
 use crate::spread::Spread;
 
 impl Attempt<'_, '_, '_> {
     /// All replicas of every component on each site that holds them.
-    pub(super) fn duplicated(
-        &mut self,
-        sites: &[usize],
-        spreads: &[(String, Spread)],
-    ) -> Result<(), Stop> {
+    pub(super) fn duplicated(&mut self, sites: &[usize], spreads: &[Bound]) -> Result<(), Stop> {
         let turn = self.in_turn(Division::Divided);
         let mut full: Vec<usize> = Vec::new();
         let mut short: Option<Failure> = None;
@@ -77,18 +73,13 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// Drops copies until the spread constraints are kept, the least preferred first.
-    fn thin_out(
-        &mut self,
-        turn: &[usize],
-        full: &[usize],
-        spreads: &[(String, Spread)],
-    ) -> Result<(), Stop> {
+    fn thin_out(&mut self, turn: &[usize], full: &[usize], spreads: &[Bound]) -> Result<(), Stop> {
         let mut kept = full.to_vec();
         // Inside first: an outer group that cannot be used is then not counted. Of those that nest,
         // the outer stands before the inner.
         let (nested, plain): (Vec<&Spread>, Vec<&Spread>) = spreads
             .iter()
-            .map(|(_, spread)| spread)
+            .map(|bound| &bound.spread)
             .partition(|spread| spread.within.is_some());
         // What is dropped for one constraint can break another: until nothing is dropped.
         for _ in 0..=full.len() {
@@ -106,7 +97,7 @@ impl Attempt<'_, '_, '_> {
                 break;
             }
         }
-        for (key, spread) in spreads {
+        for Bound { key, spread } in spreads {
             let groups = self.fewest_groups(turn, &kept, spread);
             if groups < spread.min_groups || self.too_full(turn, &kept, spread).is_some() {
                 let part = turn.first().and_then(|index| self.part(*index));

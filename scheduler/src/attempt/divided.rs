@@ -1,6 +1,6 @@
 //! Components that divide over members.
 
-use super::{Attempt, Failure, Stop, outer_key};
+use super::{Attempt, Bound, Failure, Stop, outer_key};
 use crate::case::{Choice, Part};
 use crate::divide::{Rule, Slot, divide};
 use crate::request::DivisionKind;
@@ -11,6 +11,11 @@ use crate::spread::{Spread, chain_to, several, spread, steady};
 struct Offer<'p> {
     site: usize,
     choice: &'p Choice,
+    /// The fewest replicas there, if any.
+    least: i64,
+    /// The most that the member could have in all.
+    room: i64,
+    /// The most that it is to have.
     most: i64,
 }
 
@@ -20,7 +25,7 @@ impl Attempt<'_, '_, '_> {
         &mut self,
         index: usize,
         sites: &[usize],
-        spreads: &[(String, Spread)],
+        spreads: &[Bound],
         rule: Rule,
     ) -> Result<(), Stop> {
         let Some(part) = self.part(index) else {
@@ -60,10 +65,15 @@ impl Attempt<'_, '_, '_> {
         let mut offers = Vec::with_capacity(order.len());
         for site in order {
             let (lo, hi) = self.case.bounds(part, *site);
-            let weighed = self.case.choices(part, *site).iter().map(|choice| Offer {
-                site: *site,
-                choice,
-                most: self.most_now(part, choice).min(hi).min(part.wanted),
+            let weighed = self.case.choices(part, *site).iter().map(|choice| {
+                let room = self.most_now(part, choice);
+                Offer {
+                    site: *site,
+                    choice,
+                    least: lo,
+                    room,
+                    most: room.min(hi).min(part.wanted),
+                }
             });
             let mut weighed = weighed.filter(|offer| offer.most >= lo);
             let best = if roomiest {
@@ -130,13 +140,15 @@ impl Attempt<'_, '_, '_> {
                 let flavor = self.case.fleet.flavor_name(choice.flavor);
                 let covered =
                     |most: i64| purse.covers(choice.flavor, part.increase(*site, flavor, most));
-                let most = self.most_now(part, choice).min(hi).min(part.wanted);
-                let most = largest(most, covered);
+                let room = self.most_now(part, choice);
+                let most = largest(room.min(hi).min(part.wanted), covered);
                 if most >= lo.max(1) {
                     purse.spend(choice.flavor, part.increase(*site, flavor, most));
                     offers.push(Offer {
                         site: *site,
                         choice,
+                        least: lo,
+                        room,
                         most,
                     });
                     break;
@@ -170,19 +182,13 @@ impl Attempt<'_, '_, '_> {
         &self,
         part: &Part<'_>,
         offers: &[Offer<'_>],
-        spreads: &[(String, Spread)],
+        spreads: &[Bound],
         rule: Rule,
     ) -> Result<Vec<i64>, Failure> {
         let slots: Vec<Slot> = offers.iter().map(|offer| self.slot(part, offer)).collect();
         let constraints: Vec<Spread> = spreads
             .iter()
-            .map(|(_, spread)| Spread {
-                group_of: offers
-                    .iter()
-                    .map(|offer| spread.group(offer.site))
-                    .collect(),
-                ..spread.clone()
-            })
+            .map(|bound| bound.spread.over(offers.iter().map(|offer| offer.site)))
             .collect();
         if let Some(there) = steady(&slots, &constraints, part.wanted) {
             return Ok(there);
@@ -202,24 +208,14 @@ impl Attempt<'_, '_, '_> {
 
     fn slot(&self, part: &Part<'_>, offer: &Offer<'_>) -> Slot {
         let division = &self.case.request.placement.division;
-        let name = self
-            .case
-            .fleet
-            .sites
-            .get(offer.site)
-            .map_or("", |site| &*site.name);
-        let given = division
-            .weights
-            .get(name)
-            .map_or(1, |weight| i64::from(*weight));
+        let given = || division.weights.get(self.case.fleet.name(offer.site));
         let weight = match division.kind {
-            DivisionKind::Weighted => given,
-            _ => self.most_now(part, offer.choice),
+            DivisionKind::Weighted => given().map_or(1, |weight| i64::from(*weight)),
+            _ => offer.room,
         };
-        let (lo, _) = self.case.bounds(part, offer.site);
         Slot {
             prev: part.prev(offer.site),
-            lo,
+            lo: offer.least,
             hi: offer.most,
             weight,
         }
@@ -230,7 +226,7 @@ impl Attempt<'_, '_, '_> {
         part: &Part<'_>,
         slots: &[Slot],
         constraints: &[Spread],
-        spreads: &[(String, Spread)],
+        spreads: &[Bound],
         rule: Rule,
     ) -> Failure {
         let component = part.component.name.clone();
@@ -269,7 +265,7 @@ impl Attempt<'_, '_, '_> {
         let mut broken =
             broken.filter(|(chain, _)| spread(slots, chain, part.wanted, rule).is_none());
         let broken = broken.next().map(|(_, pair)| pair);
-        let Some((one, (key, _))) = broken.or(constraints.last().zip(spreads.last())) else {
+        let Some((one, bound)) = broken.or(constraints.last().zip(spreads.last())) else {
             return Failure::Division {
                 component,
                 replicas: part.wanted,
@@ -284,7 +280,7 @@ impl Attempt<'_, '_, '_> {
             .count();
         let groups = i64::try_from(groups).unwrap_or(i64::MAX);
         Failure::Spread {
-            key: key.clone(),
+            key: bound.key.clone(),
             within: outer_key(spreads, one),
             component,
             groups,

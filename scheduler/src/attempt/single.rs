@@ -1,9 +1,8 @@
 //! Everything on one member: components that do not divide, and workloads that stay together.
 
-use super::{Attempt, Failure, Plan, Stop, Terms};
+use super::{Attempt, Bound, Failure, Plan, Stop, Terms};
 use crate::case::Part;
 use crate::request::Division;
-use crate::spread::Spread;
 
 impl Attempt<'_, '_, '_> {
     /// Places a component whole on one member: where it is, else the first that holds it.
@@ -85,7 +84,7 @@ impl Attempt<'_, '_, '_> {
             .find_map(|site| self.all_on(site, terms.spreads))
     }
 
-    fn all_on(&self, site: usize, spreads: &[(String, Spread)]) -> Option<Plan> {
+    fn all_on(&self, site: usize, spreads: &[Bound]) -> Option<Plan> {
         let whole = |part: &Part<'_>| {
             let (lo, hi) = self.case.bounds(part, site);
             let divided = part.component.division == Division::Divided;
@@ -114,8 +113,8 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// Whether the spread constraints allow all replicas on one member.
-    fn one_site_spreads(site: usize, wanted: i64, spreads: &[(String, Spread)]) -> bool {
+    fn one_site_spreads(site: usize, wanted: i64, spreads: &[Bound]) -> bool {
         let mut spreads = spreads.iter();
-        spreads.all(|(_, spread)| spread.kept_alone(site, wanted))
+        spreads.all(|bound| bound.spread.kept_alone(site, wanted))
     }
 }

@@ -140,7 +140,11 @@ fn member(
     };
     let of = case.fleet.sites.get(site);
     let seat = case.seat(site).filter(|seat| !seat.expelled());
-    let tiers = of.map_or(0, |of| tiers(of, &case.rules));
+    let tiers = match (seat, of) {
+        (Some(seat), _) => seat.tiers,
+        (None, Some(of)) => tiers(of, &case.rules),
+        (None, None) => 0,
+    };
     let first = usize::try_from(tiers.trailing_zeros()).unwrap_or(usize::MAX);
     let term = case.request.placement.affinity.get(first);
     MemberVerdict {
