@@ -7,6 +7,8 @@
 
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use smallvec::SmallVec;
+
 /// What one replica requests: (resource id, amount above 0), by id.
 pub(crate) type Each = Vec<(usize, i64)>;
 
@@ -228,21 +230,23 @@ fn amount_flown<'a>(flying: impl Iterator<Item = &'a Flying>, resource: usize) -
     })
 }
 
-/// The slots of some nodes, by what taking each costs of one resource.
+/// The slots of some nodes, by what taking each costs of one resource. A market is made for nearly
+/// every member in every decision, and most have few kinds of nodes: these stay off the heap.
 struct Market<'n> {
     /// Nodes with the slots that count on one of them.
-    nodes: Vec<(&'n Nodes, i64)>,
+    nodes: SmallVec<[(&'n Nodes, i64); 8]>,
     /// Prices, the lowest first, and how many slots are to be had at each.
-    prices: Vec<(i64, i64)>,
+    prices: SmallVec<[(i64, i64); 16]>,
 }
 
 impl<'n> Market<'n> {
     /// Of a node at most `most` slots count.
     fn new(nodes: impl Iterator<Item = &'n Nodes>, each: &Each, most: i64) -> Self {
         let fits = nodes.map(|nodes| (nodes, nodes.fit(each).min(most)));
-        let nodes: Vec<_> = fits.filter(|(of, fit)| *fit > 0 && of.count > 0).collect();
-        let prices = Vec::with_capacity(nodes.len().saturating_mul(2));
-        Self { nodes, prices }
+        Self {
+            nodes: fits.filter(|(of, fit)| *fit > 0 && of.count > 0).collect(),
+            prices: SmallVec::new(),
+        }
     }
 
     /// The prices in one resource. On a node the first slot costs what is left over beside all slots

@@ -1,90 +1,25 @@
 //! One request against the fleet: who may take what, judged once and used by every attempt.
 
 mod seat;
+mod seats;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::capacity::{Each, amount_of};
 use crate::config::{Config, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::fleet::class::{Class, Classes};
-use crate::fleet::policy::{self, Policies, Policy};
+use crate::fleet::policy::{self, Policies};
 use crate::fleet::topology::Topologies;
 use crate::neighbours::{Around, Neighbours};
 use crate::request::{Component, Division, DivisionKind, Request};
 use crate::resources::{PODS, Resources};
 use crate::rules::Rules;
-use crate::score;
+use crate::score::{self, Rated};
 use crate::snapshot::HeldEntry;
-use crate::verdict::{Codes, Refusal, Scores};
+use crate::verdict::Refusal;
 use seat::View;
-
-/// A member as one request sees it, unless its rules forbid the work there.
-pub(crate) struct Seat {
-    /// The member, as an index into [`Fleet::sites`].
-    pub(crate) site: usize,
-    /// Everything that refuses it.
-    pub(crate) codes: Codes,
-    /// The affinity terms it belongs to, one bit each.
-    pub(crate) tiers: u64,
-    /// It has something of this workload.
-    pub(crate) has_any: bool,
-    /// Its scores.
-    pub(crate) scores: Scores,
-}
-
-impl Seat {
-    /// It gets nothing new.
-    pub(crate) fn barred(&self) -> bool {
-        !self.codes.is_empty()
-    }
-
-    /// It may not even keep what it has.
-    pub(crate) fn expelled(&self) -> bool {
-        !self.codes.keep()
-    }
-}
-
-/// Every member where the rules do not forbid the work, by name.
-pub(crate) struct Seats {
-    all: Vec<Seat>,
-    /// What the rules say of every member.
-    pub(crate) policy: Arc<Policy>,
-}
-
-impl Seats {
-    fn new(policy: Arc<Policy>, mut all: Vec<Seat>) -> Self {
-        let open = policy.open.iter();
-        let seats = open.map(|open| Seat {
-            site: open.site,
-            codes: open.codes,
-            tiers: open.tiers,
-            has_any: false,
-            scores: Scores::default(),
-        });
-        all.clear();
-        all.extend(seats);
-        Self { all, policy }
-    }
-
-    /// The number of a site's seat.
-    pub(crate) fn number(&self, site: usize) -> Option<usize> {
-        self.policy.seat_of(site)
-    }
-
-    /// All of them.
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Seat> {
-        self.all.iter()
-    }
-
-    fn mark(&mut self, site: usize) {
-        let seat = self.number(site).and_then(|seat| self.all.get_mut(seat));
-        if let Some(seat) = seat {
-            seat.has_any = true;
-        }
-    }
-}
+pub(crate) use seats::{Seat, Seats};
 
 /// Nodes of one flavor on one member as a component may use them.
 #[derive(Clone, Copy, Debug)]
@@ -218,6 +153,7 @@ struct Buffers {
     choices: Vec<Vec<Choice>>,
     ends: Vec<Vec<usize>>,
     seats: Vec<Seat>,
+    rated: Rated,
 }
 
 impl Drop for Case<'_, '_> {
@@ -265,20 +201,8 @@ impl<'c, 'a> Case<'c, 'a> {
         let all = std::mem::take(&mut buffers.seats);
         let mut seats = Seats::new(policy, all);
         let around = Around::new(fleet, request, neighbours);
-        if !around.is_empty() {
-            for seat in &mut seats.all {
-                if let Some(site) = fleet.sites.get(seat.site) {
-                    around.judge(site, &mut seat.codes);
-                }
-            }
-        }
-        let carried = request.previous_carried.iter();
-        for site in carried.filter_map(|name| fleet.site(name)) {
-            seats.mark(site);
-        }
-        for site in parts.iter().flat_map(|part| part.previous.keys()) {
-            seats.mark(*site);
-        }
+        seats.judge_around(fleet, &around);
+        seats.mark_all(fleet, request, &parts);
         for part in &mut parts {
             part.choices = buffers.choices.pop().unwrap_or_default();
             part.ends = buffers.ends.pop().unwrap_or_default();
@@ -297,7 +221,16 @@ impl<'c, 'a> Case<'c, 'a> {
             seat::judge_nodes(&view, &mut seat.codes);
         }
         let weights = request.placement.weights.unwrap_or(config.weights);
-        score::rate(fleet, classes, &rules, &parts, weights, &mut seats.all);
+        let all = &mut seats.all;
+        score::rate(
+            fleet,
+            classes,
+            &rules,
+            &parts,
+            weights,
+            all,
+            &mut buffers.rated,
+        );
         let order = score::order(&seats.all);
         Self {
             fleet,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attempt::{Bound, Failure, Plan, Purse, Ranks, Terms, attempt, increase};
 use crate::capacity::Each;
-use crate::case::{Case, Memory};
+use crate::case::{Case, Memory, Seat};
 use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::neighbours::Neighbours;
@@ -203,8 +203,7 @@ fn weight(failure: &Failure) -> u8 {
 }
 
 fn in_tier(case: &Case<'_, '_>, site: usize, tier: usize) -> bool {
-    case.seat(site)
-        .is_some_and(|seat| !seat.expelled() && seat.tiers & (1 << tier) != 0)
+    case.seat(site).is_some_and(|seat| seat.in_tier(tier))
 }
 
 fn within_reach(
@@ -213,16 +212,17 @@ fn within_reach(
     tenant: NodeId,
     reach: Reach,
 ) -> Result<Found, Failure> {
-    let open = |site: usize| {
-        case.seat(site)
-            .is_some_and(|seat| !seat.barred() || seat.has_any)
-    };
-    let within = |site: usize| match reach {
-        Reach::Tier(tier) | Reach::Back(tier) => in_tier(case, site, tier),
+    let within = |seat: &Seat| match reach {
+        Reach::Tier(tier) | Reach::Back(tier) => seat.in_tier(tier),
         Reach::All => true,
     };
-    let order = case.order.iter().copied();
-    let mut sites: Vec<usize> = order.filter(|site| within(*site) && open(*site)).collect();
+    let mut sites = Vec::with_capacity(case.order.len());
+    for site in &case.order {
+        let open = |seat: &Seat| within(seat) && (!seat.barred() || seat.has_any);
+        if case.seat(*site).is_some_and(open) {
+            sites.push(*site);
+        }
+    }
     let wished = case.wished(&mut sites);
     let mut ranks = None;
     if reach == Reach::All {

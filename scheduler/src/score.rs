@@ -19,6 +19,15 @@ const DEAREST: i128 = 1 << 118;
 /// The cost score of a member whose price is not known, where that of others is.
 const UNPRICED: u8 = 50;
 
+/// What is found of every seat before any is rated: memory that is used again.
+#[derive(Default)]
+pub(crate) struct Rated {
+    /// The most replicas of the main component.
+    rooms: Vec<i64>,
+    /// What one of them costs.
+    prices: Vec<Price>,
+}
+
 /// Rates every member that is not expelled.
 pub(crate) fn rate(
     fleet: &Fleet,
@@ -27,19 +36,20 @@ pub(crate) fn rate(
     parts: &[Part<'_>],
     weights: ScoreWeights,
     seats: &mut [Seat],
+    rated: &mut Rated,
 ) {
     let main = parts
         .iter()
         .filter(|part| part.wanted > 0)
         .max_by_key(|part| part.wanted);
-    let rooms: Vec<i64> = (0..seats.len()).map(|seat| room(main, seat)).collect();
+    let Rated { rooms, prices } = rated;
+    rooms.clear();
+    rooms.extend((0..seats.len()).map(|seat| room(main, seat)));
     let roomiest = rooms.iter().max().copied().unwrap_or(0);
-    let prices: Vec<Price> = seats
-        .iter()
-        .enumerate()
-        .map(|(index, seat)| price(fleet, classes, main, index, seat.site))
-        .collect();
-    let range = Range::of(seats, &prices);
+    prices.clear();
+    let numbered = seats.iter().enumerate();
+    prices.extend(numbered.map(|(index, seat)| price(fleet, classes, main, index, seat.site)));
+    let range = Range::of(seats, prices);
     let wanted: i64 = parts
         .iter()
         .fold(0, |sum, part| sum.saturating_add(part.wanted));
