@@ -96,7 +96,7 @@ impl Operator {
             decision: &id,
             unchecked: &[],
         };
-        let kept = self.verdicts.get(key, &id).cloned();
+        let kept = self.verdicts.get(key, &id);
         let verdict = match kept {
             Some(kept) if kept.tells_of_all() => kept,
             Some(mut kept) => {

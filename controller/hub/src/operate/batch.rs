@@ -309,6 +309,7 @@ impl Operator {
             unchecked: &[],
         };
         after.explanation = Some(explain::summary(&verdict, &about));
+        let json = explain::kept::verdict(&verdict);
         let Some(decision) = decision else {
             self.unplaced.insert(key.clone());
             if after.decision.is_none() {
@@ -319,8 +320,8 @@ impl Operator {
             let (after, steps) = self.sight(term).uphold(&entry, after);
             let chain = written(&entry, settled(&entry.status, after), steps);
             self.note_refusal(&entry, &verdict);
-            let row = self.refusal_row(&entry, &chain, Some(&verdict), term.epoch);
-            self.verdicts.keep(String::new(), verdict);
+            let row = self.refusal_row(&entry, &chain, Some((&verdict, &json)), term.epoch);
+            self.verdicts.keep(String::new(), &verdict, json);
             if !chain.is_empty() {
                 self.start(term, chain, None, row);
             }
@@ -358,8 +359,8 @@ impl Operator {
         let mut chain = written(&entry, after, steps);
         traced(&mut chain, &entry, &decision);
         info!(workload = %key, decision = decision.id, "placed");
-        let row = self.ledger_row(&entry, &verdict, &decision);
-        self.verdicts.keep(decision.id.clone(), verdict);
+        let row = self.ledger_row(&entry, &verdict, json.clone(), &decision);
+        self.verdicts.keep(decision.id.clone(), &verdict, json);
         self.start(term, chain, Some((decision, row)), None);
     }
 

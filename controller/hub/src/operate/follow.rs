@@ -122,11 +122,12 @@ impl Operator {
         }
     }
 
-    /// The row of a decision, for the ledger.
+    /// The row of a decision, for the ledger, which has the verdict as `json`.
     pub(super) fn ledger_row(
         &self,
         entry: &Entry,
         verdict: &Verdict,
+        json: String,
         decision: &Decision,
     ) -> heyun_ledger::Entry {
         let of = Subject {
@@ -135,7 +136,6 @@ impl Operator {
             tenant: &verdict.tenant,
         };
         let now_us = self.around.clock.now().as_microsecond();
-        let json = explain::kept::verdict(verdict);
         let outcome = verdict.outcome.code();
         let (reason, _) = explain::condition(verdict);
         outbox::decision(&of, decision, outcome, &reason, json, now_us)

@@ -62,12 +62,13 @@ pub(super) fn is_told(row: &heyun_ledger::Entry, status: &WorkloadStatus) -> boo
 }
 
 impl Operator {
-    /// The row of the refusal that a chain is about to write, if the ledger is to be told of it.
+    /// The row of the refusal that a chain is about to write, if the ledger is to be told of it: of the
+    /// verdict with what the ledger has of it.
     pub(super) fn refusal_row(
         &self,
         entry: &Entry,
         chain: &Chain,
-        verdict: Option<&Verdict>,
+        verdict: Option<(&Verdict, &str)>,
         epoch: i64,
     ) -> Option<heyun_ledger::Entry> {
         let after = &chain.status.as_ref()?.after;
@@ -85,10 +86,13 @@ impl Operator {
         let refusal = outbox::Refusal {
             generation: said.generation,
             epoch,
-            inputs_hash: verdict.map_or("", |verdict| verdict.inputs_hash.as_str()),
+            inputs_hash: verdict.map_or("", |(verdict, _)| verdict.inputs_hash.as_str()),
             outcome: said.outcome,
             reason: said.reason,
-            verdict: verdict.map_or_else(|| kept::message(sentence(after)), kept::verdict),
+            verdict: verdict.map_or_else(
+                || kept::message(sentence(after)),
+                |(_, json)| json.to_owned(),
+            ),
         };
         let now_us = self.around.clock.now().as_microsecond();
         Some(outbox::refusal(&of, refusal, now_us))

@@ -239,22 +239,35 @@ impl Later {
 /// The latest verdicts, so that `why` answers with what was decided.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
-    by_key: BTreeMap<WorkloadKey, (String, Verdict)>,
+    by_key: BTreeMap<WorkloadKey, Told>,
     order: VecDeque<WorkloadKey>,
+}
+
+/// A verdict as the ledger has it: a tenth of what it is as a structure.
+#[derive(Debug)]
+struct Told {
+    /// Id of its decision; empty where nothing was decided.
+    decision: String,
+    /// Code of the reason; empty where it is placed.
+    reason: &'static str,
+    /// What [`heyun_plan::explain::kept::verdict`] made of it.
+    json: Box<str>,
 }
 
 /// Verdicts kept in memory; older ones are in the ledger.
 const VERDICTS_MAX: usize = 512;
 
 impl Verdicts {
-    /// Keeps a verdict with the id of its decision (empty where nothing was decided).
-    pub(super) fn keep(&mut self, decision: String, verdict: Verdict) {
+    /// Keeps a verdict, as the ledger has it, with the id of its decision (empty where nothing was
+    /// decided).
+    pub(super) fn keep(&mut self, decision: String, verdict: &Verdict, json: String) {
         let key = verdict.key.clone();
-        if self
-            .by_key
-            .insert(key.clone(), (decision, verdict))
-            .is_none()
-        {
+        let told = Told {
+            decision,
+            reason: verdict.outcome.reason().map_or("", |reason| reason.code()),
+            json: json.into_boxed_str(),
+        };
+        if self.by_key.insert(key.clone(), told).is_none() {
             self.order.push_back(key);
         }
         while self.order.len() > VERDICTS_MAX {
@@ -268,21 +281,18 @@ impl Verdicts {
     pub(super) fn reasons(&self, waiting: &BTreeSet<WorkloadKey>) -> BTreeMap<&'static str, u32> {
         let mut counts = BTreeMap::new();
         for key in waiting {
-            let reason = self
-                .by_key
-                .get(key)
-                .and_then(|(_, verdict)| verdict.outcome.reason());
-            *counts.entry(reason.map_or("", |r| r.code())).or_insert(0) += 1;
+            let reason = self.by_key.get(key).map_or("", |told| told.reason);
+            *counts.entry(reason).or_insert(0) += 1;
         }
         counts
     }
 
     /// The verdict of that decision, if it is still kept.
-    pub(super) fn get(&self, key: &WorkloadKey, decision: &str) -> Option<&Verdict> {
-        self.by_key
-            .get(key)
-            .filter(|(id, _)| id == decision)
-            .map(|(_, verdict)| verdict)
+    pub(super) fn get(&self, key: &WorkloadKey, decision: &str) -> Option<Verdict> {
+        let told = self.by_key.get(key)?;
+        let told = Some(told).filter(|told| told.decision == decision)?;
+        // One of so many members that the ledger has its sentence alone is no verdict.
+        serde_json::from_str(&told.json).ok()
     }
 }
 
