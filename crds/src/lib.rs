@@ -23,6 +23,7 @@ pub mod quota;
 pub mod rules;
 pub mod sketch;
 pub mod tenant;
+pub mod told;
 pub mod work;
 pub mod workload;
 

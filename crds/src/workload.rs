@@ -443,16 +443,7 @@ pub struct Explanation {
     pub refused: std::collections::BTreeMap<String, u32>,
     /// The chosen, and the ten nearest of the rest, each as in the answer of `heyun why -o json`.
     #[serde(default)]
-    #[schemars(schema_with = "told_members")]
-    pub members: Vec<crate::query::WhyMember>,
-}
-
-/// A row for each member, of the shape that the aggregated API documents: once is enough.
-fn told_members(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}
-    })
+    pub members: crate::told::ToldMembers,
 }
 
 /// State of a Workload on one member.

@@ -11,6 +11,7 @@ use heyun_crds::conditions::{ConditionType, Reason};
 use heyun_crds::query::{
     QUERY_GROUP, QUERY_VERSION, Why, WhyMember, WhyRefusal, WhyReplicas, WhyScore,
 };
+use heyun_crds::told::ToldMembers;
 use heyun_crds::workload::{EXPLANATION_BYTES_MAX, Explanation};
 use heyun_scheduler::request::WorkloadKey;
 use heyun_scheduler::text;
@@ -101,17 +102,19 @@ pub fn summary(verdict: &Verdict, about: &About<'_>) -> Explanation {
         evaluated: verdict.evaluated,
         feasible: verdict.feasible,
         refused: verdict.refused.clone(),
-        members: shown,
+        members: ToldMembers::default(),
     };
-    bound(&mut summary);
+    bound(&summary, &mut shown);
+    summary.members = ToldMembers::from(shown.as_slice());
     summary
 }
 
-/// Leaves out, from the least telling on, until the summary is small enough.
-fn bound(summary: &mut Explanation) {
-    let mut size = json_bytes(summary);
+/// Leaves out of what is told of members, from the least telling on, until it is small enough with
+/// the rest of the summary.
+fn bound(rest: &Explanation, shown: &mut Vec<WhyMember>) {
+    let mut size = json_bytes(rest).saturating_add(json_bytes(shown));
     while size > EXPLANATION_BYTES_MAX
-        && let Some(member) = summary.members.pop()
+        && let Some(member) = shown.pop()
     {
         size = size.saturating_sub(json_bytes(&member));
     }

@@ -192,8 +192,8 @@ fn a_summary_of_a_thousand_members_fits() {
     assert!(serde_json::to_string(&summary).unwrap().len() <= EXPLANATION_BYTES_MAX);
     assert_eq!((summary.evaluated, summary.feasible), (1001, 1));
     assert_eq!(summary.refused["Residency"], 1000);
-    assert_eq!(summary.members[0].member, "spare");
-    assert!(summary.members.len() <= NEAREST);
+    assert_eq!(summary.members.rows()[0].member, "spare");
+    assert!(summary.members.rows().len() <= NEAREST);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_summary_of_many_chosen_members_fits_too() {
     let verdict = verdict(Outcome::Placed(Placed::default()), members.collect());
     let summary = summary(&verdict, &About::default());
     assert!(serde_json::to_string(&summary).unwrap().len() <= EXPLANATION_BYTES_MAX);
-    assert!(summary.members.len() > 10);
+    assert!(summary.members.rows().len() > 10);
 }
 
 #[test]
