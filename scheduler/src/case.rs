@@ -278,6 +278,8 @@ impl<'c, 'a> Case<'c, 'a> {
             barred: !found.is_empty(),
         };
         seat::judge_nodes(&view, &mut found);
+        // Most members have one; a batch of verdicts has very many members.
+        found.shrink_to_fit();
         found
     }
 

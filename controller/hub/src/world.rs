@@ -78,9 +78,9 @@ pub struct World {
     /// Placements by namespace/name.
     pub placements: Table<Placement>,
     /// Workloads by namespace/name.
-    pub workloads: BTreeMap<WorkloadKey, Entry>,
+    pub workloads: BTreeMap<WorkloadKey, Box<Entry>>,
     /// Works by member and name.
-    pub works: BTreeMap<WorkKey, WorkEntry>,
+    pub works: BTreeMap<WorkKey, Box<WorkEntry>>,
     /// Works of each Workload.
     pub works_of: BTreeMap<WorkloadKey, BTreeSet<WorkKey>>,
     /// Namespaces of the hub, by name.
@@ -279,13 +279,14 @@ impl World {
             }
             dirty.unblock |= frees(&before.held, &entry.held);
         }
-        dirty.unblock |= self.is_seen_otherwise(self.workloads.get(&entry.key), &entry);
+        dirty.unblock |=
+            self.is_seen_otherwise(self.workloads.get(&entry.key).map(AsRef::as_ref), &entry);
         let decision = entry.status.decision.as_ref();
         self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
         dirty.workloads.insert(entry.key.clone());
         let key = entry.key.clone();
         self.touched.insert(key.clone());
-        self.workloads.insert(key.clone(), entry);
+        self.workloads.insert(key.clone(), Box::new(entry));
         self.note_workload(&key);
         true
     }
@@ -314,7 +315,7 @@ impl World {
             .entry(entry.workload.clone())
             .or_default()
             .insert(entry.key.clone());
-        self.works.insert(entry.key.clone(), entry);
+        self.works.insert(entry.key.clone(), Box::new(entry));
         true
     }
 
@@ -404,7 +405,7 @@ impl World {
             .get(key)
             .into_iter()
             .flatten()
-            .filter_map(|k| self.works.get(k))
+            .filter_map(|k| self.works.get(k).map(AsRef::as_ref))
     }
 }
 

@@ -109,7 +109,7 @@ impl Operator {
                 Ok(judged) => judged,
                 Err(refusal) => {
                     let entry = self.world.workloads.get(key);
-                    let mut why = refused(entry, &refusal);
+                    let mut why = refused(entry.map(AsRef::as_ref), &refusal);
                     why.in_force = in_force;
                     return Ok(why);
                 }

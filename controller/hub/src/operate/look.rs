@@ -302,7 +302,7 @@ impl Sight<'_> {
         Some(Chain {
             abandon: true,
             steps,
-            ..entry.map_or_else(|| nameless(key), bare)
+            ..entry.map_or_else(|| nameless(key), |entry| bare(entry))
         })
     }
 

@@ -255,7 +255,7 @@ struct Told {
 }
 
 /// Verdicts kept in memory; older ones are in the ledger.
-const VERDICTS_MAX: usize = 512;
+const VERDICTS_MAX: usize = 256;
 
 impl Verdicts {
     /// Keeps a verdict, as the ledger has it, with the id of its decision (empty where nothing was

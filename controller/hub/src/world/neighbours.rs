@@ -148,7 +148,7 @@ impl World {
     fn in_namespace<'w>(&'w self, namespace: &'w str) -> impl Iterator<Item = &'w Entry> {
         let from = self.workloads.range(WorkloadKey::new(namespace, "")..);
         let here = from.take_while(move |(key, _)| key.namespace == namespace);
-        here.map(|(_, entry)| entry)
+        here.map(|(_, entry)| &**entry)
     }
 }
 
