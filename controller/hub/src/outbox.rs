@@ -144,7 +144,8 @@ type Series = (String, String, String);
 
 fn held(decision: &Decision) -> std::collections::BTreeMap<Series, i64> {
     let mut sums = std::collections::BTreeMap::new();
-    for a in decision.assignments.iter().chain(&decision.releasing) {
+    let running = heyun_plan::finished::running(decision);
+    for a in running.chain(&decision.releasing) {
         for (resource, text) in &a.charge {
             // The hub wrote these amounts itself; one that does not parse counts as nothing.
             let amount = quantity::amount(resource, &text.0).unwrap_or(0);
