@@ -282,7 +282,7 @@ mod tests {
             steps
                 .map(|step| match step {
                     Entry::Usage(step) => step.amount,
-                    other => panic!("{other:?}"),
+                    Entry::Decision(row) => panic!("{row:?}"),
                 })
                 .collect()
         };

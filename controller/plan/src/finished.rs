@@ -124,6 +124,16 @@ pub fn running(decision: &Decision) -> impl Iterator<Item = &Assignment> {
     all.filter(|part| part.finished.is_none())
 }
 
+/// Whether anything of it may come to an end: most decisions have nothing that does.
+pub fn may_end(decision: &Decision) -> bool {
+    let ends = |part: &Assignment| {
+        ["Job/", "Pod/"]
+            .iter()
+            .any(|of| part.component.starts_with(of))
+    };
+    running(decision).any(ends)
+}
+
 /// Whether all of it is over: nothing of that generation is decided any more. What made room for
 /// another waits for the rest.
 pub fn is_over(decision: &Decision) -> bool {

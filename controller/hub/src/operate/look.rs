@@ -148,7 +148,7 @@ impl Sight<'_> {
     /// Works that carry it.
     pub(super) fn previous(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
         let decision = self.in_force(entry, facts)?;
-        Some(self.finished(decision, &self.works(&entry.key)))
+        Some(self.finished(decision, &entry.key))
     }
 
     /// The same, for a decision that is to replace it.
@@ -162,11 +162,12 @@ impl Sight<'_> {
     }
 
     /// The decision with what its members report as finished.
-    pub(super) fn finished(&self, decision: Decision, works: &[Work]) -> Decision {
-        if seeded::is(Bug::Finished) {
+    pub(super) fn finished(&self, decision: Decision, key: &WorkloadKey) -> Decision {
+        if !finished::may_end(&decision) || seeded::is(Bug::Finished) {
             return decision;
         }
-        finished::confirm(&decision, works, self.epoch).unwrap_or(decision)
+        let recorded = finished::confirm(&decision, &self.works(key), self.epoch);
+        recorded.unwrap_or(decision)
     }
 
     fn in_force(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {

@@ -78,7 +78,7 @@ impl Sight<'_> {
             return (after, Vec::new());
         };
         let works = self.works(&entry.key);
-        decision = self.finished(decision, &works);
+        decision = self.finished(decision, &entry.key);
         if let Some(less) = decide::confirm_released(&decision, &works, self.epoch) {
             decision = less;
         }
