@@ -17,7 +17,7 @@ use heyun_plan::observe::{self, HeldBy, held, neighbours};
 use heyun_plan::preempt::Class;
 use heyun_plan::replay::{Asked, Question, Recording};
 use heyun_plan::tenants::{self, TenantTree};
-use heyun_plan::{decide, guard, member_names};
+use heyun_plan::{decide, finished, guard, member_names};
 use heyun_scheduler::config::{Explained, ScoreWeights};
 use heyun_scheduler::{Config, Request, Resources, WorkloadKey};
 use k8s_openapi::api::core::v1::Namespace;
@@ -334,10 +334,10 @@ fn asked(world: &World, tree: &TenantTree, workload: &Workload, config: &Config)
         generation,
         decision: String::new(),
         placement_ref: placement_ref.map(|of| of.name.clone()).unwrap_or_default(),
-        question: Question::Refused {
-            reason: Reason::Suspended.as_str().to_owned(),
-            message: "spec.suspend is true: set it to false to have it scheduled".to_owned(),
-        },
+        question: Question::refused(
+            Reason::Suspended,
+            "spec.suspend is true: set it to false to have it scheduled".to_owned(),
+        ),
     };
     if workload.spec.suspend {
         return asked;
@@ -345,13 +345,14 @@ fn asked(world: &World, tree: &TenantTree, workload: &Workload, config: &Config)
     match request(world, tree, workload, config) {
         Ok((request, previous)) => {
             let current = previous.filter(|decision| decision.generation == generation);
+            let ending = current.as_ref().and_then(finished::ending);
             asked.decision = current.map(|decision| decision.id).unwrap_or_default();
-            asked.question = Question::Request(Box::new(request));
+            asked.question = match ending {
+                None => Question::Request(Box::new(request)),
+                Some((reason, message)) => Question::refused(reason, message),
+            };
         }
-        Err((reason, message)) => {
-            let reason = reason.as_str().to_owned();
-            asked.question = Question::Refused { reason, message };
-        }
+        Err((reason, message)) => asked.question = Question::refused(reason, message),
     }
     asked
 }

@@ -122,3 +122,44 @@ pub struct FlavorAmount {
     /// How much. Example: `"8"`.
     pub amount: Quantity,
 }
+
+/// That a Job or a Pod ran to its end.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Finished {
+    /// How: `Complete` or `Failed` (Job), `Succeeded` or `Failed` (Pod).
+    pub state: String,
+    /// When, RFC 3339.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    /// Generation of the Workload that it ran for.
+    #[serde(default)]
+    pub generation: i64,
+    /// Completions that it was to have there, where its Job counts any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completions: Option<i32>,
+}
+
+impl Finished {
+    /// How a Job ends that did what it was to do.
+    pub const COMPLETE: &'static str = "Complete";
+    /// How a Pod ends that did.
+    pub const SUCCEEDED: &'static str = "Succeeded";
+    /// How either ends that did not.
+    pub const FAILED: &'static str = "Failed";
+
+    /// Whether it did what it was to do.
+    pub fn is_well(&self) -> bool {
+        self.state != Self::FAILED
+    }
+
+    /// As people read it: `Complete since 2027-05-01T08:05:00Z`.
+    pub fn sentence(&self) -> String {
+        if self.at.is_empty() {
+            return self.state.clone();
+        }
+        format!("{} since {}", self.state, self.at)
+    }
+}

@@ -42,6 +42,8 @@ closed_enum! {
         Healthy,
         /// All of the above: what `kubectl wait --for=condition=Ready` waits for.
         Ready,
+        /// All of it ran to its end; the reason says how, and the message when and where.
+        Finished,
         /// The member may receive new work.
         Schedulable,
         /// An observed object differs from what was applied.
@@ -118,6 +120,10 @@ closed_enum! {
         QuotaPending,
         /// Being deleted.
         Terminating,
+        /// What was to be done is done.
+        Complete,
+        /// A part of it ended without that.
+        Failed,
     }
 }
 

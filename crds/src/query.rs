@@ -31,7 +31,8 @@ pub struct Why {
     /// SHA-256 over the scheduler's inputs, in hexadecimal.
     #[serde(default)]
     pub inputs_hash: String,
-    /// `Placed`, `Rejected` or `Waiting`.
+    /// `Placed`, `Rejected` or `Waiting`; `Finished` where all of it ran to its end and the verdict
+    /// that placed it is no longer known.
     pub outcome: String,
     /// Reason code of the Workload as a whole. Example: `QuotaExceeded`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -50,6 +51,9 @@ pub struct Why {
     /// Example: `made room in an emergency: 粤防汛〔2027〕3号`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub preempted: String,
+    /// What of it ran to its end: that is charged no more, and not made again for its generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finished: Vec<WhyFinished>,
     /// How many members were looked at; of an earlier decision over many, not all are still known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evaluated: u32,
@@ -73,6 +77,23 @@ pub struct Why {
 )]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// That the part of a Job, or a Pod, on one member ran to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyFinished {
+    /// Component. Example: `Job/reindex`.
+    pub component: String,
+    /// Name of the member.
+    pub member: String,
+    /// How: `Complete` or `Failed` (Job), `Succeeded` or `Failed` (Pod).
+    pub state: String,
+    /// When, RFC 3339.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    /// Generation of the Workload that it ran for.
+    pub generation: i64,
 }
 
 /// The place of a Workload among all that wait, in the order in which they are decided: by

@@ -5,6 +5,7 @@ use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::Finished;
 use crate::workload::{AdoptionPolicy, Assignment, DeletionPolicy, ImmutablePolicy, Manifest};
 
 /// The rendered manifests of one Workload for one member, in the member's namespace on the hub.
@@ -171,6 +172,9 @@ pub struct ObjectState {
     /// True when the member's object differs from what was applied.
     #[serde(default)]
     pub drifted: bool,
+    /// That it ran to its end: for that generation it is not made again, though it be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Finished>,
     /// Reason code of what stands in the way.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::common::{FlavorAmount, ResourceMap};
+use crate::common::{Finished, FlavorAmount, ResourceMap};
 use crate::placement::PlacementSpec;
 
 /// Most manifests in a Workload.
@@ -408,6 +408,11 @@ pub struct Assignment {
     /// for there, and all where they hold data that does not move. Default: 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub keeps: i32,
+    /// That they ran to their end, as `status.objects` of the Work tells it: nothing is charged for
+    /// them, and for that generation they are never made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "told_object")]
+    pub finished: Option<Finished>,
 }
 
 /// Nothing to say.
@@ -444,6 +449,11 @@ pub struct Explanation {
     /// The chosen, and the ten nearest of the rest, each as in the answer of `heyun why -o json`.
     #[serde(default)]
     pub members: crate::told::ToldMembers,
+}
+
+/// An object whose shape a Work documents: once is enough.
+fn told_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 /// State of a Workload on one member.

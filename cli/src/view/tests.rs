@@ -1,6 +1,6 @@
 use heyun_crds::query::{
-    DecisionHistory, DecisionRecord, UsageReport, UsageRow, Why, WhyMember, WhyQueue, WhyRefusal,
-    WhyReplicas, WhyReturn, WhyScore,
+    DecisionHistory, DecisionRecord, UsageReport, UsageRow, Why, WhyFinished, WhyMember, WhyQueue,
+    WhyRefusal, WhyReplicas, WhyReturn, WhyScore,
 };
 use insta::assert_snapshot;
 use k8s_openapi::api::core::v1::Pod;
@@ -205,6 +205,30 @@ fn why_of_what_waits_names_its_place_and_who_is_before_it() {
     let text = super::why::text(&why, true);
     let line = "In the queue: 2 of 2 · before it, for the same: one of another tenant";
     assert_eq!(text.lines().last(), Some(line));
+}
+
+#[test]
+fn why_says_what_ended_where_and_when() {
+    let part = |member: &str, state: &str, at: &str| WhyFinished {
+        component: "Job/reindex".to_owned(),
+        member: member.to_owned(),
+        state: state.to_owned(),
+        at: at.to_owned(),
+        generation: 2,
+    };
+    let why = Why {
+        decision: "7f3a9c21d0".to_owned(),
+        generation: 2,
+        outcome: "Finished".to_owned(),
+        reason: "Failed".to_owned(),
+        message: "Job/reindex on province-a: Failed".to_owned(),
+        finished: vec![
+            part("guangzhou-1", "Complete", "2027-05-01T08:05:00Z"),
+            part("province-a", "Failed", ""),
+        ],
+        ..Why::default()
+    };
+    assert_snapshot!(super::why::text(&why, true));
 }
 
 #[test]

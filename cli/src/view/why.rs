@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use heyun_crds::query::{
-    DecisionHistory, DecisionRecord, Why, WhyMember, WhyQueue, WhyRefusal, WhyScore,
+    DecisionHistory, DecisionRecord, Why, WhyFinished, WhyMember, WhyQueue, WhyRefusal, WhyScore,
 };
 
 use super::table::Grid;
@@ -93,7 +93,24 @@ fn head(why: &Why) -> String {
     if !why.preempted.is_empty() {
         let _ = writeln!(text, "Preempted: {}", why.preempted);
     }
+    for part in &why.finished {
+        let _ = writeln!(text, "Finished: {}", finished(part));
+    }
     text
+}
+
+/// What ended where, how and when.
+fn finished(part: &WhyFinished) -> String {
+    let mut line = format!("{} on {}: {}", part.component, part.member, part.state);
+    if !part.at.is_empty() {
+        let _ = write!(line, " since {}", part.at);
+    }
+    let _ = write!(
+        line,
+        " · charged no more, and not made again for generation {}",
+        part.generation
+    );
+    line
 }
 
 /// The term it stands in, and what it waits for to go back to an earlier one.

@@ -144,7 +144,8 @@ type Series = (String, String, String);
 
 fn held(decision: &Decision) -> std::collections::BTreeMap<Series, i64> {
     let mut sums = std::collections::BTreeMap::new();
-    for a in decision.assignments.iter().chain(&decision.releasing) {
+    let running = heyun_plan::finished::running(decision);
+    for a in running.chain(&decision.releasing) {
         for (resource, text) in &a.charge {
             // The hub wrote these amounts itself; one that does not parse counts as nothing.
             let amount = quantity::amount(resource, &text.0).unwrap_or(0);
@@ -240,4 +241,53 @@ async fn deliver(
     ledger.migrate().await?;
     let drained = outbox.drain(ledger, DRAIN).await?;
     Ok(drained.delivered >= u64::from(DRAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use heyun_crds::common::Finished;
+    use heyun_crds::quantity::Quantity;
+    use heyun_crds::workload::Assignment;
+
+    use super::*;
+
+    #[test]
+    fn what_has_finished_is_used_no_longer() {
+        let part = Assignment {
+            member: "city".to_owned(),
+            component: "Job/j".to_owned(),
+            flavor: "x".to_owned(),
+            charge: [("cpu".to_owned(), Quantity::from("2"))].into(),
+            ..Assignment::default()
+        };
+        let runs = Decision {
+            assignments: vec![part.clone()],
+            ..Decision::default()
+        };
+        let ended = Decision {
+            assignments: vec![Assignment {
+                finished: Some(Finished::default()),
+                ..part
+            }],
+            ..Decision::default()
+        };
+        let key = WorkloadKey::new("ns", "j");
+        let of = Subject {
+            key: &key,
+            uid: "u",
+            tenant: "ns",
+        };
+        let amounts = |old: Option<&Decision>, new: Option<&Decision>| -> Vec<i64> {
+            let steps = usage(&of, old, new, 1, 0).into_iter();
+            steps
+                .map(|step| match step {
+                    Entry::Usage(step) => step.amount,
+                    Entry::Decision(row) => panic!("{row:?}"),
+                })
+                .collect()
+        };
+        assert_eq!(amounts(None, Some(&runs)), [2000]);
+        assert_eq!(amounts(Some(&runs), Some(&ended)), [0]);
+        assert!(amounts(None, Some(&ended)).is_empty());
+    }
 }

@@ -40,6 +40,10 @@ pub enum Bug {
     Reserve,
     /// Who makes room for another gives up what its budgets keep too.
     Budget,
+    /// That a Job has finished is never recorded.
+    Finished,
+    /// What has finished is decided on and made again.
+    Anew,
 }
 
 #[cfg(feature = "seeded-bugs")]

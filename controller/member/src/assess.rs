@@ -1,6 +1,7 @@
 //! How an object on a member fares: what is kept of `heyun_plan::health`'s verdict.
 
-use heyun_plan::health;
+use heyun_crds::common::Finished;
+use heyun_plan::{finished, health};
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,8 @@ pub struct Assessed {
     pub reason: String,
     /// The same as a sentence.
     pub message: String,
+    /// That it ran to its end; of which generation it does not know.
+    pub finished: Option<Finished>,
 }
 
 /// Judges an object by its kind; takes it, so that nothing is copied.
@@ -46,6 +49,7 @@ pub(crate) fn assess(object: DynamicObject) -> Assessed {
             health.reason.to_owned()
         },
         message: health.message,
+        finished: finished::of(&value),
     }
 }
 

@@ -14,6 +14,7 @@ use heyun_crds::{Work, Workload};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::explain::shorten;
+use crate::finished;
 use crate::interpret::{Interpreted, label_selector};
 
 pub use quota::{quota_lines, quota_status};
@@ -66,6 +67,7 @@ pub fn status(input: &Input<'_>) -> Aggregate {
     let generation = input.workload.metadata.generation.unwrap_or_default();
     status.observed_generation = generation;
     conditions(&mut status.conditions, &states, input, generation);
+    let over = finish(&mut status.conditions, input, generation);
     status.summary = Summary {
         replicas: if total == (0, 0) {
             "-".to_owned()
@@ -73,7 +75,7 @@ pub fn status(input: &Input<'_>) -> Aggregate {
             format!("{}/{}", total.0, total.1)
         },
         members: members::listed(&states, SUMMARY_MEMBERS),
-        reason: reason(&status.conditions, generation),
+        reason: over.unwrap_or_else(|| reason(&status.conditions, generation)),
     };
     status.members = worst_first(states);
     let changed = status != old;
@@ -146,6 +148,25 @@ fn conditions(
         generation,
         input.now,
     );
+}
+
+/// Says that all of it ran to its end, where the decision of this generation records it; how it ended.
+/// What was said so of an earlier generation is taken back.
+fn finish(conditions: &mut Vec<Condition>, input: &Input<'_>, generation: i64) -> Option<String> {
+    let decision = input.decision.filter(|of| of.generation == generation);
+    let Some((reason, message)) = decision.and_then(finished::ending) else {
+        conditions.retain(|said| said.type_ != ConditionType::Finished.as_str());
+        return None;
+    };
+    let said = Said::of(Some(true), reason, message);
+    set(
+        conditions,
+        ConditionType::Finished,
+        said,
+        generation,
+        input.now,
+    );
+    Some(reason.as_str().to_owned())
 }
 
 fn set(

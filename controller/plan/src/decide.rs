@@ -18,6 +18,7 @@ use heyun_scheduler::request::Division;
 use heyun_scheduler::resources::Resources;
 use heyun_scheduler::verdict::PlacedAssignment;
 
+use crate::finished;
 use crate::interpret::Interpreted;
 use crate::member_names::short_hash;
 use crate::observe::amounts;
@@ -44,6 +45,7 @@ pub fn decision(
         let keeps = component.map_or(0, |c| c.keeps(i64::from(assignment.replicas)));
         assignment.keeps = i32::try_from(keeps).unwrap_or(i32::MAX);
     }
+    finished::keep(&mut assignments, previous, verdict.generation);
     assignments.sort_by(|one, other| order(one).cmp(&order(other)));
     let mut carried_to = placed.carried_to.clone();
     carried_to.sort();
@@ -154,7 +156,7 @@ fn to_assignments(places: Places) -> Vec<Assignment> {
 }
 
 /// What the tenant is charged for a decision: assigned and not yet confirmed as gone.
-fn reserved(decision: &Decision) -> Vec<FlavorAmount> {
+pub(crate) fn reserved(decision: &Decision) -> Vec<FlavorAmount> {
     let mut sums: BTreeMap<(String, String), i64> = BTreeMap::new();
     for ((_, _, flavor), at) in places(decision) {
         for (resource, amount) in at.charge.iter().filter(|(_, amount)| *amount != 0) {
@@ -287,7 +289,8 @@ fn has_applied(work: &Work, decision: &str) -> bool {
 ///
 /// Works of more than one decision (the leader died between their writes) are taken together.
 /// `generation` is the Workload's; the rebuilt decision is of that generation only if it
-/// [`covers`] what the manifests mean now and all Works are of one decision. Else it is of
+/// [`covers`] what the manifests mean now, all Works are of one decision, and what has finished did so
+/// for this generation. Else it is of
 /// generation 0, and the Workload is decided again with this as its previous decision.
 pub fn adopted(
     works: &[Work],
@@ -329,7 +332,12 @@ pub fn adopted(
     let one = standing
         .iter()
         .all(|work| work.spec.decision == decision.id);
-    if one && covers(&decision, interpreted, placement) {
+    let finished = decision
+        .assignments
+        .iter()
+        .filter_map(|of| of.finished.as_ref());
+    let is_of_it = finished.map(|of| of.generation).all(|of| of == generation);
+    if one && is_of_it && covers(&decision, interpreted, placement) {
         decision.generation = generation;
     }
     decision.reserved = reserved(&decision);
@@ -371,4 +379,4 @@ pub fn covers(decision: &Decision, interpreted: &Interpreted, placement: &Placem
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod decide;
 pub mod diff;
 pub mod explain;
+pub mod finished;
 pub mod guard;
 pub mod health;
 pub mod images;

@@ -12,6 +12,7 @@ use heyun_scheduler::snapshot::Held;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
 use crate::decide;
+use crate::finished;
 use crate::interpret::{ManifestError, shown};
 use crate::observe::{amounts, held};
 use crate::tenants::TenantTree;
@@ -128,7 +129,7 @@ pub struct Stands<'a> {
 
 /// The scheduler's view of it.
 pub fn standing(of: &Stands<'_>) -> Standing {
-    let assigned = of.decision.into_iter().flat_map(|d| &d.assignments);
+    let assigned = of.decision.into_iter().flat_map(finished::running);
     let released = of.decision.into_iter().flat_map(|d| &d.releasing);
     let assigned = assigned.map(|assignment| {
         if of.leaves {
@@ -197,10 +198,12 @@ fn going(assignment: &Assignment) -> Place {
 /// The decision of a Workload of that uid once it has made room: what it keeps, the rest released.
 /// `epoch` is of the leader that will write.
 ///
-/// Where it keeps nothing at all, nothing of it stays anywhere; else the objects stay where they are.
+/// Where it keeps nothing at all, nothing of it stays anywhere but the record of what has finished;
+/// else the objects stay where they are.
 pub fn preempted(decision: &Decision, uid: &str, told: Preempted, epoch: i64) -> Decision {
-    let keeps_some = decision.assignments.iter().any(|of| of.keeps > 0);
-    let kept = decision.assignments.iter().filter(|_| keeps_some);
+    let keeps_some = finished::running(decision).any(|of| of.keeps > 0);
+    let kept = decision.assignments.iter();
+    let kept = kept.filter(|of| keeps_some || of.finished.is_some());
     let mut less = Decision {
         assignments: kept.map(kept_of).collect(),
         carried_to: Vec::new(),
@@ -213,6 +216,9 @@ pub fn preempted(decision: &Decision, uid: &str, told: Preempted, epoch: i64) ->
 }
 
 fn kept_of(assignment: &Assignment) -> Assignment {
+    if assignment.finished.is_some() {
+        return assignment.clone();
+    }
     let goes = stays(assignment);
     let freed = goes.freed();
     let rest = goes.charge.iter();

@@ -12,6 +12,8 @@
 //!   the decision found the pods to run on where the flavor selects none (every existing term is
 //!   narrowed by it), and the flavor's tolerations, after those that are there.
 //!   Images of containers that `spec.overrides` gives other ones on the flavor's architecture.
+//! - `spec.ttlSecondsAfterFinished` of a Job is left out until its end is recorded: it must not go
+//!   before that is known.
 //! - Labels `heyun.dev/work` and `heyun.dev/component` on pod templates; `heyun.dev/work`,
 //!   `heyun.dev/workload` and, where it is absent, `app.kubernetes.io/managed-by` on objects.
 //! - Annotations `heyun.dev/decision` and `heyun.dev/epoch` on objects; `heyun.dev/component` and
@@ -185,7 +187,8 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
             let shares = replicas.into_iter().map(Share::whole).collect();
             (shares, Vec::new())
         } else {
-            let completions = completions(input, component, &replicas);
+            let parts: Vec<&Assignment> = members.values().copied().collect();
+            let completions = completions(input, component, &parts);
             (shares(&replicas), completions)
         };
         let mut completions = completions.into_iter();
@@ -197,7 +200,7 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
                 Part {
                     assignment,
                     share,
-                    completions: completions.next(),
+                    completions: completions.next().flatten(),
                     flavor,
                     images,
                 },
@@ -208,14 +211,28 @@ fn parts<'a>(input: &Input<'a>) -> Result<Parts<'a>, RenderError> {
 }
 
 /// The members' parts of the completions of a Job that is divided; nothing for what has none, or all
-/// of them on one member.
-fn completions(input: &Input<'_>, component: &Component, replicas: &[i64]) -> Vec<i64> {
+/// of them on one member. Those that have finished had what they had; the rest is the others'.
+fn completions(
+    input: &Input<'_>,
+    component: &Component,
+    parts: &[&Assignment],
+) -> Vec<Option<i64>> {
     let manifest = input.workload.spec.manifests.get(component.manifest);
-    let is_job = component.kind == ComponentKind::Job && replicas.len() > 1;
+    let is_job = component.kind == ComponentKind::Job && parts.len() > 1;
     let all = manifest.filter(|_| is_job);
-    let all = all.and_then(|manifest| interpret::completions(&manifest.0));
-    all.map(|all| by_largest_remainder(all, replicas))
-        .unwrap_or_default()
+    let Some(all) = all.and_then(|manifest| interpret::completions(&manifest.0)) else {
+        return Vec::new();
+    };
+    let had = |part: &&Assignment| {
+        let finished = part.finished.as_ref();
+        finished.map(|of| i64::from(of.completions.unwrap_or(0)))
+    };
+    let done: i64 = parts.iter().filter_map(had).sum();
+    let runs = parts.iter().filter(|part| part.finished.is_none());
+    let runs: Vec<i64> = runs.map(|part| i64::from(part.replicas)).collect();
+    let mut left = by_largest_remainder(all.saturating_sub(done).max(0), &runs).into_iter();
+    let each = parts.iter().map(|part| had(part).or_else(|| left.next()));
+    each.collect()
 }
 
 fn is_duplicated(component: &Component, placement: &PlacementSpec) -> bool {

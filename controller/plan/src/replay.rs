@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heyun_crds::conditions::Reason;
 use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION, Why};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::{Config, Snapshot, schedule};
@@ -58,13 +59,21 @@ pub struct Asked {
 pub enum Question {
     /// The scheduler's request.
     Request(Box<Request>),
-    /// It is not accepted, or suspended.
+    /// It is not accepted, suspended, or has finished.
     Refused {
         /// Reason code.
         reason: String,
         /// The same as a sentence.
         message: String,
     },
+}
+
+impl Question {
+    /// It is not asked.
+    pub fn refused(reason: Reason, message: String) -> Self {
+        let reason = reason.as_str().to_owned();
+        Self::Refused { reason, message }
+    }
 }
 
 /// Why a text is no recording.
@@ -156,7 +165,13 @@ impl Asked {
         let Question::Refused { reason, message } = &self.question else {
             return None;
         };
-        let refused = explain::refused(key, self.generation, "Rejected", reason, message.clone());
+        let over = [Reason::Complete, Reason::Failed].map(Reason::as_str);
+        let outcome = if over.contains(&reason.as_str()) {
+            "Finished"
+        } else {
+            "Rejected"
+        };
+        let refused = explain::refused(key, self.generation, outcome, reason, message.clone());
         Some(refused)
     }
 }

@@ -7,6 +7,7 @@ use heyun_crds::placement::{PlacementSpec, ReturnPolicy};
 use heyun_crds::workload::{Decision, WorkloadStatus};
 use heyun_scheduler::request::Request;
 
+use crate::finished;
 use crate::interpret::ManifestError;
 
 /// How long the earlier term must hold all of a Workload where its placement does not say.
@@ -59,7 +60,7 @@ pub fn wish(placement: &PlacementSpec) -> Result<Option<Wish>, ManifestError> {
 /// Whether a decision could be bettered by going back: it is not known to stand in the first term.
 pub fn could(placement: &PlacementSpec, decision: &Decision) -> bool {
     let first = placement.affinity.first();
-    first.is_some_and(|first| first.name != decision.tier)
+    !finished::is_over(decision) && first.is_some_and(|first| first.name != decision.tier)
 }
 
 /// Whether going back is over: nothing is released any more that a member could still confirm, and

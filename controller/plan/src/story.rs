@@ -1,6 +1,8 @@
 //! The example province, from its files to Works and status, through every step of this crate and
 //! the scheduler: what each step hands on is what the next one takes.
 
+mod jobs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::conditions::{ConditionType, set_condition};

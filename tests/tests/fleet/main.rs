@@ -21,6 +21,7 @@ mod joining;
 mod lifecycle;
 mod placement;
 mod placement_cases;
+mod placement_jobs;
 mod quantities;
 mod query;
 mod quiet;

@@ -410,6 +410,7 @@ fn every_example_of_placement_is_tested_and_explained() {
         .chain([
             "11-return.yaml",
             "42-workload-affinity.yaml",
+            "44-finished-job.yaml",
             "50-residency.yaml",
             "51-mlps.yaml",
             "70-priority-classes.yaml",
@@ -448,7 +449,7 @@ fn every_example_of_placement_is_tested_and_explained() {
 }
 
 /// The tenants and quotas of the examples.
-fn province(shared: &Shared) {
+pub(crate) fn province(shared: &Shared) {
     static APPLIED: OnceLock<()> = OnceLock::new();
     APPLIED.get_or_init(|| {
         for (kind, yaml) in [("tenant", TENANTS), ("quota", QUOTAS)] {
@@ -557,7 +558,7 @@ fn agrees(why: &Value, expected: &Expected) -> Result<(), String> {
 }
 
 /// `why` of a Workload; an error while the hub has not seen it.
-fn why(shared: &Shared, namespace: &str, name: &str) -> Result<Value, String> {
+pub(crate) fn why(shared: &Shared, namespace: &str, name: &str) -> Result<Value, String> {
     let workload = format!("workload/{name}");
     let output = shared.heyun(&["why", &workload, "-n", namespace, "-o", "json"]);
     if !output.status.success() {
@@ -657,12 +658,12 @@ fn running(shared: &Shared, namespace: &str, parts: &[Part]) -> Result<(), Strin
     Ok(())
 }
 
-fn delete(shared: &Shared, what: &[&str]) {
+pub(crate) fn delete(shared: &Shared, what: &[&str]) {
     let args = [&["delete"], what, &["--ignore-not-found", "--timeout=90s"]].concat();
     shared.hub().run(&args).unwrap();
 }
 
-fn gone(shared: &Shared, namespace: &str) {
+pub(crate) fn gone(shared: &Shared, namespace: &str) {
     let what = format!("no pod in {namespace} on any member");
     shared.eventually(&what, || match shared.pods(namespace) {
         pods if pods.is_empty() => Ok(()),
@@ -671,7 +672,7 @@ fn gone(shared: &Shared, namespace: &str) {
 }
 
 /// Waits until every node of the real members has room for a large replica, as the hub sees it.
-fn room(shared: &Shared) {
+pub(crate) fn room(shared: &Shared) {
     for member in shared.members() {
         let namespace = format!("heyun-member-{member}");
         shared.eventually(&format!("room on each node of {member}"), || {
@@ -703,6 +704,6 @@ fn folder() -> PathBuf {
     root.join("examples/placement")
 }
 
-fn path(file: &str) -> String {
+pub(crate) fn path(file: &str) -> String {
     folder().join(file).display().to_string()
 }

@@ -6,7 +6,7 @@ use super::run::{Kind, simulate};
 
 /// All that can be sown, by the names that `HEYUN_SIM_BUG` takes, with the seeds to look among from
 /// the one on that found it last.
-const BUGS: [(&str, Bug, Kind, u64); 17] = [
+const BUGS: [(&str, Bug, Kind, u64); 19] = [
     ("Fence", Bug::Fence, Kind::Free, 163),
     ("Relist", Bug::Relist, Kind::Takeover, 36),
     ("Precondition", Bug::Precondition, Kind::Free, 86),
@@ -24,6 +24,8 @@ const BUGS: [(&str, Bug, Kind, u64); 17] = [
     ("Uphold", Bug::Uphold, Kind::Free, 389),
     ("Reserve", Bug::Reserve, Kind::Preempt, 0),
     ("Budget", Bug::Budget, Kind::Preempt, 0),
+    ("Finished", Bug::Finished, Kind::Jobs, 0),
+    ("Anew", Bug::Anew, Kind::Jobs, 4),
 ];
 /// Most seeds that are looked at for one bug.
 const SEEDS: u64 = 200;

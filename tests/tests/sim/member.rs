@@ -3,7 +3,7 @@
 //! It acts one write at a time, with pauses between, in an order that is drawn; pods go to any node
 //! that holds them, as a cluster's own scheduler may choose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) pods: Pods,
+    /// Jobs that are complete and still there, by the name of their Work and their component.
+    pub(crate) complete: BTreeSet<(String, String)>,
     /// Until when what the hub knows of its nodes may be older than what is true.
     pub(crate) lenient: Option<Instant>,
     /// Until when nobody reaches it.
@@ -58,6 +60,7 @@ impl Member {
             name: name.to_owned(),
             nodes: nodes.into_iter().map(node).collect(),
             pods: Pods::new(),
+            complete: BTreeSet::new(),
             lenient: None,
             away: None,
             stale: true,
@@ -187,8 +190,67 @@ impl Member {
     }
 }
 
+/// What a Work says of a Job that has finished for the generation that it is of: in what is assigned,
+/// or as the member reported it before.
+fn finished(work: &Value, component: &str) -> Option<Value> {
+    let mut parts = work["spec"]["assignments"].as_array().into_iter().flatten();
+    let part = parts.find(|part| part["component"] == component)?;
+    if !part["finished"].is_null() {
+        return Some(part["finished"].clone());
+    }
+    let (_, name) = component.split_once('/')?;
+    let mut objects = work["status"]["objects"].as_array().into_iter().flatten();
+    let object = objects.find(|object| object["name"] == name)?;
+    let generation = &work["spec"]["workload"]["generation"];
+    (object["finished"]["generation"] == *generation).then(|| object["finished"].clone())
+}
+
+/// Whether a Job of a Work runs, or is to be deleted: something will come of it by itself.
+fn is_lively(member: &Member, key: &Key, work: &Value) -> bool {
+    let mut parts = work["spec"]["assignments"].as_array().into_iter().flatten();
+    parts.any(|part| {
+        let component = part["component"].as_str().unwrap_or_default();
+        let place = (key.name.clone(), component.to_owned());
+        let pods = member.pods.get(&place).map_or(&[][..], Vec::as_slice);
+        let runs = !pods.is_empty() && pods.iter().all(|pod| pod.node.is_some());
+        let goes = member.complete.contains(&place) && !part["finished"].is_null();
+        component.starts_with("Job/") && (runs || goes)
+    })
+}
+
+/// Jobs end, and those whose end is recorded are deleted; true where any did.
+fn pass(sim: &mut Sim, member: &mut Member, key: &Key, work: &Value) -> bool {
+    if !work["metadata"]["deletionTimestamp"].is_null() {
+        member.complete.retain(|(of, _)| *of != key.name);
+        return false;
+    }
+    for part in work["spec"]["assignments"].as_array().into_iter().flatten() {
+        let component = part["component"].as_str().unwrap_or_default();
+        let place = (key.name.clone(), component.to_owned());
+        if member.complete.contains(&place) {
+            if !part["finished"].is_null() && sim.random.permille(500) {
+                sim.note(format_args!(
+                    "{key}: {component} is deleted by its time to live"
+                ));
+                return member.complete.remove(&place);
+            }
+            continue;
+        }
+        let pods = member.pods.get(&place).map_or(&[][..], Vec::as_slice);
+        let runs = !pods.is_empty() && pods.iter().all(|pod| pod.node.is_some());
+        if component.starts_with("Job/") && runs && sim.random.permille(20) {
+            sim.note(format_args!("{key}: {component} is complete"));
+            member.complete.insert(place.clone());
+            member.pods.remove(&place);
+            member.stale = true;
+            return true;
+        }
+    }
+    false
+}
+
 /// What a Work asks for, by component: replicas and thousandths of each.
-fn wanted(work: &Value) -> BTreeMap<String, (usize, i64)> {
+fn wanted(member: &Member, name: &str, work: &Value) -> BTreeMap<String, (usize, i64)> {
     let mut wanted = BTreeMap::new();
     if !work["metadata"]["deletionTimestamp"].is_null() {
         return wanted;
@@ -198,6 +260,12 @@ fn wanted(work: &Value) -> BTreeMap<String, (usize, i64)> {
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        let is_there = member
+            .complete
+            .contains(&(name.to_owned(), component.clone()));
+        if is_there || finished(work, &component).is_some() {
+            continue;
+        }
         let replicas = usize::try_from(assignment["replicas"].as_i64().unwrap_or(0)).unwrap();
         let cpu = super::oracle::milli(assignment["requests"]["cpu"].as_str().unwrap_or("0"));
         wanted.insert(component, (replicas, cpu));
@@ -271,8 +339,16 @@ fn act(sim: &mut Sim, number: usize) -> bool {
             return true;
         };
         let (key, work) = &works[at];
-        if member.tend(sim, &key.name, &wanted(work)) {
+        if pass(sim, &mut member, key, work) {
+            sim.members[number] = member;
+            return true;
+        }
+        let wanted = wanted(&member, &key.name, work);
+        if member.tend(sim, &key.name, &wanted) {
             member.stale = true;
+            for said in sim.oracle.runs(&member, key, work) {
+                sim.note(format_args!("VIOLATION {said}"));
+            }
             sim.note(format_args!(
                 "pods of {key} on {} nodes",
                 member.nodes.len()
@@ -287,7 +363,36 @@ fn act(sim: &mut Sim, number: usize) -> bool {
             return true;
         }
     }
-    false
+    works
+        .iter()
+        .any(|(key, work)| is_lively(&member, key, work))
+}
+
+/// The Jobs of a Work that are over, as they are reported.
+fn jobs(member: &Member, key: &Key, work: &Value) -> Vec<Value> {
+    let parts = work["spec"]["assignments"].as_array().into_iter().flatten();
+    let told = |part: &Value| {
+        let component = part["component"].as_str()?;
+        let (kind, name) = component.split_once('/')?;
+        let is_there = member
+            .complete
+            .contains(&(key.name.clone(), component.to_owned()));
+        let manifests = work["spec"]["manifests"].as_array().into_iter().flatten();
+        let mut manifests = manifests.filter(|of| of["kind"] == kind);
+        let completions = manifests.next().map(|of| &of["spec"]["completions"]);
+        let now = || {
+            json!({
+                "state": "Complete", "at": "2027-01-15T08:00:00Z",
+                "generation": work["spec"]["workload"]["generation"], "completions": completions,
+            })
+        };
+        let ended = finished(work, component).or_else(|| is_there.then(now))?;
+        Some(json!({
+            "apiVersion": "batch/v1", "kind": kind, "name": name, "applied": true,
+            "healthy": true, "finished": ended,
+        }))
+    };
+    parts.filter_map(told).collect()
 }
 
 /// Reports what became of a Work; true where there was anything new.
@@ -316,11 +421,15 @@ fn report(sim: &mut Sim, member: &Member, key: &Key, work: &Value) -> bool {
             "lastTransitionTime": "2027-01-15T08:00:00Z",
         })
     };
-    let status = json!({
+    let mut status = json!({
         "observedGeneration": generation,
         "appliedDecision": work["spec"]["decision"],
         "conditions": [condition("Applied", "True"), condition("Healthy", ok)],
     });
+    let objects = jobs(member, key, work);
+    if !objects.is_empty() {
+        status["objects"] = Value::Array(objects);
+    }
     if work["status"] == status {
         return false;
     }

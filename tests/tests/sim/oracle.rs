@@ -1,10 +1,11 @@
 //! What must hold after every write that the API server accepts, from its objects and from the
 //! members' nodes and pods alone. Shares no function with what it judges.
 
+mod finished;
 mod rest;
 mod room;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -46,6 +47,9 @@ pub(crate) struct Oracle {
     decided: BTreeMap<(String, i64), String>,
     /// Highest epoch that was accepted.
     epoch: i64,
+    /// Parts of Jobs that their members reported as finished: uid and generation of the Workload, then
+    /// member and component.
+    ended: BTreeSet<(String, i64, String, String)>,
     /// How many made room for another, by what right.
     pub(crate) rooms: BTreeMap<String, u64>,
     pub(crate) violations: Vec<String>,
@@ -70,6 +74,9 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 }
 
 fn add(sum: &mut BTreeMap<Place, Hold>, member: &str, assignment: &Value) {
+    if !assignment["finished"].is_null() {
+        return;
+    }
     let place = (member.to_owned(), text(assignment, "component").to_owned());
     let hold = sum.entry(place).or_default();
     hold.replicas += assignment["replicas"].as_i64().unwrap_or(0);
@@ -121,7 +128,8 @@ fn held(store: &Store, name: &Name) -> BTreeMap<Place, Hold> {
     let mut works = BTreeMap::new();
     for (key, work) in store.list("works", "") {
         if owner(work) == *name {
-            for assignment in list(&work["spec"], "assignments") {
+            let reported = |of: &&Value| finished::is_reported(work, of);
+            for assignment in list(&work["spec"], "assignments").filter(|of| !reported(of)) {
                 add(&mut works, member_of(&key.namespace), assignment);
             }
         }
@@ -163,6 +171,7 @@ impl Oracle {
             let held = held(store, &name);
             self.held.insert(name.clone(), held);
         }
+        self.ends(intent, &mut said);
         if hub {
             self.excess(&before.0, &before.1, members, &mut said);
             match key.res.as_str() {
@@ -400,7 +409,8 @@ impl Oracle {
             self.epoch(&new["spec"]["epoch"], key, said);
             if new["spec"]["retire"].is_null() {
                 let decided = workload.map(by_decision).unwrap_or_default();
-                for assignment in list(&new["spec"], "assignments") {
+                let running = |of: &&Value| of["finished"].is_null();
+                for assignment in list(&new["spec"], "assignments").filter(running) {
                     let place = (member.to_owned(), text(assignment, "component").to_owned());
                     let replicas = assignment["replicas"].as_i64().unwrap_or(0);
                     if decided

@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Preempt,
     /// Room comes back in a better term.
     Return,
+    /// Jobs end.
+    Jobs,
 }
 
 /// What a run came to.
@@ -153,6 +155,7 @@ async fn run(kind: Kind, seed: u64) -> Shared {
         Kind::Shrink => Scenario::shrink(&mut random),
         Kind::Preempt => Scenario::preempt(&mut random),
         Kind::Return => Scenario::returns(&mut random),
+        Kind::Jobs => Scenario::jobs(&mut random),
         Kind::Burst => Scenario::burst(&mut random, seed.is_multiple_of(4)),
     };
     let sim: Shared = Arc::new(Mutex::new(Sim::new(seed ^ 0x5EED)));

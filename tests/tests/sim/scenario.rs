@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) priority: Option<i64>,
     /// Replicas that its PodDisruptionBudget keeps on each member; none has none.
     pub(crate) keeps: Option<i64>,
+    /// It is a Job, and its pods end.
+    pub(crate) job: bool,
     /// It goes where the first member holds it, and back there after so many seconds.
     pub(crate) back: Option<u64>,
 }
@@ -261,6 +263,21 @@ impl Scenario {
         scenario
     }
 
+    /// Jobs among the rest, that end part by part, are deleted by their time to live, and are decided
+    /// again when they made room for others.
+    pub(crate) fn jobs(random: &mut Random) -> Self {
+        let mut scenario = Self::preempt(random);
+        for app in &mut scenario.apps {
+            app.job = random.permille(700);
+        }
+        let apps = scenario.apps.clone();
+        // A Job is not scaled.
+        scenario
+            .acts
+            .retain(|(_, act)| !matches!(act, Act::Scale(app, _) if apps[*app].job));
+        scenario
+    }
+
     /// All would stand on the first member, which is too small for them, and go back there as others
     /// go; meanwhile most else goes wrong.
     pub(crate) fn returns(random: &mut Random) -> Self {
@@ -415,7 +432,7 @@ impl Sim {
             })
         };
         let status = json!({
-            "observedGeneration": 1, "version": "v1.36.3", "apis": ["apps/v1/Deployment", "policy/v1/PodDisruptionBudget"],
+            "observedGeneration": 1, "version": "v1.36.3", "apis": ["apps/v1/Deployment", "batch/v1/Job", "policy/v1/PodDisruptionBudget"],
             "conditions": [condition("Accepted"), condition("Ready"), condition("Schedulable")],
         });
         let key = Key::new("memberclusters", "", name);
@@ -497,12 +514,25 @@ fn workload(app: &App, finalized: bool) -> Value {
             },
         },
     });
+    let job = json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {"name": app.name, "labels": labels},
+        "spec": {
+            "parallelism": app.replicas, "completions": 2 * app.replicas,
+            "ttlSecondsAfterFinished": 1,
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"restartPolicy": "Never",
+                    "containers": deployment["spec"]["template"]["spec"]["containers"]},
+            },
+        },
+    });
     let finalizers = if finalized {
         json!(["heyun.dev/finalizer"])
     } else {
         Value::Null
     };
-    let mut manifests = vec![deployment];
+    let mut manifests = vec![if app.job { job } else { deployment }];
     if let Some(keeps) = app.keeps {
         manifests.push(json!({
             "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
@@ -538,7 +568,8 @@ pub(crate) fn asked(workload: &Value) -> Asked {
     let requests = &deployment["template"]["spec"]["containers"][0]["resources"]["requests"];
     let replicas = spec["replicas"]
         .as_i64()
-        .or(deployment["replicas"].as_i64());
+        .or(deployment["replicas"].as_i64())
+        .or(deployment["parallelism"].as_i64());
     let terms = spec["placement"]["affinity"].as_array();
     let only = terms.filter(|terms| terms.len() == 1);
     let member = only.and_then(|terms| terms[0]["members"][0].as_str());

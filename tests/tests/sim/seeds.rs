@@ -99,6 +99,12 @@ fn what_has_room_in_a_better_term_goes_back_and_stays() {
     all(Kind::Return, 0, number("HEYUN_SIM_RETURNS").unwrap_or(100));
 }
 
+/// What has finished is charged no more, and never runs again for its generation.
+#[test]
+fn a_job_that_has_finished_is_over() {
+    all(Kind::Jobs, 0, number("HEYUN_SIM_JOBS").unwrap_or(200));
+}
+
 #[test]
 fn who_makes_room_for_another_had_to_and_it_ends() {
     let count = number("HEYUN_SIM_PREEMPTS").unwrap_or(200);
@@ -163,6 +169,7 @@ fn replay() {
         Ok("Shrink") => Kind::Shrink,
         Ok("Preempt") => Kind::Preempt,
         Ok("Return") => Kind::Return,
+        Ok("Jobs") => Kind::Jobs,
         _ => Kind::Free,
     };
     let log = tracing_subscriber::fmt().with_env_filter(

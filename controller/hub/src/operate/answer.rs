@@ -2,6 +2,7 @@
 
 use heyun_crds::conditions::Reason;
 use heyun_crds::query::Why;
+use heyun_plan::finished;
 use heyun_scheduler::request::WorkloadKey;
 
 use super::Operator;
@@ -63,6 +64,7 @@ impl Operator {
         let decision = entry.and_then(|entry| entry.status.decision.as_ref());
         let told = decision.and_then(|decision| decision.preempted.as_ref());
         why.preempted = told.map(heyun_plan::preempt::sentence).unwrap_or_default();
+        why.finished = decision.map(finished::told).unwrap_or_default();
         Ok(why)
     }
 
@@ -96,7 +98,13 @@ impl Operator {
             decision: &id,
             unchecked: &[],
         };
+        let ending = entry.decided().and_then(finished::ending);
         let kept = self.verdicts.get(key, &id);
+        if let (None, Some(ending)) = (&kept, ending) {
+            let mut why = over(self.world.workloads.get(key).map(AsRef::as_ref), ending);
+            (why.decision, why.decided_at) = (id, decided_at);
+            return Ok(why);
+        }
         let verdict = match kept {
             Some(kept) if kept.tells_of_all() => kept,
             Some(mut kept) => {
@@ -123,6 +131,15 @@ impl Operator {
             why.back = self.return_of(key);
         }
         Ok(why)
+    }
+}
+
+/// The answer to `why` for a Workload that is over, and of whose verdict nothing is known any more.
+fn over(entry: Option<&Entry>, (reason, message): (Reason, String)) -> Why {
+    let why = refused(entry, &Refusal { reason, message });
+    Why {
+        outcome: "Finished".to_owned(),
+        ..why
     }
 }
 

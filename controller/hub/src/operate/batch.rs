@@ -299,7 +299,7 @@ impl Operator {
         };
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
-        let previous = self.sight(term).previous(&entry, &candidate.facts);
+        let previous = self.sight(term).replaces(&entry, &candidate.facts);
         let meant = &candidate.facts.interpreted;
         let decision = decide::decision(&verdict, meant, previous.as_ref(), term.epoch, now.0);
         conditions(&mut after, &entry, &verdict, &now);

@@ -12,7 +12,7 @@ use heyun_plan::interpret::Interpreted;
 use heyun_plan::member_names::member_of_namespace;
 use heyun_plan::render::{self, RenderedWork};
 use heyun_plan::tenants::TenantNode;
-use heyun_plan::{aggregate, decide, observe};
+use heyun_plan::{aggregate, decide, finished, observe};
 use heyun_scheduler::Resources;
 use heyun_scheduler::config::ScoreWeights;
 use heyun_scheduler::request::{Request, WorkloadKey};
@@ -115,7 +115,9 @@ impl Sight<'_> {
         let decision = self.previous(entry, &facts);
         let standing = decision.filter(|d| d.generation == entry.generation());
         match standing {
-            Some(decision) if !again => self.follow(entry, &facts, decision),
+            Some(decision) if !again || finished::is_over(&decision) => {
+                self.follow(entry, &facts, decision)
+            }
             _ if entry.spec.suspend => self.suspend(entry),
             standing => match self.platforms(entry, &mut facts) {
                 Ok(()) => Look::Decide(Box::new(self.candidate(entry, facts))),
@@ -126,7 +128,7 @@ impl Sight<'_> {
 
     /// The Workload as a question to the scheduler.
     pub(super) fn candidate(&self, entry: &Entry, facts: Facts) -> Candidate {
-        let previous = self.previous(entry, &facts);
+        let previous = self.replaces(entry, &facts);
         let quota = self.world.quotas.get(&facts.tenant.name);
         let request = observe::request::request(&observe::request::Input {
             workload: &facts.workload,
@@ -142,8 +144,33 @@ impl Sight<'_> {
         Candidate { request, facts }
     }
 
-    /// The decision in force; one that was lost is rebuilt from the Works that carry it.
+    /// The decision in force, with what has finished since; one that was lost is rebuilt from the
+    /// Works that carry it.
     pub(super) fn previous(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
+        let decision = self.in_force(entry, facts)?;
+        Some(self.finished(decision, &entry.key))
+    }
+
+    /// The same, for a decision that is to replace it.
+    pub(super) fn replaces(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
+        let mut decision = self.previous(entry, facts)?;
+        if seeded::is(Bug::Anew) {
+            let parts = decision.assignments.iter_mut();
+            parts.for_each(|part| part.finished = None);
+        }
+        Some(decision)
+    }
+
+    /// The decision with what its members report as finished.
+    pub(super) fn finished(&self, decision: Decision, key: &WorkloadKey) -> Decision {
+        if !finished::may_end(&decision) || seeded::is(Bug::Finished) {
+            return decision;
+        }
+        let recorded = finished::confirm(&decision, &self.works(key), self.epoch);
+        recorded.unwrap_or(decision)
+    }
+
+    fn in_force(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
         if let Some(decision) = &entry.status.decision {
             return Some(decision.clone());
         }
@@ -273,15 +300,21 @@ impl Sight<'_> {
         });
     }
 
-    /// Whether what is wanted stands: each Work is there and healthy as it is now.
+    /// Whether what is wanted stands: each Work is there and healthy as it is now. One of which all
+    /// has finished replaces nothing.
     fn replaced(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> bool {
+        let is_over = |work: &RenderedWork| {
+            let parts = &work.spec.assignments;
+            !parts.is_empty() && parts.iter().all(|part| part.finished.is_some())
+        };
         wanted.iter().all(|(wanted, digest)| {
-            held.iter().any(|entry| {
-                let work = &entry.work;
-                work.metadata.namespace.as_deref() == Some(&wanted.namespace)
-                    && entry.digest == *digest
-                    && is_healthy(work)
-            })
+            is_over(wanted)
+                || held.iter().any(|entry| {
+                    let work = &entry.work;
+                    work.metadata.namespace.as_deref() == Some(&wanted.namespace)
+                        && entry.digest == *digest
+                        && is_healthy(work)
+                })
         })
     }
 
@@ -446,5 +479,7 @@ fn compared(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> Vec<Wor
         .collect()
 }
 
+#[cfg(test)]
+mod jobs;
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use heyun_crds::Work;
 use heyun_crds::conditions::{ConditionType, Reason};
 use heyun_crds::labels::member_namespace;
-use heyun_crds::workload::{Decision, WorkloadStatus};
-use heyun_plan::decide;
+use heyun_crds::workload::{Assignment, Decision, WorkloadStatus};
 use heyun_plan::diff::{self, Step};
+use heyun_plan::{decide, finished};
 
 use super::look::{Look, Refusal, Sight, is_healthy};
 use super::status::tell;
@@ -78,6 +78,7 @@ impl Sight<'_> {
             return (after, Vec::new());
         };
         let works = self.works(&entry.key);
+        decision = self.finished(decision, &entry.key);
         if let Some(less) = decide::confirm_released(&decision, &works, self.epoch) {
             decision = less;
         }
@@ -93,25 +94,28 @@ impl Sight<'_> {
     }
 }
 
-/// The Works that a decision replaces, once all that replaces them is healthy.
+/// The Works that a decision replaces, once all that replaces them is healthy. Where all that is
+/// left has finished, nothing is waited for.
 fn replaced(decision: &Decision, works: Vec<Work>) -> Vec<Work> {
-    let wanted: BTreeSet<String> = decision
-        .assignments
-        .iter()
-        .map(|assignment| &assignment.member)
-        .chain(&decision.carried_to)
-        .map(|member| member_namespace(member))
-        .collect();
-    let is_wanted = |work: &Work| {
+    let namespaces = |parts: &mut dyn Iterator<Item = &Assignment>| -> BTreeSet<String> {
+        let members = parts.map(|part| &part.member).chain(&decision.carried_to);
+        members.map(|member| member_namespace(member)).collect()
+    };
+    let mut wanted = namespaces(&mut decision.assignments.iter());
+    let running = namespaces(&mut finished::running(decision));
+    let is_among = |work: &Work, those: &BTreeSet<String>| {
         let namespace = work.metadata.namespace.as_ref();
-        namespace.is_some_and(|namespace| wanted.contains(namespace))
+        namespace.is_some_and(|namespace| those.contains(namespace))
     };
     let stands = |work: &&Work| work.spec.decision == decision.id && is_healthy(work);
-    let standing = works.iter().filter(|work| is_wanted(work)).filter(stands);
-    // One that made room and keeps nothing is replaced by nothing.
-    let gives_up_all = wanted.is_empty() && decision.preempted.is_some();
-    if !gives_up_all && (wanted.is_empty() || standing.count() < wanted.len()) {
+    let standing = works.iter().filter(|work| is_among(work, &running));
+    // One that made room and keeps nothing is replaced by nothing, and what has finished beside it
+    // goes with its Work.
+    if running.is_empty() && decision.preempted.is_some() {
+        wanted.clear();
+    } else if wanted.is_empty() || standing.filter(stands).count() < running.len() {
         return Vec::new();
     }
-    works.into_iter().filter(|work| !is_wanted(work)).collect()
+    let all = works.into_iter();
+    all.filter(|work| !is_among(work, &wanted)).collect()
 }

@@ -92,7 +92,18 @@ impl Executor {
             kind,
             api,
         };
+        let finished = status::finished(pass.work, key);
         let seen = self.look(&place).await?;
+        if let Some(finished) = &finished
+            && !seen
+                .as_deref()
+                .is_some_and(|seen| is_there(seen, pass.name))
+        {
+            return Ok(Outcome {
+                state: status::gone(pass.work, key, finished.clone()),
+                ..Outcome::default()
+            });
+        }
         let rules = Rules {
             work: pass.name,
             hash: &wanted.hash,
@@ -108,15 +119,19 @@ impl Executor {
         let step = decide(key, seen.as_deref(), &rules, |seen| {
             self.drift(&place, seen)
         });
-        self.take(&place, step, seen.as_deref()).await
+        let mut outcome = self.take(&place, step, seen.as_deref()).await?;
+        status::finish(&mut outcome.state, pass.work, seen.as_deref(), finished);
+        Ok(outcome)
     }
 
     /// What is there: from the watch, or read.
     async fn look(&self, place: &Place<'_>) -> Result<Option<Arc<Seen>>, Error> {
         let key = &place.wanted.key;
         let fresh = if is_secret(key) { SECRET_FRESH } else { FRESH };
-        if let Known::There(seen) = self.parts.shelf.get(key, self.now(), fresh) {
-            return Ok(Some(seen));
+        match self.parts.shelf.get(key, self.now(), fresh) {
+            Known::There(seen) => return Ok(Some(seen)),
+            Known::Absent if status::finished(place.pass.work, key).is_some() => return Ok(None),
+            Known::Absent | Known::Unknown => {}
         }
         // A watch sees what is ours; what is not ours has to be looked for.
         let found = self
@@ -376,6 +391,11 @@ impl Executor {
             ..outcome
         })
     }
+}
+
+/// Whether it is this Work's and stays.
+fn is_there(seen: &Seen, work: &str) -> bool {
+    seen.work.as_deref() == Some(work) && !seen.deleting
 }
 
 pub(super) fn is_secret(key: &ObjectKey) -> bool {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use heyun_crds::common::Finished;
 use heyun_crds::conditions::{ConditionType, Reason, set_condition};
 use heyun_crds::work::{ObjectState, Work, WorkStatus};
 use heyun_crds::workload::Assignment;
+use heyun_plan::finished;
 use heyun_plan::interpret::is_component;
 use heyun_plan::live::Live;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -40,6 +42,54 @@ pub(super) fn applied(key: &ObjectKey, seen: &Seen) -> ObjectState {
         message: fares.message.clone(),
         ..state(key, Reason::Ok, "")
     }
+}
+
+/// The state of an object that is there, where it may have run to its end for the generation that
+/// the Work is of; `known` is what was known of that before. Once it has, it has: what was made anew
+/// under its name by somebody else is not the Work's.
+pub(super) fn finish(
+    state: &mut ObjectState,
+    work: &Work,
+    seen: Option<&Seen>,
+    known: Option<Finished>,
+) {
+    let now = seen.filter(|_| state.applied);
+    let now = now.and_then(|seen| seen.assessed.finished.clone());
+    let now = now.map(|ended| Finished {
+        generation: work.spec.workload.generation,
+        ..ended
+    });
+    state.finished = known.or(now);
+}
+
+/// The state of an object that ran to its end and is gone: what was reported of it stays.
+pub(super) fn gone(work: &Work, key: &ObjectKey, finished: Finished) -> ObjectState {
+    let mut before = work.status.iter().flat_map(|status| &status.objects);
+    let before = before.find(|object| is_state_of(object, key));
+    let message = format!("{}; it is gone and is not made again", finished.sentence());
+    let reason = if finished.is_well() {
+        Reason::Complete
+    } else {
+        Reason::Failed
+    };
+    ObjectState {
+        applied: true,
+        healthy: finished.is_well(),
+        desired: before.and_then(|object| object.desired),
+        ready: before.and_then(|object| object.ready),
+        finished: Some(finished),
+        ..state(key, reason, &message)
+    }
+}
+
+/// That an object ran to its end for the generation that the Work is of: as the hub has recorded it,
+/// else as this Work's status says.
+pub(super) fn finished(work: &Work, key: &ObjectKey) -> Option<Finished> {
+    let component = format!("{}/{}", key.kind.kind, key.name);
+    let mut parts = work.spec.assignments.iter();
+    let part = parts.find(|part| part.component == component)?;
+    let reported = || finished::reported(work, &component).cloned();
+    part.finished.clone().or_else(reported)
 }
 
 /// The key of an object of the inventory.
@@ -430,5 +480,107 @@ mod tests {
         // `OnDelete`: the number is right, the one that was not deleted is not.
         assert!(!is_settled(&work, &pods(["10m", "10"])));
         assert!(is_settled(&work, &pods(["10m", "10m"])));
+    }
+
+    fn job() -> ObjectKey {
+        let kind = KindKey {
+            api_version: "batch/v1".into(),
+            kind: "Job".into(),
+        };
+        ObjectKey { kind, ..key("j") }
+    }
+
+    /// A Work of generation 4 of its Workload, with a Job.
+    fn with_job() -> Work {
+        let mut work = work();
+        work.spec.workload.generation = 4;
+        work.spec.assignments = vec![Assignment {
+            component: "Job/j".into(),
+            replicas: 2,
+            ..Assignment::default()
+        }];
+        work
+    }
+
+    fn complete(generation: i64) -> Finished {
+        Finished {
+            state: "Complete".into(),
+            at: "2027-05-01T08:05:00Z".into(),
+            generation,
+            completions: Some(5),
+        }
+    }
+
+    /// What the pass before wrote of the Job.
+    fn reported(generation: i64) -> WorkStatus {
+        let object = ObjectState {
+            desired: Some(2),
+            ready: Some(2),
+            finished: Some(complete(generation)),
+            ..state(&job(), Reason::Ok, "")
+        };
+        WorkStatus {
+            objects: vec![object],
+            ..WorkStatus::default()
+        }
+    }
+
+    #[test]
+    fn that_a_job_has_finished_is_known_from_the_work_or_from_what_was_reported() {
+        let mut work = with_job();
+        assert_eq!(finished(&work, &job()), None);
+        work.status = Some(reported(4));
+        assert_eq!(finished(&work, &job()), Some(complete(4)));
+        // For another generation it runs anew.
+        work.status = Some(reported(3));
+        assert_eq!(finished(&work, &job()), None);
+        // A Work that was made anew knows by what it carries.
+        work.status = None;
+        work.spec.assignments[0].finished = Some(complete(4));
+        assert_eq!(finished(&work, &job()), Some(complete(4)));
+        assert_eq!(finished(&work, &key("j")), None, "a Deployment of its name");
+    }
+
+    #[test]
+    fn a_job_that_has_finished_and_is_gone_is_as_it_was() {
+        let mut work = with_job();
+        work.status = Some(reported(4));
+        let there = gone(&work, &job(), complete(4));
+        assert!(there.applied && there.healthy);
+        assert_eq!((there.desired, there.ready), (Some(2), Some(2)));
+        assert_eq!(there.finished, Some(complete(4)));
+        assert_eq!(
+            there.message,
+            "Complete since 2027-05-01T08:05:00Z; it is gone and is not made again"
+        );
+        work.status = Some(put_together(&work, vec![there.clone()], true, &now()));
+        assert_eq!(gone(&work, &job(), complete(4)), there, "no more writes");
+        let failed = Finished {
+            state: "Failed".into(),
+            ..complete(4)
+        };
+        let failed = gone(&work, &job(), failed);
+        assert!(failed.applied && !failed.healthy);
+        assert_eq!(failed.reason, "Failed");
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_reported_for_the_generation_of_the_work_and_stays() {
+        let work = with_job();
+        let mut seen = Seen::default();
+        let after = |seen: &Seen, known: Option<Finished>| {
+            let mut state = applied(&job(), seen);
+            finish(&mut state, &work, Some(seen), known);
+            state.finished
+        };
+        assert_eq!(after(&seen, None), None);
+        // Somebody made it anew under its name: it is over all the same.
+        assert_eq!(after(&seen, Some(complete(4))), Some(complete(4)));
+        seen.assessed.finished = Some(complete(0));
+        assert_eq!(after(&seen, None), Some(complete(4)));
+        // What is there is not what the Work asks for.
+        let mut refused = state(&job(), Reason::Immutable, "");
+        finish(&mut refused, &work, Some(&seen), None);
+        assert_eq!(refused.finished, None);
     }
 }

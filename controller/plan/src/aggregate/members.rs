@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Work;
+use heyun_crds::common::Finished;
 use heyun_crds::conditions::{ConditionType, Reason, condition};
 use heyun_crds::labels;
 use heyun_crds::work::ObjectState;
@@ -78,7 +79,7 @@ fn state(name: &str, work: Option<&Work>, input: &Input<'_>) -> State {
                 .is_some_and(|d| d.carried_to.iter().any(|member| member == name)),
         decided,
     };
-    judge(&mut state, work, input.decision);
+    judge(&mut state, work, input.decision, &parts);
     shorten(&mut state.shown.message, MESSAGE_BYTES);
     state
 }
@@ -87,7 +88,34 @@ fn state(name: &str, work: Option<&Work>, input: &Input<'_>) -> State {
 const NOT_APPLIED: &str = "the decision is not applied yet";
 
 /// Sets applied, healthy, reason and message.
-fn judge(state: &mut State, work: Option<&Work>, decision: Option<&Decision>) {
+fn judge(
+    state: &mut State,
+    work: Option<&Work>,
+    decision: Option<&Decision>,
+    parts: &[&Assignment],
+) {
+    judge_running(state, work, decision);
+    let ends: Option<Vec<&Finished>> = parts.iter().map(|part| part.finished.as_ref()).collect();
+    let Some(ends) = ends.filter(|ends| !ends.is_empty()) else {
+        return;
+    };
+    // What a member that can be heard says of the rest of the objects is said.
+    let told = state.failed && !state.unreachable;
+    if told {
+        return;
+    }
+    let ill = ends.iter().position(|of| !of.is_well());
+    let which = ill.unwrap_or(0);
+    state.failed = ill.is_some();
+    state.unreachable = false;
+    state.shown.applied = true;
+    state.shown.healthy = ill.is_none();
+    state.shown.reason.clone_from(&ends[which].state);
+    state.shown.message = format!("{}: {}", parts[which].component, ends[which].sentence());
+}
+
+/// The same as if nothing of it had finished.
+fn judge_running(state: &mut State, work: Option<&Work>, decision: Option<&Decision>) {
     let Some(work) = work else {
         // The words of a Work that nobody has taken up: that it is written is no news.
         tell(state, Reason::Applying, NOT_APPLIED);
@@ -138,6 +166,9 @@ fn replicas_of(part: &Assignment, objects: &[ObjectState]) -> (i32, i32) {
         .find(|object| object.kind == kind && object.name == name);
     match object {
         Some(object) => (object.desired.unwrap_or(0), object.ready.unwrap_or(0)),
+        None if part.finished.as_ref().is_some_and(Finished::is_well) => {
+            (part.replicas, part.replicas)
+        }
         None if matches!(kind, "CronJob" | "Job") => (0, 0),
         None => (part.replicas, 0),
     }

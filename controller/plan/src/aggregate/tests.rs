@@ -1,5 +1,6 @@
 use super::*;
 use crate::interpret::{Context, interpret};
+use heyun_crds::conditions::is_true;
 use heyun_crds::labels;
 use heyun_crds::placement::PlacementSpec;
 use heyun_crds::work::{ObjectState, WorkSpec, WorkStatus};
@@ -315,4 +316,57 @@ fn members_and_texts_are_bounded() {
     assert!(found.status.summary.members.ends_with(",+294"));
     assert!(found.status.summary.reason.len() <= SUMMARY_REASON_BYTES);
     assert_eq!(found.status.summary.replicas, "0/300");
+}
+
+/// A decision of which all, or only what is on `gz`, has finished.
+fn ended(all: bool, state: &str) -> Decision {
+    let mut decision = decision();
+    for part in &mut decision.assignments {
+        part.component = "Job/web".to_owned();
+        if all || part.member == "gz" {
+            part.finished = Some(heyun_crds::common::Finished {
+                state: state.to_owned(),
+                at: "2027-05-01T08:05:00Z".to_owned(),
+                generation: 4,
+                completions: None,
+            });
+        }
+    }
+    decision
+}
+
+#[test]
+fn a_workload_of_which_all_has_finished_says_so_whatever_became_of_its_members() {
+    let decision = ended(true, "Complete");
+    // One Work is gone, and the other member does not answer.
+    let works = [work("gz", 8, 3)];
+    let over = run(&workload(), Some(&decision), &works, &["gz"]);
+    let said = |of: &Aggregate| {
+        let found = condition(&of.status.conditions, ConditionType::Finished);
+        found.map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+    };
+    let (status, reason, message) = said(&over).unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "Complete"));
+    assert_eq!(
+        message,
+        "Job/web on gz: Complete since 2027-05-01T08:05:00Z; Job/web on province: Complete since 2027-05-01T08:05:00Z"
+    );
+    assert_eq!(over.status.summary.reason, "Complete");
+    assert!(is_true(&over.status.conditions, ConditionType::Ready));
+    let there = &over.status.members[0];
+    assert!(there.applied && there.healthy, "{there:?}");
+    assert_eq!(there.reason, "Complete");
+
+    let failed = run(&workload(), Some(&ended(true, "Failed")), &works, &["gz"]);
+    assert_eq!(said(&failed).unwrap().1, "Failed");
+    assert_eq!(failed.status.summary.reason, "Failed");
+    assert!(!is_true(&failed.status.conditions, ConditionType::Healthy));
+
+    // A part that runs is as it is, and a new generation is no longer over.
+    let part = run(&workload(), Some(&ended(false, "Complete")), &works, &[]);
+    assert_eq!(said(&part), None);
+    let mut again = workload();
+    again.status.as_mut().unwrap().conditions = over.status.conditions.clone();
+    again.metadata.generation = Some(5);
+    assert_eq!(said(&run(&again, Some(&decision), &works, &[])), None);
 }

@@ -30,7 +30,7 @@ fn placed(parts: &[(&str, &str, i64)]) -> Verdict {
     }))
 }
 
-fn verdict(outcome: Outcome) -> Verdict {
+pub(crate) fn verdict(outcome: Outcome) -> Verdict {
     Verdict {
         key: WorkloadKey::new("civil", "web"),
         uid: "uid-w".to_owned(),

@@ -8,6 +8,7 @@ use heyun_scheduler::resources::Resources;
 use heyun_scheduler::snapshot::{Held, HeldEntry};
 
 use super::amounts;
+use crate::finished;
 
 /// What a member, a component and a flavor name.
 pub(crate) type Place = (String, String, String);
@@ -52,11 +53,15 @@ pub fn keeps(decision: Option<&Decision>) -> Option<Held> {
 }
 
 /// What a Workload holds by its Works, those that are retired included: they are there until
-/// they are gone.
+/// they are gone. What has finished holds nothing here as soon as its member reports it: that it is
+/// charged no more is said by the decision alone.
 pub fn held_from_works(works: &[Work]) -> Held {
     let mut sum = Places::new();
-    for assignment in works.iter().flat_map(|work| &work.spec.assignments) {
-        add(&mut sum, assignment);
+    for work in works {
+        let running = |of: &&Assignment| finished::reported(work, &of.component).is_none();
+        for assignment in work.spec.assignments.iter().filter(running) {
+            add(&mut sum, assignment);
+        }
     }
     to_held(sum)
 }
@@ -92,7 +97,8 @@ fn larger(one: &Resources, other: &Resources) -> Resources {
     larger
 }
 
-/// A decision's amounts by place: assigned and not yet confirmed as gone, together.
+/// A decision's amounts by place: assigned and not yet confirmed as gone, together. What has finished
+/// holds nothing.
 pub(crate) fn places(decision: &Decision) -> Places {
     let mut sum = Places::new();
     for assignment in decision.assignments.iter().chain(&decision.releasing) {
@@ -102,6 +108,9 @@ pub(crate) fn places(decision: &Decision) -> Places {
 }
 
 fn add(sum: &mut Places, assignment: &Assignment) {
+    if assignment.finished.is_some() {
+        return;
+    }
     let (member, component) = (assignment.member.clone(), assignment.component.clone());
     let at = sum
         .entry((member, component, assignment.flavor.clone()))

@@ -10,6 +10,7 @@ use heyun_scheduler::snapshot::{Held, Neighbour};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::request::when_unsatisfiable;
+use crate::finished;
 
 /// What a placement asks of other Workloads.
 pub fn rules(placement: &PlacementSpec) -> Vec<NeighbourRule> {
@@ -45,9 +46,9 @@ fn condition(from: &LabelExpression) -> LabelRequirement {
     }
 }
 
-/// The members on which a decision has replicas.
+/// The members on which a decision has replicas that have not finished.
 pub fn members(decision: &Decision) -> BTreeSet<String> {
-    let used = decision.assignments.iter().filter(|of| of.replicas > 0);
+    let used = finished::running(decision).filter(|of| of.replicas > 0);
     used.map(|of| of.member.clone()).collect()
 }
 

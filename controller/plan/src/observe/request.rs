@@ -15,7 +15,8 @@ use heyun_scheduler::quota::Purpose;
 use heyun_scheduler::request as to;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::interpret::Interpreted;
+use crate::finished;
+use crate::interpret::{self, Interpreted};
 use crate::preempt::Class;
 
 /// What [`request`] is made from.
@@ -45,7 +46,8 @@ pub struct Input<'a> {
 ///
 /// The placement's requirements stand in it as they are written; the tenant's guardrails are in
 /// the snapshot. The scheduler obeys both, so the stricter counts, and it can name whose rule
-/// refuses.
+/// refuses. What has finished for this generation is not asked for again; where all of it has
+/// ([`finished::is_over`]) there is nothing to ask.
 pub fn request(input: &Input<'_>) -> to::Request {
     let metadata = &input.workload.metadata;
     let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
@@ -59,7 +61,15 @@ pub fn request(input: &Input<'_>) -> to::Request {
         priority: input.class.value,
         preempts: input.class.preempts,
         emergency: input.class.emergency.is_some(),
-        components: input.interpreted.requests(),
+        components: finished::left(
+            input.interpreted.requests(),
+            input.previous,
+            (
+                metadata.generation.unwrap_or_default(),
+                input.placement.division.type_ == DivisionType::Duplicated,
+            ),
+            |name| completions(input, name),
+        ),
         placement: placement(input),
         required_apis: input.interpreted.required_apis.clone(),
         required_classes: input.interpreted.required_classes.clone(),
@@ -74,6 +84,13 @@ pub fn request(input: &Input<'_>) -> to::Request {
     }
 }
 
+/// How many completions a Job asks for in all.
+fn completions(input: &Input<'_>, component: &str) -> Option<i64> {
+    let component = input.interpreted.component(component)?;
+    let manifests = &input.workload.spec.manifests;
+    interpret::completions(&manifests.get(component.manifest)?.0)
+}
+
 /// When an object was created, in seconds since 1970; 0 before it is.
 pub fn created(metadata: &ObjectMeta) -> i64 {
     let created = metadata.creation_timestamp.as_ref();
@@ -81,7 +98,7 @@ pub fn created(metadata: &ObjectMeta) -> i64 {
 }
 
 fn assignments(decision: &Decision) -> Vec<to::Assignment> {
-    let each = decision.assignments.iter().map(|a| to::Assignment {
+    let each = finished::running(decision).map(|a| to::Assignment {
         component: a.component.clone(),
         member: a.member.clone(),
         flavor: a.flavor.clone(),

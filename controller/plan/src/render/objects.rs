@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Input, Part, Parts, attach, classes, flavors};
 use crate::interpret::{
-    Component, Hpa, cap_hpa_bounds, component_label, pod_template_mut, set_completions,
-    set_hpa_bounds, set_replicas,
+    Component, ComponentKind, Hpa, cap_hpa_bounds, component_label, pod_template_mut,
+    set_completions, set_hpa_bounds, set_replicas,
 };
 use crate::member_names::label_value;
 use crate::observe::amounts;
@@ -98,6 +98,10 @@ fn place(object: &mut Value, component: &Component, part: &Part<'_>, work: &str)
     set_replicas(object, component.kind, part.share);
     if let Some(completions) = part.completions {
         set_completions(object, completions);
+    }
+    if component.kind == ComponentKind::Job && part.assignment.finished.is_none() {
+        let spec = object.get_mut("spec").and_then(Value::as_object_mut);
+        spec.and_then(|spec| spec.remove("ttlSecondsAfterFinished"));
     }
     let name = &component.request.name;
     if let Some(template) = pod_template_mut(object, component.kind) {

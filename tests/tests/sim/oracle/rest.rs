@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::member::Member;
 use super::super::scenario::asked as asked_for;
 use super::super::store::{Key, Store};
+use super::finished::{did_its_part, done};
 use super::{Oracle, is, list, owner, text};
 
 impl Oracle {
@@ -61,7 +62,12 @@ impl Oracle {
                 Some((work, object)) if object["spec"]["decision"] == decision["id"] => {
                     named.insert((work.namespace.clone(), work.name.clone()));
                     healthy &= is(object, "Healthy");
+                    if self.is_charged(workload, assignment) {
+                        said.push(format!("{key}: what has finished is charged: {assignment}"));
+                    }
                 }
+                // It went with what made room beside it.
+                _ if !assignment["finished"].is_null() => {}
                 _ => said.push(format!("{key}: no Work of its decision on {namespace}")),
             }
         }
@@ -120,6 +126,7 @@ impl Oracle {
     fn would_fit(&self, key: &Key, workload: &Value, members: &[Member]) -> Option<String> {
         let asked = asked_for(workload);
         let has = list(&workload["status"]["decision"], "assignments");
+        let has = has.filter(|a| a["finished"].is_null());
         let has: i64 = has
             .filter(|a| {
                 asked
@@ -131,7 +138,7 @@ impl Oracle {
             .sum();
         let held = self.held.get(&(key.namespace.clone(), key.name.clone()));
         let held: i64 = held.into_iter().flatten().map(|(_, hold)| hold.cpu).sum();
-        let more = asked.replicas - has;
+        let more = asked.replicas - has - done(workload);
         let lost = members.iter().flat_map(|m| &m.nodes).any(|node| !node.up);
         if lost && more <= 0 {
             // What it has may have lost its nodes, and then it does not fit as it is.
@@ -140,6 +147,7 @@ impl Oracle {
         let room: i64 = members
             .iter()
             .filter(|m| asked.member.as_deref().is_none_or(|name| m.name == name))
+            .filter(|m| !did_its_part(workload, &m.name))
             .map(|member| {
                 let up = (0..member.nodes.len()).filter(|n| member.nodes[*n].up);
                 up.map(|n| (member.free(n) / asked.cpu).max(0)).sum::<i64>()
@@ -149,7 +157,7 @@ impl Oracle {
         let grows = if asked.member.is_some() {
             more * asked.cpu
         } else {
-            asked.replicas * asked.cpu - held
+            (asked.replicas - done(workload)) * asked.cpu - held
         };
         let covered = self.available(&self.tenants[&key.namespace]);
         (room >= more && grows <= covered)

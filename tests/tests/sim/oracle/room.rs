@@ -48,11 +48,12 @@ impl Oracle {
             said.push(format!("{key} makes room, and need not: {claim}"));
         }
         let keeps = new["spec"]["manifests"][1]["spec"]["minAvailable"].as_i64();
-        let left = list(decision, "assignments").map(|a| a["replicas"].as_i64().unwrap_or(0));
+        let running = list(decision, "assignments").filter(|a| a["finished"].is_null());
+        let left = running.map(|a| a["replicas"].as_i64().unwrap_or(0));
         let goes = list(decision, "releasing");
         for gone in goes.filter(|_| keeps.is_some()) {
             let member = text(gone, "member");
-            let mut stays = list(decision, "assignments");
+            let mut stays = list(decision, "assignments").filter(|a| a["finished"].is_null());
             let stays = stays.find(|a| text(a, "member") == member);
             let stays = stays.map_or(0, |a| a["replicas"].as_i64().unwrap_or(0));
             let had = stays + gone["replicas"].as_i64().unwrap_or(0);
