@@ -11,9 +11,10 @@ use heyun_crds::{
     Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload,
 };
 use heyun_member::error::{Attempts, Class};
+use heyun_member::guard::Guarded;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -138,7 +139,7 @@ fn spawn<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
+    let api: Api<Guarded<K>> = Api::all(client.clone());
     let out = out.clone();
     set.spawn(async move {
         let config = watcher::Config::default();
@@ -180,7 +181,7 @@ impl Backoff for Pauses {
 /// Starts the watch of a namespace's Secrets; it ends when the set is dropped.
 ///
 /// It asks for metadata alone, so that no payload comes here. So it does without the
-/// `DeserializeGuard` of the others, through which whole objects would be asked for; metadata
+/// guard of the others, through which whole objects would be asked for; metadata
 /// can always be read.
 pub fn secrets(client: &Client, namespace: &str, out: &mpsc::Sender<Seen>) -> JoinSet<()> {
     let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), namespace);
@@ -227,7 +228,7 @@ fn noticed(event: Event<PartialObjectMeta<Secret>>) -> Noticed {
 }
 
 async fn forward<K>(
-    stream: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>>,
+    stream: impl Stream<Item = watcher::Result<Event<Guarded<K>>>>,
     out: mpsc::Sender<Seen>,
     wrap: fn(Change<K>) -> Seen,
 ) where
@@ -248,9 +249,7 @@ async fn forward<K>(
     }
 }
 
-fn change<K: Resource<DynamicType = ()> + Clone + Debug>(
-    event: Event<DeserializeGuard<K>>,
-) -> Change<K> {
+fn change<K: Resource<DynamicType = ()> + Clone + Debug>(event: Event<Guarded<K>>) -> Change<K> {
     match event {
         Event::Init => Change::Begin,
         Event::InitDone => Change::Complete,
@@ -260,7 +259,7 @@ fn change<K: Resource<DynamicType = ()> + Clone + Debug>(
 }
 
 fn read<K: Resource<DynamicType = ()> + Clone + Debug>(
-    guard: DeserializeGuard<K>,
+    guard: Guarded<K>,
     wrap: fn(Box<K>) -> Change<K>,
     gone: bool,
 ) -> Change<K> {

@@ -22,6 +22,7 @@ pub mod credential;
 pub mod error;
 pub mod executor;
 pub mod fence;
+pub mod guard;
 mod hash;
 pub mod kinds;
 mod owned;

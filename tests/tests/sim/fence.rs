@@ -16,8 +16,8 @@ fn refuse(message: String) -> Result<(), Refused> {
 pub(crate) fn admit(intent: &Intent, status: bool, in_force: i64) -> Result<(), Refused> {
     let null = Value::Null;
     let (old, new) = (
-        intent.old.as_ref().unwrap_or(&null),
-        intent.new.as_ref().unwrap_or(&null),
+        intent.old.as_deref().unwrap_or(&null),
+        intent.new.as_deref().unwrap_or(&null),
     );
     match intent.key.res.as_str() {
         "workloads" if status => same_or_in_force(old, new, "decision", in_force),

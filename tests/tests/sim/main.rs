@@ -27,3 +27,7 @@ mod scenario;
 mod seeds;
 mod sim;
 mod store;
+
+/// As the hub's own: a seed is a million small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

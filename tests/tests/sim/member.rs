@@ -320,7 +320,7 @@ fn act(sim: &mut Sim, number: usize) -> bool {
     let mut member = sim.members[number].clone();
     let namespace = member.namespace();
     let works = sim.store.list("works", &namespace);
-    let works: Vec<(Key, Value)> = works.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let works: Vec<(Key, Arc<Value>)> = works.map(|(k, v)| (k.clone(), Arc::clone(v))).collect();
     let mut todo = Vec::new();
     if member.stale {
         todo.push(None);

@@ -109,6 +109,12 @@ fn by_decision(workload: &Value) -> BTreeMap<Place, Hold> {
     sum
 }
 
+/// Whether a Work belongs to this Workload.
+fn owns(name: &Name, work: &Value) -> bool {
+    let of = &work["spec"]["workload"];
+    text(of, "namespace") == name.0 && text(of, "name") == name.1
+}
+
 /// The Workload that a Work belongs to.
 pub(crate) fn owner(work: &Value) -> Name {
     let of = &work["spec"]["workload"];
@@ -127,7 +133,7 @@ pub(crate) fn is(object: &Value, kind: &str) -> bool {
 fn held(store: &Store, name: &Name) -> BTreeMap<Place, Hold> {
     let mut works = BTreeMap::new();
     for (key, work) in store.list("works", "") {
-        if owner(work) == *name {
+        if owns(name, work) {
             let reported = |of: &&Value| finished::is_reported(work, of);
             for assignment in list(&work["spec"], "assignments").filter(|of| !reported(of)) {
                 add(&mut works, member_of(&key.namespace), assignment);
@@ -153,8 +159,8 @@ impl Oracle {
         let key = &intent.key;
         let any = intent
             .new
-            .as_ref()
-            .or(intent.old.as_ref())
+            .as_deref()
+            .or(intent.old.as_deref())
             .expect("it was written");
         let mut said = Vec::new();
         let name = match key.res.as_str() {
@@ -334,7 +340,7 @@ impl Oracle {
         let name = (key.namespace.clone(), key.name.clone());
         let works = store
             .list("works", "")
-            .filter(|(_, work)| owner(work) == name);
+            .filter(|(_, work)| owns(&name, work));
         let mut carried = works.map(|(_, work)| text(&work["spec"], "decision"));
         // One that never came about goes back to the one that its Works carry.
         let goes_back = generation != now && carried.any(|carried| carried == id);
@@ -402,10 +408,14 @@ impl Oracle {
         said: &mut Vec<String>,
     ) {
         let key = &intent.key;
-        let old = intent.old.as_ref().unwrap_or(&Value::Null);
+        let old = intent.old.as_deref().unwrap_or(&Value::Null);
         let workload = store.get("workloads", &name.0, &name.1);
         let member = member_of(&key.namespace);
-        if let Some(new) = intent.new.as_ref().filter(|new| old["spec"] != new["spec"]) {
+        if let Some(new) = intent
+            .new
+            .as_deref()
+            .filter(|new| old["spec"] != new["spec"])
+        {
             self.epoch(&new["spec"]["epoch"], key, said);
             if new["spec"]["retire"].is_null() {
                 let decided = workload.map(by_decision).unwrap_or_default();
@@ -423,7 +433,7 @@ impl Oracle {
             }
         }
         let retires = |object: &Value| !object["spec"]["retire"].is_null();
-        let goes = intent.new.as_ref().is_none_or(retires) && !retires(old);
+        let goes = intent.new.as_deref().is_none_or(retires) && !retires(old);
         let needed = workload.is_some_and(|w| {
             let gave_way = !w["status"]["decision"]["preempted"].is_null();
             w["metadata"]["deletionTimestamp"].is_null() && !gave_way
@@ -431,7 +441,7 @@ impl Oracle {
         let calm = members.iter().all(|m| m.lenient.is_none());
         if goes && needed && calm && is(old, "Healthy") {
             let others = store.list("works", "").filter(|(k, other)| {
-                *k != key && owner(other) == *name && !retires(other) && is(other, "Healthy")
+                *k != key && owns(name, other) && !retires(other) && is(other, "Healthy")
             });
             if others.count() == 0 {
                 said.push(format!("{key}: the last healthy copy goes"));

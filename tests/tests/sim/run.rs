@@ -50,6 +50,7 @@ pub(crate) enum Kind {
 /// What a run came to.
 #[derive(Debug)]
 pub(crate) struct Ran {
+    /// What happened; empty where nobody reads it.
     pub(crate) trace: String,
     pub(crate) violations: Vec<String>,
     pub(crate) requests: u64,
@@ -119,22 +120,31 @@ thread_local! {
     static METRICS: Metrics = Metrics::unheard();
 }
 
-/// Runs a seed; the same seed gives the same trace.
+/// Runs a seed.
 pub(crate) fn simulate(kind: Kind, seed: u64, bug: Option<Bug>) -> Ran {
+    start(kind, seed, bug, false)
+}
+
+/// Runs a seed, and tells all that happens; the same seed gives the same trace.
+pub(crate) fn trace(kind: Kind, seed: u64, bug: Option<Bug>) -> Ran {
+    start(kind, seed, bug, true)
+}
+
+fn start(kind: Kind, seed: u64, bug: Option<Bug>, traced: bool) -> Ran {
     seeded::sow(bug);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    let sim = runtime.block_on(run(kind, seed));
+    let sim = runtime.block_on(run(kind, seed, traced));
     drop(runtime);
     seeded::sow(None);
     let (trace, violations, requests) = {
         let mut locked = lock(&sim);
         let violations = std::mem::take(&mut locked.oracle.violations);
         (
-            std::mem::take(&mut locked.trace),
+            locked.trace.take().unwrap_or_default(),
             violations,
             locked.requests,
         )
@@ -147,7 +157,7 @@ pub(crate) fn simulate(kind: Kind, seed: u64, bug: Option<Bug>) -> Ran {
     }
 }
 
-async fn run(kind: Kind, seed: u64) -> Shared {
+async fn run(kind: Kind, seed: u64, traced: bool) -> Shared {
     let mut random = Random::new(seed);
     let scenario = match kind {
         Kind::Free => Scenario::of(&mut random),
@@ -158,7 +168,7 @@ async fn run(kind: Kind, seed: u64) -> Shared {
         Kind::Jobs => Scenario::jobs(&mut random),
         Kind::Burst => Scenario::burst(&mut random, seed.is_multiple_of(4)),
     };
-    let sim: Shared = Arc::new(Mutex::new(Sim::new(seed ^ 0x5EED)));
+    let sim: Shared = Arc::new(Mutex::new(Sim::new(seed ^ 0x5EED, traced)));
     {
         let mut sim = lock(&sim);
         sim.found(&scenario);

@@ -3,8 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::oracle::is;
-use super::run::{Kind, simulate};
+use super::run::{Kind, simulate, trace};
 use super::sim::lock;
+
+/// How many seeds of each kind the test suite runs, where the environment says no other number:
+/// some 0.05 s of one core each.
+const FREE: u64 = 2_000;
+const PREEMPTS: u64 = 1_000;
+const RETURNS: u64 = 100;
+const TAKEOVERS: u64 = 100;
+const SHRINKS: u64 = 100;
+const BURSTS: u64 = 100;
 
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
@@ -75,7 +84,7 @@ fn all(kind: Kind, first: u64, count: u64) -> BTreeMap<String, u64> {
 
 #[test]
 fn nothing_breaks_whatever_goes_wrong() {
-    let count = number("HEYUN_SIM_SEEDS").unwrap_or(1_000);
+    let count = number("HEYUN_SIM_SEEDS").unwrap_or(FREE);
     all(Kind::Free, number("HEYUN_SIM_FIRST").unwrap_or(0), count);
 }
 
@@ -84,19 +93,21 @@ fn who_takes_over_knows_what_was_decided() {
     all(
         Kind::Takeover,
         0,
-        number("HEYUN_SIM_TAKEOVERS").unwrap_or(100),
+        number("HEYUN_SIM_TAKEOVERS").unwrap_or(TAKEOVERS),
     );
 }
 
 #[test]
 fn a_quota_that_is_lowered_counts_for_what_is_on_its_way() {
-    all(Kind::Shrink, 0, number("HEYUN_SIM_SHRINKS").unwrap_or(100));
+    let count = number("HEYUN_SIM_SHRINKS").unwrap_or(SHRINKS);
+    all(Kind::Shrink, 0, count);
 }
 
 /// They go back, come to rest, and none is left away that home holds.
 #[test]
 fn what_has_room_in_a_better_term_goes_back_and_stays() {
-    all(Kind::Return, 0, number("HEYUN_SIM_RETURNS").unwrap_or(100));
+    let count = number("HEYUN_SIM_RETURNS").unwrap_or(RETURNS);
+    all(Kind::Return, 0, count);
 }
 
 /// What has finished is charged no more, and never runs again for its generation.
@@ -107,7 +118,7 @@ fn a_job_that_has_finished_is_over() {
 
 #[test]
 fn who_makes_room_for_another_had_to_and_it_ends() {
-    let count = number("HEYUN_SIM_PREEMPTS").unwrap_or(200);
+    let count = number("HEYUN_SIM_PREEMPTS").unwrap_or(PREEMPTS);
     let rooms = all(Kind::Preempt, 0, count);
     println!("made room: {rooms:?}");
     for claim in ["Borrowed", "Lower"] {
@@ -117,7 +128,7 @@ fn who_makes_room_for_another_had_to_and_it_ends() {
 
 #[test]
 fn six_land_on_each_member_and_eight_wait() {
-    for seed in 0..number("HEYUN_SIM_BURSTS").unwrap_or(100) {
+    for seed in 0..number("HEYUN_SIM_BURSTS").unwrap_or(BURSTS) {
         let ran = simulate(Kind::Burst, seed, None);
         if !ran.violations.is_empty() {
             fail(Kind::Burst, seed, &ran.violations);
@@ -147,10 +158,7 @@ fn six_land_on_each_member_and_eight_wait() {
 #[test]
 fn a_seed_is_the_same_each_time() {
     for seed in 0..5 {
-        let (one, other) = (
-            simulate(Kind::Free, seed, None),
-            simulate(Kind::Free, seed, None),
-        );
+        let (one, other) = (trace(Kind::Free, seed, None), trace(Kind::Free, seed, None));
         assert!(one.trace.len() > 1000, "seed {seed}: nothing happened");
         assert!(one.trace == other.trace, "seed {seed}: two runs differ");
     }
@@ -179,9 +187,8 @@ fn replay() {
         .without_time()
         .with_ansi(false)
         .with_writer(std::io::stderr);
-    let ran = tracing::subscriber::with_default(log.finish(), || {
-        simulate(kind, seed, super::bugs::named())
-    });
+    let ran =
+        tracing::subscriber::with_default(log.finish(), || trace(kind, seed, super::bugs::named()));
     println!("{}", ran.trace);
     if !ran.violations.is_empty() {
         fail(kind, seed, &ran.violations);

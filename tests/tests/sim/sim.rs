@@ -65,7 +65,8 @@ pub(crate) struct Sim {
     pub(crate) faults: Faults,
     pub(crate) members: Vec<Member>,
     pub(crate) oracle: Oracle,
-    pub(crate) trace: String,
+    /// What happened, a line each; `None` where nobody reads it.
+    pub(crate) trace: Option<String>,
     /// Epochs of the Lease, with when the policies learn of each.
     pub(crate) epochs: Vec<(Instant, i64)>,
     /// Until when the watches of a process show nothing.
@@ -86,7 +87,7 @@ pub(crate) fn lock(sim: &Shared) -> MutexGuard<'_, Sim> {
 
 impl Sim {
     /// Nothing is there.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, traced: bool) -> Self {
         Self {
             clock: SimClock::start(),
             random: Random::new(seed),
@@ -95,7 +96,7 @@ impl Sim {
             faults: Faults::default(),
             members: Vec::new(),
             oracle: Oracle::default(),
-            trace: String::new(),
+            trace: traced.then(String::new),
             epochs: Vec::new(),
             stalls: Vec::new(),
             requests: 0,
@@ -106,8 +107,10 @@ impl Sim {
 
     /// One line of what happened.
     pub(crate) fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        let at = heyun_member::clock::Clock::monotonic(&self.clock).as_millis();
-        let _ = writeln!(self.trace, "{at:>8} {text}");
+        if let Some(trace) = &mut self.trace {
+            let at = heyun_member::clock::Clock::monotonic(&self.clock).as_millis();
+            let _ = writeln!(trace, "{at:>8} {text}");
+        }
     }
 
     /// The epoch in the Lease.
@@ -155,7 +158,7 @@ impl Sim {
             return Err(refused);
         }
         if dry {
-            return Ok(serde_json::to_vec(&intent.new).unwrap().into());
+            return Ok(serde_json::to_vec(&intent.new.as_deref()).unwrap().into());
         }
         let (shown, changed) = self.store.commit(&mut intent, &now);
         if !changed {
@@ -165,11 +168,11 @@ impl Sim {
             self.wrote = Instant::now();
         }
         let version = self.store.version;
-        let told = intent
-            .new
-            .as_ref()
-            .map_or_else(|| "is gone".to_owned(), told);
-        self.note(format_args!("{who:?} {key} @{version} {told}"));
+        if self.trace.is_some() {
+            let new = intent.new.as_deref();
+            let told = new.map_or_else(|| "is gone".to_owned(), told);
+            self.note(format_args!("{who:?} {key} @{version} {told}"));
+        }
         for said in self.oracle.see(who, &intent, &self.store, &self.members) {
             self.note(format_args!("VIOLATION {said}"));
         }

@@ -4,6 +4,7 @@
 //! that change nothing. Written from the Kubernetes API conventions, not from the hub's code.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -84,10 +85,17 @@ pub(crate) enum Write {
 #[derive(Debug)]
 pub(crate) struct Intent {
     pub(crate) key: Key,
-    pub(crate) old: Option<Value>,
-    pub(crate) new: Option<Value>,
+    pub(crate) old: Option<Arc<Value>>,
+    pub(crate) new: Option<Arc<Value>>,
     /// A delete was asked for.
     pub(crate) delete: bool,
+}
+
+/// An object, and the same as text, which is what is sent.
+#[derive(Debug)]
+struct Stored {
+    object: Arc<Value>,
+    text: Bytes,
 }
 
 /// One line of the log.
@@ -103,9 +111,7 @@ pub(crate) struct Change {
 pub(crate) struct Store {
     pub(crate) version: u64,
     uids: u64,
-    objects: BTreeMap<Key, Value>,
-    /// The same as text, which is what is sent.
-    texts: BTreeMap<Key, Bytes>,
+    objects: BTreeMap<Key, Stored>,
     pub(crate) log: Vec<Change>,
 }
 
@@ -149,32 +155,45 @@ const WITH_STATUS: [&str; 7] = [
 
 impl Store {
     pub(crate) fn get(&self, res: &str, namespace: &str, name: &str) -> Option<&Value> {
-        self.objects.get(&Key::new(res, namespace, name))
+        let stored = self.objects.get(&Key::new(res, namespace, name))?;
+        Some(&stored.object)
     }
 
     /// An object as text.
     pub(crate) fn text(&self, key: &Key) -> Option<&Bytes> {
-        self.texts.get(key)
+        Some(&self.objects.get(key)?.text)
     }
 
     /// A list as text.
     pub(crate) fn list_text(&self, res: &str, namespace: &str) -> Vec<u8> {
         let head = r#"{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":""#;
         let mut body = format!("{head}{}\"}},\"items\":[", self.version.max(1)).into_bytes();
-        for (at, (key, _)) in self.list(res, namespace).enumerate() {
+        for (at, (_, stored)) in self.of(res, namespace).enumerate() {
             if at > 0 {
                 body.push(b',');
             }
-            body.extend_from_slice(&self.texts[key]);
+            body.extend_from_slice(&stored.text);
         }
         body.extend_from_slice(b"]}");
         body
     }
 
     /// The objects of a kind, of all namespaces where none is named.
-    pub(crate) fn list(&self, res: &str, namespace: &str) -> impl Iterator<Item = (&Key, &Value)> {
-        let (res, namespace) = (res.to_owned(), namespace.to_owned());
-        let first = Key::new(&res, &namespace, "");
+    pub(crate) fn list<'a>(
+        &'a self,
+        res: &'a str,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+        let all = self.of(res, namespace);
+        all.map(|(key, stored)| (key, &stored.object))
+    }
+
+    fn of<'a>(
+        &'a self,
+        res: &'a str,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Stored)> {
+        let first = Key::new(res, namespace, "");
         self.objects.range(first..).take_while(move |(key, _)| {
             key.res == res && (namespace.is_empty() || key.namespace == namespace)
         })
@@ -182,7 +201,7 @@ impl Store {
 
     /// What a write would make of an object; nothing is written yet.
     pub(crate) fn intend(&self, key: &Key, write: Write, now: &str) -> Result<Intent, Refused> {
-        let old = self.objects.get(key).cloned();
+        let old = self.objects.get(key).map(|s| Arc::clone(&s.object));
         let delete = matches!(write, Write::Delete(..));
         let missing = || Refused::new(404, "NotFound", format!("{key} not found"));
         let new = match (write, &old) {
@@ -210,7 +229,7 @@ impl Store {
             }
             (Write::Merge(patch, status), Some(old)) => {
                 precondition(key, old, &patch["metadata"])?;
-                let mut object = old.clone();
+                let mut object = Value::clone(old);
                 if status {
                     merge(&mut object["status"], &patch["status"]);
                 } else {
@@ -220,7 +239,7 @@ impl Store {
             }
             (Write::Apply(patch), Some(old)) => {
                 precondition(key, old, &patch["metadata"])?;
-                let mut object = old.clone();
+                let mut object = Value::clone(old);
                 merge(&mut object, &patch);
                 Some(object)
             }
@@ -229,7 +248,7 @@ impl Store {
                 precondition(key, old, &said)?;
                 let finalizers = old["metadata"]["finalizers"].as_array();
                 finalizers.is_some_and(|list| !list.is_empty()).then(|| {
-                    let mut object = old.clone();
+                    let mut object = Value::clone(old);
                     if object["metadata"]["deletionTimestamp"].is_null() {
                         object["metadata"]["deletionTimestamp"] = json!(now);
                     }
@@ -240,7 +259,7 @@ impl Store {
         Ok(Intent {
             key: key.clone(),
             old,
-            new: new.map(clean),
+            new: new.map(clean).map(Arc::new),
             delete,
         })
     }
@@ -249,16 +268,17 @@ impl Store {
     /// anything changed.
     pub(crate) fn commit(&mut self, intent: &mut Intent, now: &str) -> (Bytes, bool) {
         let key = &intent.key;
-        if let (Some(old), Some(new)) = (&intent.old, &intent.new) {
+        let mut new = intent.new.take().map(Arc::unwrap_or_clone);
+        if let (Some(old), Some(new)) = (&intent.old, &mut new) {
             let version = &old["metadata"]["resourceVersion"];
-            let mut same = new.clone();
-            same["metadata"]["resourceVersion"] = version.clone();
-            if same == *old {
-                return (self.texts[key].clone(), false);
+            new["metadata"]["resourceVersion"] = version.clone();
+            if *new == **old {
+                intent.new.clone_from(&intent.old);
+                return (self.objects[key].text.clone(), false);
             }
         }
         self.version += 1;
-        let (kind, shown) = match (&intent.old, intent.new.take()) {
+        let (kind, mut shown) = match (&intent.old, new) {
             (None, Some(mut new)) => {
                 self.uids += 1;
                 let uid = format!("uid-{}", self.uids);
@@ -285,28 +305,32 @@ impl Store {
                 let done = deleting(&new) && finalizers.is_none_or(Vec::is_empty);
                 (if done { "DELETED" } else { "MODIFIED" }, new)
             }
-            (Some(old), None) => ("DELETED", old.clone()),
+            (Some(old), None) => ("DELETED", Value::clone(old)),
             (None, None) => unreachable!("nothing is deleted that is not there"),
         };
-        let mut shown = shown;
         shown["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let text = Bytes::from(serde_json::to_vec(&shown).unwrap());
         let mut line = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
-        line.extend_from_slice(&text);
+        let from = line.len();
+        serde_json::to_writer(&mut line, &shown).unwrap();
+        let to = line.len();
         line.extend_from_slice(b"}\n");
+        let line = Bytes::from(line);
+        let text = line.slice(from..to);
         if kind == "DELETED" {
             self.objects.remove(key);
-            self.texts.remove(key);
-            intent.new = None;
         } else {
-            self.objects.insert(key.clone(), shown.clone());
-            self.texts.insert(key.clone(), text.clone());
-            intent.new = Some(shown);
+            let object = Arc::new(shown);
+            intent.new = Some(Arc::clone(&object));
+            let stored = Stored {
+                object,
+                text: text.clone(),
+            };
+            self.objects.insert(key.clone(), stored);
         }
         self.log.push(Change {
             version: self.version,
             res: key.res.clone(),
-            line: line.into(),
+            line,
         });
         (text, true)
     }

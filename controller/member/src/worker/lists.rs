@@ -11,7 +11,6 @@ use heyun_crds::work::Work;
 use heyun_telemetry::labels::ReconcileResult;
 use heyun_telemetry::names::attribute;
 use heyun_telemetry::{set_parent, spans};
-use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
@@ -22,6 +21,7 @@ use super::{CONCURRENCY, Duty, MemberEvent, RESYNC, Shared, publish};
 use crate::error::{Class, Classify as _, Error, describe, requeue, resync};
 use crate::executor::Synced;
 use crate::fence;
+use crate::guard::Guarded;
 use crate::kinds::Catalog;
 use crate::probe::Prober;
 use crate::watch::{Around, SketchInputs, watch_kinds, watch_nodes, watch_pods};
@@ -162,8 +162,7 @@ async fn raise_fence(shared: Arc<Shared>) {
 
 /// Watches the Works of this member on the hub.
 async fn watch_works(shared: Arc<Shared>) {
-    let works: Api<DeserializeGuard<Work>> =
-        Api::namespaced(shared.config.hub.clone(), &shared.namespace());
+    let works: Api<Guarded<Work>> = Api::namespaced(shared.config.hub.clone(), &shared.namespace());
     let mut events = watcher(works, watcher::Config::default())
         .default_backoff()
         .boxed();
@@ -192,7 +191,7 @@ async fn watch_works(shared: Arc<Shared>) {
     }
 }
 
-fn take_work(shared: &Shared, work: DeserializeGuard<Work>) {
+fn take_work(shared: &Shared, work: Guarded<Work>) {
     let name = work.name_any();
     match work.0 {
         Ok(mut work) => {

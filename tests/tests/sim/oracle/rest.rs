@@ -8,7 +8,7 @@ use super::super::member::Member;
 use super::super::scenario::asked as asked_for;
 use super::super::store::{Key, Store};
 use super::finished::{did_its_part, done};
-use super::{Oracle, is, list, owner, text};
+use super::{Oracle, is, list, owner, owns, text};
 
 impl Oracle {
     /// What may not be left when all has come to rest.
@@ -57,7 +57,7 @@ impl Oracle {
             let namespace = format!("heyun-member-{}", text(assignment, "member"));
             let work = store.list("works", &namespace);
             let name = (key.namespace.clone(), key.name.clone());
-            let found = work.into_iter().find(|(_, work)| owner(work) == name);
+            let found = work.into_iter().find(|(_, work)| owns(&name, work));
             match found {
                 Some((work, object)) if object["spec"]["decision"] == decision["id"] => {
                     named.insert((work.namespace.clone(), work.name.clone()));
@@ -74,9 +74,7 @@ impl Oracle {
         if !healthy {
             // What it replaces stays until a node comes back.
             let own = (key.namespace.clone(), key.name.clone());
-            let works = store
-                .list("works", "")
-                .filter(|(_, work)| owner(work) == own);
+            let works = store.list("works", "").filter(|(_, work)| owns(&own, work));
             named.extend(works.map(|(k, _)| (k.namespace.clone(), k.name.clone())));
         } else if list(decision, "releasing").next().is_some() {
             said.push(format!("{key} still releases"));
