@@ -263,6 +263,8 @@ impl Operator {
                 watching.shutdown().await;
                 while self.seen.try_recv().is_ok() {}
                 self.world = World::default();
+                self.unplaced.forget();
+                self.round = round::Round::default();
                 self.holdings.touch_all();
                 watching = watches::start(&self.around.watch_client, &self.tell);
             }

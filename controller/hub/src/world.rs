@@ -17,7 +17,6 @@ use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::{ARCH, TENANT_UID};
 use heyun_crds::{Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant};
 use heyun_plan::member_names::work_name;
-use heyun_plan::observe::happened as to;
 use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
@@ -127,8 +126,10 @@ impl World {
                 let effect = self.sketches.take(change);
                 self.note(effect.completed);
                 for member in &effect.names {
-                    let any = || to::to_sketch(member, false, None, Some(&Sketch::default()));
-                    let told = seen.clone().unwrap_or_else(any);
+                    let told = seen.clone().unwrap_or_else(|| {
+                        let (member, flavor) = (member.clone(), None);
+                        vec![Event::SketchChanged { member, flavor }]
+                    });
                     dirty.happened.extend(told);
                 }
                 dirty.members.extend(effect.names);
@@ -322,9 +323,6 @@ impl World {
             self.touched.insert(key.clone());
             let freed = self.freed(key, &entry.held, &Held::default());
             dirty.happened.extend(freed);
-            if self.has_rules(&key.namespace) {
-                dirty.happened.note(self.seen_otherwise(&key.namespace));
-            }
             self.note_workload(key);
         }
     }
@@ -362,11 +360,6 @@ impl World {
         self.touched.insert(entry.workload.clone());
         let freed = self.freed(&entry.workload, &entry.held, &Held::default());
         dirty.happened.extend(freed);
-        if self.has_rules(&entry.workload.namespace) {
-            dirty
-                .happened
-                .note(self.seen_otherwise(&entry.workload.namespace));
-        }
         dirty.workloads.insert(entry.workload);
     }
 

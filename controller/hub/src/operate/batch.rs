@@ -355,6 +355,7 @@ impl Operator {
         let hashes = match sight.hashes(&entry, meant) {
             Ok(hashes) => hashes,
             Err(names) => {
+                self.does_not_begin(&key, decision);
                 self.read_secrets(&key, names);
                 return;
             }
@@ -363,6 +364,7 @@ impl Operator {
             Ok(steps) => steps,
             Err(refusal) => {
                 error!(workload = %key, message = refusal.message, "a decision cannot be rendered");
+                self.does_not_begin(&key, decision);
                 self.retries.failed(
                     &key,
                     heyun_member::error::Class::Bug,
@@ -481,7 +483,7 @@ fn forgetful(mut decision: Decision) -> Decision {
 }
 
 /// What a decision holds once it is committed.
-fn committed(decision: Decision) -> Held {
+pub(super) fn committed(decision: Decision) -> Held {
     let status = WorkloadStatus {
         decision: Some(decision),
         ..WorkloadStatus::default()

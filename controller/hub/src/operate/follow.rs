@@ -41,7 +41,7 @@ impl Operator {
         let decision = workload
             .as_ref()
             .and_then(|workload| workload.status.as_ref()?.decision.as_ref());
-        self.note_standing(&key, &assumed);
+        let stands = assumed.row.is_some() || assumed.asked != self.asked;
         let held = std::mem::take(&mut assumed.held);
         let undone = error.is_some() && assumed.is_undone(decision);
         if let Some(row) = assumed.refused.take()
@@ -82,6 +82,9 @@ impl Operator {
             }
         }
         self.dirty.happened.extend(known.happened);
+        if stands {
+            self.note_standing(&key);
+        }
         self.note_return(&key);
         self.show_soon();
         if undone {

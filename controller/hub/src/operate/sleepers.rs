@@ -55,6 +55,12 @@ impl Sleepers {
         }
     }
 
+    /// Forgets all who wait, and what happened: each is looked at once.
+    pub(super) fn forget(&mut self) {
+        self.all.clear();
+        self.events.clear();
+    }
+
     /// It waits from this turn on for what its verdict says; without one, for anything.
     pub(super) fn sleep(&mut self, key: WorkloadKey, wait: Option<Wait>) {
         let sleeper = Sleeper {
@@ -164,5 +170,91 @@ fn settled(event: Event, borrowing: &BTreeSet<String>) -> Option<Event> {
         }),
         Event::Entitled { .. } if borrowing.is_empty() => None,
         event => Some(event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> WorkloadKey {
+        WorkloadKey::new("ns", name)
+    }
+
+    fn happened(events: impl IntoIterator<Item = Event>) -> Happened {
+        let mut all = Happened::default();
+        all.extend(events);
+        all
+    }
+
+    fn woken(sleepers: &mut Sleepers) -> Vec<String> {
+        let woken = sleepers.wake(&BTreeSet::new());
+        woken.into_iter().map(|(key, _)| key.name).collect()
+    }
+
+    #[test]
+    fn what_happened_before_a_verdict_wakes_it_not() {
+        let mut sleepers = Sleepers::default();
+        sleepers.begin_turn(happened([Event::FlavorChanged]));
+        sleepers.sleep(key("early"), None);
+        sleepers.begin_turn(happened([Event::TenantChanged]));
+        sleepers.sleep(key("late"), None);
+        assert_eq!(woken(&mut sleepers), ["early"]);
+        assert!(woken(&mut sleepers).is_empty(), "it is forgotten");
+        sleepers.begin_turn(happened([Event::TenantChanged]));
+        assert_eq!(woken(&mut sleepers), ["early", "late"]);
+        sleepers.remove(&key("early"));
+        sleepers.begin_turn(happened([Event::TenantChanged]));
+        assert_eq!(woken(&mut sleepers), ["late"]);
+    }
+
+    #[test]
+    fn one_that_had_its_turn_does_not_sleep_until_there_is_a_verdict() {
+        let mut sleepers = Sleepers::default();
+        sleepers.sleep(key("a"), None);
+        assert!(sleepers.sleeps(&key("a")));
+        sleepers.rouse(&key("a"));
+        assert!(!sleepers.sleeps(&key("a")) && sleepers.contains(&key("a")));
+        sleepers.sleep(key("a"), None);
+        assert!(sleepers.sleeps(&key("a")));
+        assert!(!sleepers.sleeps(&key("b")));
+    }
+
+    #[test]
+    fn too_many_events_are_any() {
+        let mut sleepers = Sleepers::default();
+        sleepers.sleep(key("a"), None);
+        let of = |member: usize| Event::MemberReady {
+            member: format!("m{member}"),
+        };
+        let all = happened((0..9000).map(of));
+        assert!(all.iter().any(|event| *event == Event::Anything));
+        assert!(all.iter().count() <= EVENTS);
+        sleepers.begin_turn(happened([Event::Anything]));
+        for first in 0..3 {
+            let some = (0..2000).map(|member| of(first * 2000 + member));
+            sleepers.begin_turn(happened(some));
+        }
+        assert!(sleepers.events.len() <= EVENTS);
+        assert!(sleepers.events.contains_key(&Event::Anything));
+    }
+
+    /// Where nobody borrows there is nothing to take back.
+    #[test]
+    fn a_claim_counts_where_somebody_borrows() {
+        let tenants = vec!["gz".to_owned(), "gd".to_owned()];
+        let entitled = Event::Entitled {
+            tenants: tenants.clone(),
+        };
+        assert_eq!(settled(entitled.clone(), &BTreeSet::new()), None);
+        let borrowing = BTreeSet::from(["gd".to_owned()]);
+        assert_eq!(settled(entitled.clone(), &borrowing), Some(entitled));
+        let stands = |borrows| Event::Stands {
+            tenants: tenants.clone(),
+            priority: 1,
+            borrows,
+        };
+        assert_eq!(settled(stands(true), &BTreeSet::new()), Some(stands(false)));
+        assert_eq!(settled(stands(false), &borrowing), Some(stands(true)));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use heyun_crds::MemberCluster;
+use heyun_crds::workload::Decision;
 use heyun_plan::observe;
 use heyun_scheduler::preempt::Reservation;
 use heyun_scheduler::quota::QuotaTree;
@@ -12,7 +13,6 @@ use heyun_scheduler::snapshot::{Held, Readiness};
 use heyun_scheduler::wake::Event;
 
 use super::Operator;
-use super::state::Assumed;
 use crate::seeded::{self, Bug};
 use crate::world::{Happened, parted};
 
@@ -92,23 +92,22 @@ impl Operator {
         self.dirty.happened.extend(events);
     }
 
-    /// What a chain that failed will not take.
-    pub(super) fn note_untaken(&mut self, key: &WorkloadKey, held: &Held, happened: &mut Happened) {
-        let nothing = Held::default();
-        happened.extend(self.world.freed(key, held, &nothing));
-        if self.world.has_rules(&key.namespace) {
-            let tenant = self.world.tree.tenant_of(&key.namespace);
-            let tenant = tenant.map(|tenant| tenant.name.clone());
-            happened.note(Event::NeighbourChanged { tenant });
-        }
+    /// What was decided and will not be taken: those after it were decided as if it were.
+    pub(super) fn note_untaken(&self, key: &WorkloadKey, held: &Held, happened: &mut Happened) {
+        happened.extend(self.world.freed(key, held, &Held::default()));
+    }
+
+    /// The same of a decision of which no chain begins yet.
+    pub(super) fn does_not_begin(&mut self, key: &WorkloadKey, decision: Decision) {
+        let held = super::batch::committed(decision);
+        let mut happened = Happened::default();
+        self.note_untaken(key, &held, &mut happened);
+        self.dirty.happened.extend(happened);
     }
 
     /// A chain has ended: its Workload may have to make room for those that were told otherwise
     /// meanwhile.
-    pub(super) fn note_standing(&mut self, key: &WorkloadKey, assumed: &Assumed) {
-        if assumed.row.is_none() && assumed.asked == self.asked {
-            return;
-        }
+    pub(super) fn note_standing(&mut self, key: &WorkloadKey) {
         let Some(entry) = self.world.workloads.get(key) else {
             return;
         };

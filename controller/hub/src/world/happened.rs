@@ -93,6 +93,10 @@ impl World {
         let mut events = vec![Event::Entitled {
             tenants: tenants.clone(),
         }];
+        if self.has_rules(&key.namespace) {
+            // Where it was leaving, others may come now.
+            events.push(self.seen_otherwise(&key.namespace));
+        }
         for (member, flavor, resources) in freed {
             events.push(Event::CapacityFreed {
                 member: member.to_owned(),
