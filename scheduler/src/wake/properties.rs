@@ -76,8 +76,6 @@ struct Stage {
     woken: usize,
     /// A kind that nobody is told of: the mutants.
     deaf: Option<EventKind>,
-    /// Of tenants, only the one that it happened to is told.
-    flat: bool,
 }
 
 impl Stage {
@@ -93,7 +91,6 @@ impl Stage {
             events: Vec::new(),
             woken: 0,
             deaf: None,
-            flat: false,
             requests,
         };
         let all: Vec<_> = stage.requests.keys().cloned().collect();
@@ -319,15 +316,6 @@ impl Stage {
         for _ in 0..20 {
             let mut events = std::mem::take(&mut self.events);
             events.retain(|event| event.kind().is_none_or(|kind| Some(kind) != self.deaf));
-            if self.flat {
-                for event in &mut events {
-                    if let Event::QuotaReleased { tenants, .. } | Event::QuotaChanged { tenants } =
-                        event
-                    {
-                        tenants.truncate(1);
-                    }
-                }
-            }
             let woken = |wait: &Wait| events.iter().any(|event| wait.is_woken_by(event));
             let waiting = self.waiting.iter();
             let woken: Vec<_> = waiting
@@ -441,8 +429,8 @@ fn found_by_some_case(spoil: impl Fn(&mut Stage)) -> bool {
     })
 }
 
-/// Without any one of these kinds, or without the tenants above, somebody sleeps who would be placed:
-/// the property above can fail. What chance seldom finds has its own case in `counts`.
+/// Without any one of these kinds somebody sleeps who would be placed: the property above can fail.
+/// What chance seldom finds has its own case in `counts`.
 #[test]
 fn each_kind_is_needed() {
     let kinds = [
@@ -451,7 +439,6 @@ fn each_kind_is_needed() {
         EventKind::SketchChanged,
         EventKind::CapacityFreed,
         EventKind::QuotaChanged,
-        EventKind::TenantChanged,
         EventKind::NeighbourChanged,
     ];
     let missed: BTreeSet<EventKind> = kinds
@@ -459,6 +446,4 @@ fn each_kind_is_needed() {
         .filter(|kind| !found_by_some_case(|stage| stage.deaf = Some(*kind)))
         .collect();
     assert_eq!(missed, BTreeSet::new(), "nobody misses these");
-    let flat = found_by_some_case(|stage| stage.flat = true);
-    assert!(flat, "nobody misses the tenants above");
 }

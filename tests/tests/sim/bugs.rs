@@ -6,7 +6,7 @@ use super::run::{Kind, simulate};
 
 /// All that can be sown, by the names that `HEYUN_SIM_BUG` takes, with the seeds to look among from
 /// the one on that found it last.
-const BUGS: [(&str, Bug, Kind, u64); 19] = [
+const BUGS: [(&str, Bug, Kind, u64); 17] = [
     ("Fence", Bug::Fence, Kind::Free, 163),
     ("Relist", Bug::Relist, Kind::Takeover, 36),
     ("Precondition", Bug::Precondition, Kind::Free, 86),
@@ -20,8 +20,6 @@ const BUGS: [(&str, Bug, Kind, u64); 19] = [
     ("LastCopy", Bug::LastCopy, Kind::Free, 59),
     ("Quota", Bug::Quota, Kind::Shrink, 78),
     ("Unblock", Bug::Unblock, Kind::Free, 133),
-    ("Above", Bug::Above, Kind::Preempt, 0),
-    ("Unkept", Bug::Unkept, Kind::Preempt, 0),
     ("Said", Bug::Said, Kind::Free, 200),
     ("Uphold", Bug::Uphold, Kind::Free, 389),
     ("Reserve", Bug::Reserve, Kind::Preempt, 0),
