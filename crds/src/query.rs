@@ -115,6 +115,10 @@ pub struct WhyQueue {
     /// The events after which it is decided again. Example: `["QuotaReleased", "QuotaChanged"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unblocked_by: Vec<String>,
+    /// The same in words, with whose and where, the likeliest first. Example: `["gd-health or a
+    /// tenant below it releases cpu of general-amd64"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaits: Vec<String>,
 }
 
 /// What a placed Workload waits for to go back to an earlier affinity term.

@@ -1,6 +1,7 @@
 //! What lives across batches: the fleet made ready, and all that was judged of it.
 
 mod idle;
+mod open;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

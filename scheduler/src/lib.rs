@@ -19,6 +19,7 @@
 //! 4. `decide/table` tells of the members: how many each reason refuses, and the nearest in full.
 //! 5. What a verdict takes is in flight and charged for the requests after it.
 //! 6. [`preempt`] finds who makes room for one that waits, where someone has to.
+//! 7. [`wake`] says what each that waits waits for, and whom what happens wakes.
 //!
 //! [`check::check`] verifies a batch from scratch; [`text`] and [`explain`] say what a verdict means.
 
@@ -50,6 +51,7 @@ pub mod snapshot;
 mod spread;
 pub mod text;
 pub mod verdict;
+pub mod wake;
 
 pub use config::Config;
 pub use divide::largest_remainder;

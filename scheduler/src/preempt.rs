@@ -251,8 +251,28 @@ pub fn is_wanted(requests: &[Request], verdicts: &[Verdict]) -> bool {
         .any(|verdict| is_short(verdict) && may.contains(&verdict.key))
 }
 
+/// Those of a batch that [`preempt`] does not come to, since it asks for so many at once and no more:
+/// they are to be decided again soon, whatever happens.
+pub fn unasked(
+    requests: &[Request],
+    verdicts: &[Verdict],
+    standing: &BTreeMap<WorkloadKey, Standing>,
+) -> Vec<WorkloadKey> {
+    if requests.len() <= ASKERS {
+        return Vec::new();
+    }
+    let by_key: BTreeMap<&WorkloadKey, &Request> =
+        requests.iter().map(|one| (&one.key, one)).collect();
+    let asks = |verdict: &&Verdict| {
+        let request = by_key.get(&verdict.key);
+        request.is_some_and(|of| of.preempts && is_short(verdict) && rights::any(standing, of))
+    };
+    let beyond = verdicts.iter().filter(asks).skip(ASKERS);
+    beyond.map(|verdict| verdict.key.clone()).collect()
+}
+
 /// Whether what a verdict waits for is room or quota, which others may have.
-fn is_short(verdict: &Verdict) -> bool {
+pub(crate) fn is_short(verdict: &Verdict) -> bool {
     let Outcome::Waiting(reason) = &verdict.outcome else {
         return false;
     };

@@ -2,6 +2,7 @@
 //! [`crate::text`].
 
 mod code;
+mod event;
 mod reason;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use crate::resources::Resources;
 
 pub use code::Code;
 pub(crate) use code::{Codes, Counts};
+pub use event::{EventKind, Kinds};
+pub(crate) use reason::PLACES;
 pub use reason::{Filter, Reason, WorkloadReason};
 
 /// The answer to one request.
@@ -67,18 +70,28 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The events after which it is worth deciding again; none when it is placed.
+    /// The events after which it is worth deciding again; none when it is placed. What waits for a
+    /// place waits also for what refuses the other members, whichever are told of.
     pub fn unblocked_by(&self) -> BTreeSet<EventKind> {
+        self.kinds().into()
+    }
+
+    /// The same as a set.
+    pub fn kinds(&self) -> Kinds {
         let Some(reason) = self.outcome.reason() else {
-            return BTreeSet::new();
+            return Kinds::default();
         };
-        if let WorkloadReason::NoMemberFits { refused } = reason {
-            let codes = refused.keys().filter_map(|name| Code::named(name));
-            let named = codes.flat_map(|code| code.unblocked_by().iter().copied());
-            // A member that joins can always help.
-            return named.chain([EventKind::MemberChanged]).collect();
+        let own = Kinds::of(reason.unblocked_by().iter().copied());
+        if !reason.is_of_places() {
+            return own;
         }
-        reason.unblocked_by()
+        own.and(self.refusing())
+    }
+
+    /// What can end one of the refusals of members.
+    pub(crate) fn refusing(&self) -> Kinds {
+        let codes = self.refused.keys().filter_map(|name| Code::named(name));
+        Kinds::of(codes.flat_map(|code| code.unblocked_by().iter().copied()))
     }
 }
 
@@ -264,49 +277,6 @@ pub struct Refusal {
     /// Who may decide, where that is not the owner of the workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Authority>,
-}
-
-/// What can unblock a workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum EventKind {
-    /// A member answers again or is healthy again.
-    MemberReady,
-    /// A MemberCluster is added, or its labels, taints, classes, APIs or fields change.
-    MemberChanged,
-    /// A member's sketch is reported, or tells nodes apart by more labels.
-    SketchChanged,
-    /// Capacity becomes free on a member.
-    CapacityFreed,
-    /// A charge in the tenant's tree is released.
-    QuotaReleased,
-    /// A quota changes.
-    QuotaChanged,
-    /// A tenant changes: its parent or its guardrails.
-    TenantChanged,
-    /// A Flavor changes.
-    FlavorChanged,
-    /// The workload or its placement changes.
-    WorkloadChanged,
-    /// Another workload of the tenant is placed, leaves a member, or changes its labels or rules.
-    NeighbourChanged,
-}
-
-impl EventKind {
-    /// The name in PascalCase.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MemberReady => "MemberReady",
-            Self::MemberChanged => "MemberChanged",
-            Self::SketchChanged => "SketchChanged",
-            Self::CapacityFreed => "CapacityFreed",
-            Self::QuotaReleased => "QuotaReleased",
-            Self::QuotaChanged => "QuotaChanged",
-            Self::TenantChanged => "TenantChanged",
-            Self::FlavorChanged => "FlavorChanged",
-            Self::WorkloadChanged => "WorkloadChanged",
-            Self::NeighbourChanged => "NeighbourChanged",
-        }
-    }
 }
 
 /// Who may decide on a rule.

@@ -180,6 +180,10 @@ fn why_of_what_waits_names_its_place_and_who_is_before_it() {
         before: vec!["gz/a".to_owned(), "gz/b".to_owned()],
         before_unnamed: 1,
         unblocked_by: vec!["QuotaReleased".to_owned(), "QuotaChanged".to_owned()],
+        awaits: vec![
+            "gz or a tenant below it releases cpu of amd".to_owned(),
+            "the quota of gz or of a tenant below it changes".to_owned(),
+        ],
     };
     let why = Why {
         generation: 1,

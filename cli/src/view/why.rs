@@ -142,13 +142,17 @@ fn queued(queue: &WhyQueue) -> String {
     if !before.is_empty() {
         parts.push(format!("before it, for the same: {}", before.join(", ")));
     }
-    if !queue.unblocked_by.is_empty() {
+    if queue.awaits.is_empty() && !queue.unblocked_by.is_empty() {
         parts.push(format!(
             "decided again on {}",
             queue.unblocked_by.join(", ")
         ));
     }
-    format!("{}\n", parts.join(" · "))
+    let mut text = format!("{}\n", parts.join(" · "));
+    if !queue.awaits.is_empty() {
+        let _ = writeln!(text, "Decided again when: {}", queue.awaits.join("; "));
+    }
+    text
 }
 
 /// What is said of the members that are left, each on lines of its own and nothing shortened.

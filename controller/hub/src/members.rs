@@ -32,7 +32,7 @@ use tracing::{info, warn};
 
 use crate::client::while_leading;
 use crate::leader::Term;
-use crate::world::World;
+use crate::world::{Happened, World};
 
 pub use prepare::Prepared;
 use status::Known;
@@ -237,8 +237,8 @@ impl Fleet {
         }
     }
 
-    /// Takes in a report; true when something changed that may unblock work.
-    pub fn hear(&mut self, report: Report, world: &mut World) -> bool {
+    /// Takes in a report, with what it means to those that wait; true where a member is written.
+    pub fn hear(&mut self, report: Report, world: &mut World, happened: &mut Happened) -> bool {
         match report {
             Report::Prepared(prepared) => self.prepared(*prepared, world),
             Report::Written(name, object) => {
@@ -250,7 +250,7 @@ impl Fleet {
                 }
                 let wrote = object.is_some();
                 if let Some(object) = object {
-                    world.members.put(*object);
+                    world.put_member(*object, happened);
                 }
                 if wrote {
                     self.show(world, &name);

@@ -28,9 +28,11 @@ mod returns;
 mod rotate;
 mod round;
 mod secrets;
+mod sleepers;
 mod state;
 mod status;
 mod uphold;
+mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -70,8 +72,6 @@ const DRAIN: usize = 4096;
 const REPORTS: usize = 256;
 /// Workloads that are decided in one batch.
 const BATCH: usize = 256;
-/// Least time between two looks at everything that waits, however much happens.
-const UNBLOCK_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the loop needs from outside.
 pub struct Surroundings {
@@ -129,10 +129,10 @@ pub struct Operator {
     candidates: BTreeSet<WorkloadKey>,
     /// The last one that was looked at: the next turn begins after it, so that each has its turn.
     cursor: Option<WorkloadKey>,
-    /// Workloads without a decision for their generation, looked at again when something changes
-    /// that may unblock them.
-    unplaced: BTreeSet<WorkloadKey>,
-    /// Those of them whose turn is still to come.
+    /// Workloads without a decision for their generation, looked at again when what they wait for
+    /// happens.
+    unplaced: sleepers::Sleepers,
+    /// Those of them that are woken and whose turn is still to come.
     round: round::Round,
     /// Emergencies among those to look at.
     urgent: BTreeSet<WorkloadKey>,
@@ -143,7 +143,14 @@ pub struct Operator {
     /// Verdicts of late, for `why`.
     verdicts: state::Verdicts,
     platform: platform::Applied,
+    /// When those that are woken are looked at next.
     unblock_at: Option<Duration>,
+    /// Those of the last batch for which nobody was asked to make room yet.
+    unasked: Vec<WorkloadKey>,
+    /// How often it was asked who makes room.
+    asked: u64,
+    /// Up to which second it is known what the time alone changes.
+    turned_at: i64,
     /// Workloads that are decided again though a decision stands: their Placement changed.
     again: BTreeSet<WorkloadKey>,
     /// Workloads that could go back to an earlier affinity term.
@@ -204,7 +211,7 @@ impl Operator {
             scene: Scene::default(),
             candidates: BTreeSet::new(),
             cursor: None,
-            unplaced: BTreeSet::new(),
+            unplaced: sleepers::Sleepers::default(),
             round: round::Round::default(),
             urgent: BTreeSet::new(),
             reservations: BTreeMap::new(),
@@ -212,6 +219,9 @@ impl Operator {
             verdicts: state::Verdicts::default(),
             platform: platform::Applied::default(),
             unblock_at: None,
+            unasked: Vec::new(),
+            asked: 0,
+            turned_at: 0,
             again: BTreeSet::new(),
             returns: returns::Windows::default(),
             secrets: secrets::Secrets::default(),
@@ -253,6 +263,8 @@ impl Operator {
                 watching.shutdown().await;
                 while self.seen.try_recv().is_ok() {}
                 self.world = World::default();
+                self.unplaced.forget();
+                self.round = round::Round::default();
                 self.holdings.touch_all();
                 watching = watches::start(&self.around.watch_client, &self.tell);
             }
@@ -393,21 +405,18 @@ impl Operator {
             let using: Vec<_> = using.map(|entry| entry.key.clone()).collect();
             for key in using {
                 // Looked at now, and not when those that wait are.
-                self.unplaced.remove(&key);
+                self.unplaced.rouse(&key);
                 self.again.insert(key.clone());
                 self.note_return(&key);
                 self.candidates.insert(key);
             }
         }
-        if std::mem::take(&mut self.dirty.unblock) {
-            let at = self.around.clock.monotonic() + UNBLOCK_PAUSE;
-            self.unblock_at.get_or_insert(at);
-            self.show_soon();
-        }
+        self.take_events();
         let now = self.around.clock.monotonic();
         if self.next_round().is_some_and(|at| at <= now) {
             self.unblock_at = None;
-            self.round = self.new_round();
+            let woken = self.wake();
+            self.round = self.new_round(&woken);
             self.returns.wake(now);
         }
         self.candidates.extend(self.retries.take_due(now));

@@ -32,6 +32,10 @@ pub enum Bug {
     Quota,
     /// What waits is not looked at when a decision frees something.
     Unblock,
+    /// What is released is told to its own tenant alone, and to none above.
+    Above,
+    /// What was kept for one that waits no more is told to nobody.
+    Unkept,
     /// A status whose answer was lost counts as written where its decision is there already.
     Said,
     /// A decision of a past generation is left as it is while a newer one waits.

@@ -5,6 +5,7 @@
 //! nothing.
 
 mod entry;
+mod happened;
 mod kinds;
 mod listing;
 mod neighbours;
@@ -19,11 +20,14 @@ use heyun_plan::member_names::work_name;
 use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{self, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::snapshot::Held;
+use heyun_scheduler::wake::Event;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::ResourceExt;
 
-pub use entry::{Entry, WorkEntry, digest, frees, version};
+pub use entry::{Entry, WorkEntry, digest, version};
+pub use happened::{Happened, parted};
 pub use kinds::Table;
 pub use listing::Listing;
 
@@ -58,8 +62,8 @@ pub struct Dirty {
     pub flavors: bool,
     /// Placements that changed, as namespace/name.
     pub placements: BTreeSet<WorkloadKey>,
-    /// Something changed that may unblock what waits: capacity, quota, readiness, a release.
-    pub unblock: bool,
+    /// What happened that may let in what waits: capacity, quota, readiness, a release.
+    pub happened: Happened,
 }
 
 /// Every object of ours.
@@ -117,16 +121,15 @@ impl World {
     pub fn see(&mut self, seen: Seen, dirty: &mut Dirty) {
         match seen {
             Seen::MemberCluster(change) => self.see_member(change, dirty),
-            Seen::Sketch(change) => {
-                let effect = self.sketches.take(change);
-                self.note(effect.completed);
-                dirty.unblock |= effect.changed();
-                dirty.members.extend(effect.names);
-            }
+            Seen::Sketch(change) => self.see_sketch(change, dirty),
             Seen::Flavor(change) => {
+                // What is shown of it follows from the members.
+                let same = matches!(&change, Change::Apply(new) if self.flavor_is(new));
                 let effect = self.flavors.take(change);
                 self.note(effect.completed);
-                dirty.unblock |= effect.changed();
+                if effect.changed() && !same {
+                    dirty.happened.note(Event::FlavorChanged);
+                }
                 dirty.flavors |= effect.changed();
                 self.flavor_specs = self
                     .flavors
@@ -135,30 +138,23 @@ impl World {
                     .collect();
             }
             Seen::Tenant(change) => {
+                // What it means to those that wait is told once the tree is planted anew.
                 let effect = self.tenants.take(change);
                 self.note(effect.completed);
-                dirty.unblock |= effect.changed();
                 dirty.tenants |= effect.changed();
             }
             Seen::Quota(change) => {
                 // What is shown of it follows from the rest, and is shown when that changes.
                 let same = matches!(&change, Change::Apply(new) if self.quota_is(new));
+                let moved = matches!(&change, Change::Apply(new) if self.is_moved(new));
                 let effect = self.quotas.take(change);
                 self.note(effect.completed);
-                dirty.unblock |= effect.changed() && !same;
+                for name in effect.names.iter().filter(|_| !same) {
+                    self.note_quota(name, moved, dirty);
+                }
                 dirty.quotas |= effect.changed() && !same;
             }
-            Seen::Placement(change) => {
-                let same = matches!(&change, Change::Apply(new) if self.placement_is(new));
-                let effect = self.placements.take(change);
-                self.note(effect.completed);
-                if !same {
-                    let names = effect.names.iter();
-                    let changed = names.filter_map(|name| name.parse().ok()).collect();
-                    dirty.unblock |= self.note_placements(&changed);
-                    dirty.placements.extend(changed);
-                }
-            }
+            Seen::Placement(change) => self.see_placement(change, dirty),
             Seen::Namespace(change) => {
                 // Whose it is alone matters: others write labels and annotations there too.
                 let same = matches!(&change, Change::Apply(new) if self.namespace_is(new));
@@ -170,7 +166,10 @@ impl World {
                 let effect = self.priorities.take(change);
                 self.note(effect.completed);
                 dirty.tenants |= effect.changed();
-                dirty.unblock |= effect.changed();
+                if effect.changed() {
+                    // A class says who goes before whom, and who makes room.
+                    dirty.happened.note(Event::Anything);
+                }
             }
             Seen::PriceBook(change) => {
                 // What is decided next sees it: no price moves what is placed, or lets in what waits.
@@ -181,6 +180,34 @@ impl World {
             Seen::Work(change) => self.see_work(change, dirty),
             // No object of ours: the loop takes it in beside the world.
             Seen::Secrets { .. } => {}
+        }
+    }
+
+    fn see_sketch(&mut self, change: Change<Sketch>, dirty: &mut Dirty) {
+        let seen = self.seen_sketch(&change);
+        let effect = self.sketches.take(change);
+        self.note(effect.completed);
+        for member in &effect.names {
+            let told = seen.clone().unwrap_or_else(|| {
+                let (member, flavor) = (member.clone(), None);
+                vec![Event::SketchChanged { member, flavor }]
+            });
+            dirty.happened.extend(told);
+        }
+        dirty.members.extend(effect.names);
+    }
+
+    fn see_placement(&mut self, change: Change<Placement>, dirty: &mut Dirty) {
+        let same = matches!(&change, Change::Apply(new) if self.placement_is(new));
+        let effect = self.placements.take(change);
+        self.note(effect.completed);
+        if !same {
+            let names = effect.names.iter();
+            let changed = names.filter_map(|name| name.parse().ok()).collect();
+            let others = self.note_placements(&changed).into_iter();
+            let others = others.map(|namespace| self.seen_otherwise(&namespace));
+            dirty.happened.extend(others);
+            dirty.placements.extend(changed);
         }
     }
 
@@ -277,10 +304,14 @@ impl World {
             if before.version >= entry.version {
                 return false;
             }
-            dirty.unblock |= frees(&before.held, &entry.held);
+            let freed = self.freed(&entry.key, &before.held, &entry.held);
+            dirty.happened.extend(freed);
         }
-        dirty.unblock |=
-            self.is_seen_otherwise(self.workloads.get(&entry.key).map(AsRef::as_ref), &entry);
+        let before = self.workloads.get(&entry.key).map(AsRef::as_ref);
+        if self.is_seen_otherwise(before, &entry) {
+            let event = self.seen_otherwise(&entry.key.namespace);
+            dirty.happened.note(event);
+        }
         let decision = entry.status.decision.as_ref();
         self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
         dirty.workloads.insert(entry.key.clone());
@@ -292,11 +323,12 @@ impl World {
     }
 
     fn drop_workload(&mut self, key: &WorkloadKey, dirty: &mut Dirty) {
-        if self.workloads.remove(key).is_some() {
+        if let Some(entry) = self.workloads.remove(key) {
             dirty.workloads.insert(key.clone());
             self.touched.insert(key.clone());
+            let freed = self.freed(key, &entry.held, &Held::default());
+            dirty.happened.extend(freed);
             self.note_workload(key);
-            dirty.unblock = true;
         }
     }
 
@@ -306,7 +338,8 @@ impl World {
             if before.version >= entry.version {
                 return false;
             }
-            dirty.unblock |= frees(&before.held, &entry.held);
+            let freed = self.freed(&entry.workload, &before.held, &entry.held);
+            dirty.happened.extend(freed);
         }
         self.highest = self.highest.max(entry.work.spec.epoch);
         dirty.workloads.insert(entry.workload.clone());
@@ -330,8 +363,9 @@ impl World {
             }
         }
         self.touched.insert(entry.workload.clone());
+        let freed = self.freed(&entry.workload, &entry.held, &Held::default());
+        dirty.happened.extend(freed);
         dirty.workloads.insert(entry.workload);
-        dirty.unblock = true;
     }
 
     /// Node labels that any Flavor names, the one that architectures are told by, and those that

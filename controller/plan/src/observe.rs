@@ -4,6 +4,7 @@
 //! makes a member look roomier than it is.
 
 pub mod amounts;
+pub mod happened;
 pub mod held;
 pub mod neighbours;
 pub mod prices;

@@ -41,6 +41,7 @@ struct Scheduler {
     decisions: Counter<u64>,
     rejections: Counter<u64>,
     preemptions: Counter<u64>,
+    wakes: Counter<u64>,
     registry_questions: Counter<u64>,
     queue_size: Board,
     unscheduled: Board,
@@ -76,6 +77,7 @@ impl Scheduler {
         let asked = "Questions to registries about images";
         let queued = "Workloads in the scheduling queue";
         let unplaced = "Workloads without a placement";
+        let woken = "Waiting Workloads that are looked at again";
         let made_room = "Workloads that made room for others";
         Self {
             decision_duration: histogram(meter, names::SCHEDULER_DECISION_DURATION, help, FAST),
@@ -87,6 +89,7 @@ impl Scheduler {
                 refused,
             ),
             preemptions: counter(meter, names::SCHEDULER_PREEMPTIONS, "{workload}", made_room),
+            wakes: counter(meter, names::SCHEDULER_WAKES, "{workload}", woken),
             registry_questions: counter(meter, names::REGISTRY_QUESTIONS, "{question}", asked),
             queue_size: board(
                 meter,
@@ -241,6 +244,12 @@ impl Metrics {
     pub fn preempted(&self, claim: &'static str) {
         let claim = KeyValue::new(attribute::CLAIM, claim);
         self.scheduler.preemptions.add(1, &[claim]);
+    }
+
+    /// Counts Workloads that are looked at again, and the kind of event that woke them.
+    pub fn woken(&self, event: &'static str, workloads: u64) {
+        let event = KeyValue::new(attribute::EVENT, event);
+        self.scheduler.wakes.add(workloads, &[event]);
     }
 
     /// Counts a question about an image; `error_type` is empty where a registry told.

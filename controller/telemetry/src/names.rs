@@ -24,6 +24,8 @@ names! {
     PLACEMENT_UNSCHEDULED = "heyun.placement.unscheduled";
     /// Counter: Workloads that made room for others, by what right.
     SCHEDULER_PREEMPTIONS = "heyun.scheduler.preemptions";
+    /// Counter: waiting Workloads that are looked at again, by the kind of event that woke them.
+    SCHEDULER_WAKES = "heyun.scheduler.wakes";
     /// Counter: questions about images, by what kept registries from telling.
     REGISTRY_QUESTIONS = "heyun.registry.questions";
     /// Histogram, s: one pass of a reconciler.
@@ -163,6 +165,8 @@ pub mod attribute {
         ERROR_TYPE = "error.type";
         /// By what right a Workload made room for another.
         CLAIM = "heyun.claim";
+        /// The kind of event that woke a Workload.
+        EVENT = "heyun.event";
         /// Part of the scheduling queue: [`crate::labels::Queue`].
         QUEUE = "heyun.queue";
         /// A reconciler's name.

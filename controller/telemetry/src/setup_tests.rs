@@ -40,6 +40,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.decision(Outcome::Placed, "", 0.003);
     metrics.rejections("Capacity", "InsufficientCpu", 2);
     metrics.preempted("Borrowed");
+    metrics.woken("QuotaReleased", 2);
     metrics.registry_question("unreachable");
     metrics.set_queue_size(Queue::Active, 7);
     metrics.set_unscheduled([("QuotaExceeded", 3)]);
@@ -68,6 +69,7 @@ const EXPECTED: &[&str] = &[
     r#"heyun_scheduler_decisions_total{heyun_decision_outcome="placed",reason=""} 1"#,
     r#"heyun_scheduler_cluster_rejections_total{heyun_filter="Capacity",reason="InsufficientCpu"} 2"#,
     r#"heyun_scheduler_preemptions_total{heyun_claim="Borrowed"} 1"#,
+    r#"heyun_scheduler_wakes_total{heyun_event="QuotaReleased"} 2"#,
     r#"heyun_registry_questions_total{error_type="unreachable"} 1"#,
     r#"heyun_scheduler_queue_size{heyun_queue="active"} 7"#,
     r#"heyun_placement_unscheduled{reason="QuotaExceeded"} 3"#,

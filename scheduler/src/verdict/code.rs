@@ -127,7 +127,8 @@ const ALL: [Code; 31] = [
 
 const READY: &[E] = &[E::MemberReady];
 const CHANGED: &[E] = &[E::MemberChanged];
-const SELECTED: &[E] = &[E::MemberChanged, E::WorkloadChanged];
+// Terms select by owner and region, and groups are of the region tree.
+const SELECTED: &[E] = &[E::MemberChanged, E::WorkloadChanged, E::TenantChanged];
 const RULED: &[E] = &[E::MemberChanged, E::TenantChanged, E::WorkloadChanged];
 const SEEN: &[E] = &[E::SketchChanged];
 const MATCHED: &[E] = &[E::SketchChanged, E::WorkloadChanged];
@@ -135,6 +136,7 @@ const FLAVORED: &[E] = &[
     E::SketchChanged,
     E::FlavorChanged,
     E::TenantChanged,
+    E::QuotaChanged,
     E::WorkloadChanged,
 ];
 const FREED: &[E] = &[E::CapacityFreed];

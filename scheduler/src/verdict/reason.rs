@@ -431,39 +431,71 @@ impl WorkloadReason {
         }
     }
 
-    /// The events after which it is worth deciding again.
-    pub fn unblocked_by(&self) -> BTreeSet<EventKind> {
+    /// The events after which it is worth deciding again, besides those that end a refusal of some
+    /// member.
+    pub fn unblocked_by(&self) -> &'static [EventKind] {
         use EventKind as E;
-        let events: &[E] = match self {
+        match self {
             Self::Invalid { .. } => &[E::WorkloadChanged],
-            Self::TenantUnknown { .. } => &[E::TenantChanged],
+            Self::TenantUnknown { .. } => &[E::TenantChanged, E::QuotaChanged],
             Self::NoMembers => &[E::MemberChanged],
-            Self::NoMemberFits { .. } => &[
-                E::MemberChanged,
-                E::MemberReady,
-                E::CapacityFreed,
-                E::SketchChanged,
-                E::TenantChanged,
-                E::WorkloadChanged,
-                E::FlavorChanged,
-            ],
-            Self::NoCapacity { .. } => &[E::CapacityFreed, E::MemberReady, E::MemberChanged],
             Self::QuotaExceeded(_) | Self::Oversubscribed(_) => {
-                &[E::QuotaReleased, E::QuotaChanged]
+                &[E::QuotaReleased, E::QuotaChanged, E::TenantChanged]
             }
-            Self::DivisionUnsatisfiable { .. }
+            Self::NoMemberFits { .. }
+            | Self::NoCapacity { .. }
+            | Self::DivisionUnsatisfiable { .. }
             | Self::SpreadUnsatisfiable { .. }
-            | Self::ComponentsUnsatisfiable { .. } => &[
-                E::CapacityFreed,
-                E::MemberReady,
-                E::MemberChanged,
-                E::WorkloadChanged,
-            ],
-            Self::NoNeighbour { .. } => Code::NoNeighbour.unblocked_by(),
-            Self::DataPinned { .. } => &[E::MemberReady, E::MemberChanged, E::WorkloadChanged],
-            Self::SketchLabel { .. } => &[E::SketchChanged],
+            | Self::ComponentsUnsatisfiable { .. }
+            | Self::SketchLabel { .. } => PLACES,
+            // What keeps a member from having pinned data may be any of its rules.
+            Self::NoNeighbour { .. } | Self::DataPinned { .. } => AMONG_OTHERS,
             Self::Preempting { .. } => &[E::CapacityFreed, E::QuotaReleased],
-        };
-        events.iter().copied().collect()
+        }
+    }
+
+    /// Whether it waits for a place, whatever quota leaves.
+    pub(crate) fn is_of_places(&self) -> bool {
+        match self {
+            Self::NoMemberFits { .. }
+            | Self::NoCapacity { .. }
+            | Self::DivisionUnsatisfiable { .. }
+            | Self::SpreadUnsatisfiable { .. }
+            | Self::ComponentsUnsatisfiable { .. }
+            | Self::SketchLabel { .. }
+            | Self::NoNeighbour { .. }
+            | Self::DataPinned { .. } => true,
+            Self::Invalid { .. }
+            | Self::TenantUnknown { .. }
+            | Self::NoMembers
+            | Self::QuotaExceeded(_)
+            | Self::Oversubscribed(_)
+            | Self::Preempting { .. } => false,
+        }
     }
 }
+
+/// What can make a place: room, other nodes, a member that is well again or joins, and what says
+/// which flavors may be taken (the tenant's quota does where the placement names none).
+pub(crate) const PLACES: &[EventKind] = &[
+    EventKind::CapacityFreed,
+    EventKind::SketchChanged,
+    EventKind::MemberReady,
+    EventKind::MemberChanged,
+    EventKind::FlavorChanged,
+    EventKind::QuotaChanged,
+    EventKind::TenantChanged,
+    EventKind::WorkloadChanged,
+];
+
+const AMONG_OTHERS: &[EventKind] = &[
+    EventKind::NeighbourChanged,
+    EventKind::CapacityFreed,
+    EventKind::SketchChanged,
+    EventKind::MemberReady,
+    EventKind::MemberChanged,
+    EventKind::FlavorChanged,
+    EventKind::QuotaChanged,
+    EventKind::TenantChanged,
+    EventKind::WorkloadChanged,
+];

@@ -18,6 +18,7 @@
 mod bugs;
 mod clock;
 mod fence;
+mod fresh;
 mod member;
 mod net;
 mod oracle;

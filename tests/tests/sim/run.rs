@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::fresh;
 use super::member;
 use super::net::{self, DEADLINE};
 use super::random::Random;
@@ -211,6 +212,15 @@ async fn run(kind: Kind, seed: u64, traced: bool) -> Shared {
     lock(&sim).faults = Faults::default();
     rest(&sim).await;
     leader.kill(&sim);
+    // Who could go back to a better term is found out anew by each leader.
+    if kind != Kind::Return && lock(&sim).oracle.violations.is_empty() {
+        let before = fresh::decided(&sim);
+        let fresh = Process::start(&sim);
+        fresh.lead(&sim);
+        rest(&sim).await;
+        fresh::judge(&sim, &before);
+        fresh.kill(&sim);
+    }
     sim
 }
 

@@ -16,6 +16,7 @@ use heyun_scheduler::config::{Config, Explained};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::schedule::decide_all;
 use heyun_scheduler::snapshot::Held;
+use heyun_scheduler::wake::{About, Wait};
 use heyun_scheduler::{Engine, Resources, Verdict, check};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::runtime::RuntimeFlavor;
@@ -47,11 +48,14 @@ impl Operator {
             self.candidates.remove(&key);
             self.urgent.remove(&key);
             let its_turn = self.round.remove(&key);
+            if its_turn {
+                self.unplaced.rouse(&key);
+            }
             if !of_round {
                 self.cursor = Some(key.clone());
             }
             let anew = self.again.contains(&key) || self.gave_way(&key);
-            let waits = self.unplaced.contains(&key);
+            let waits = self.unplaced.sleeps(&key);
             let again = state::decides_again(anew, waits, its_turn);
             let look = self.sight(term).look(&key, again);
             if matches!(look, Look::Nothing | Look::Write(_)) && again == anew {
@@ -162,10 +166,13 @@ impl Operator {
         let span = tracing::info_span!(heyun_telemetry::spans::SCHEDULE_BATCH, size = batch.len());
         let mut verdicts = span.in_scope(|| aside(|| decide_all(engine, &requests)));
         let scheduled = clock.monotonic();
+        let abouts = abouts(engine, &requests, &verdicts);
         let violations = check::check(engine.snapshot(), &requests, &verdicts, engine.config());
         for violation in &violations {
             error!(%violation, "the checker refuses a batch: nothing of it is committed");
         }
+        // What they wait for is known before others are asked to make room.
+        let mut waits = self.unplaced.waits(&requests, &verdicts, &abouts);
         let preemptions = if violations.is_empty() {
             aside(|| self.make_room(&requests, &mut verdicts))
         } else {
@@ -196,7 +203,13 @@ impl Operator {
                 continue;
             }
             self.measure(&verdict, each);
-            self.conclude(term, &candidate, verdict);
+            let wait = waits.remove(&key);
+            self.conclude(term, &candidate, verdict, wait);
+        }
+        for key in std::mem::take(&mut self.unasked) {
+            // Nothing that happens would tell that its turn to ask others has come.
+            self.unplaced.rouse(&key);
+            self.candidates.insert(key);
         }
         for of in preemptions {
             for victim in &of.victims {
@@ -292,7 +305,13 @@ impl Operator {
     }
 
     /// From a verdict to the writes that follow from it.
-    fn conclude(&mut self, term: &Term, candidate: &Candidate, verdict: Verdict) {
+    fn conclude(
+        &mut self,
+        term: &Term,
+        candidate: &Candidate,
+        verdict: Verdict,
+        wait: Option<Wait>,
+    ) {
         let key = verdict.key.clone();
         let Some(entry) = self.world.workloads.get(&key).cloned() else {
             return;
@@ -311,7 +330,7 @@ impl Operator {
         after.explanation = Some(explain::summary(&verdict, &about));
         let json = explain::kept::verdict(&verdict);
         let Some(decision) = decision else {
-            self.unplaced.insert(key.clone());
+            self.unplaced.sleep(key.clone(), wait);
             if after.decision.is_none() {
                 let components = candidate.request.components.iter();
                 let wanted: i64 = components.map(|c| c.replicas).sum();
@@ -337,6 +356,7 @@ impl Operator {
         let hashes = match sight.hashes(&entry, meant) {
             Ok(hashes) => hashes,
             Err(names) => {
+                self.does_not_begin(&key, decision);
                 self.read_secrets(&key, names);
                 return;
             }
@@ -345,6 +365,7 @@ impl Operator {
             Ok(steps) => steps,
             Err(refusal) => {
                 error!(workload = %key, message = refusal.message, "a decision cannot be rendered");
+                self.does_not_begin(&key, decision);
                 self.retries.failed(
                     &key,
                     heyun_member::error::Class::Bug,
@@ -386,6 +407,7 @@ impl Operator {
             None => (Held::default(), None),
         };
         self.holdings.touch(key.clone());
+        self.note_taken(&key, &held);
         // A change of its Placement from here on is another reason to decide.
         let again = row.is_some() && self.again.remove(&key);
         self.assumed.insert(
@@ -398,12 +420,27 @@ impl Operator {
                 row,
                 refused,
                 before,
+                asked: self.asked,
             },
         );
         let writer = self.writer(term);
         self.running
             .spawn(async move { Ended::Chain(Box::new(commit::run(writer, chain).await)) });
     }
+}
+
+/// What is known besides of those of a batch that are not placed.
+fn abouts(
+    engine: &mut Engine,
+    requests: &[Request],
+    verdicts: &[Verdict],
+) -> BTreeMap<WorkloadKey, About> {
+    let waiting = verdicts.iter().filter(|of| of.outcome.placed().is_none());
+    let waiting: BTreeSet<&WorkloadKey> = waiting.map(|of| &of.key).collect();
+    let waiting = requests.iter().filter(|of| waiting.contains(&of.key));
+    waiting
+        .map(|request| (request.key.clone(), engine.about(request)))
+        .collect()
 }
 
 /// Computes for a while. Where other threads could run tasks, they take over those of this one.
@@ -447,7 +484,7 @@ fn forgetful(mut decision: Decision) -> Decision {
 }
 
 /// What a decision holds once it is committed.
-fn committed(decision: Decision) -> Held {
+pub(super) fn committed(decision: Decision) -> Held {
     let status = WorkloadStatus {
         decision: Some(decision),
         ..WorkloadStatus::default()

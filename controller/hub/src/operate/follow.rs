@@ -41,7 +41,8 @@ impl Operator {
         let decision = workload
             .as_ref()
             .and_then(|workload| workload.status.as_ref()?.decision.as_ref());
-        let reserved = !assumed.held.entries.is_empty();
+        let stands = assumed.row.is_some() || assumed.asked != self.asked;
+        let held = std::mem::take(&mut assumed.held);
         let undone = error.is_some() && assumed.is_undone(decision);
         if let Some(row) = assumed.refused.take()
             && let Some(status) = workload.as_ref().and_then(|now| now.status.as_ref())
@@ -66,7 +67,9 @@ impl Operator {
             self.world.put_workload(Entry::read(*workload), &mut known);
         }
         // What it was to reserve is not, or what it freed was its own doing: others may have it.
-        known.unblock |= error.is_some() && reserved;
+        if error.is_some() {
+            self.note_untaken(&key, &held, &mut known.happened);
+        }
         for work in works {
             let leaving = work.metadata.deletion_timestamp.is_some();
             // One that was read back, because it was there already, has what the member said since.
@@ -78,7 +81,10 @@ impl Operator {
                 self.world.put_work(entry, &mut known);
             }
         }
-        self.dirty.unblock |= known.unblock;
+        self.dirty.happened.extend(known.happened);
+        if stands {
+            self.note_standing(&key);
+        }
         self.note_return(&key);
         self.show_soon();
         if undone {

@@ -168,8 +168,10 @@ impl Operator {
 
     /// Takes in what a member reported.
     pub(super) fn hear(&mut self, report: Report) {
-        if self.fleet.hear(report, &mut self.world) {
-            self.dirty.unblock = true;
+        if self
+            .fleet
+            .hear(report, &mut self.world, &mut self.dirty.happened)
+        {
             self.show_soon();
         }
         let unreachable = Fleet::unreachable(&self.world);
@@ -277,7 +279,7 @@ impl Operator {
                 backoff: self.retries.len(),
                 unschedulable: self.unplaced.len(),
             },
-            self.verdicts.reasons(&self.unplaced),
+            self.verdicts.reasons(self.unplaced.keys()),
         );
         let now = Time(self.around.clock.now());
         let flavors = shown::flavors(&self.world, &now);

@@ -6,7 +6,9 @@ use heyun_crds::conditions::{ConditionType, is_true};
 use heyun_plan::observe::request::created;
 use heyun_plan::preempt::{self, Stands};
 use heyun_scheduler::Verdict;
-use heyun_scheduler::preempt::{Claim, Preemption, Standing, Victim, is_wanted, preempt};
+use heyun_scheduler::preempt::{
+    Claim, Preemption, Reservation, Standing, Victim, is_wanted, preempt, unasked,
+};
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::snapshot::Held;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -27,17 +29,31 @@ impl Operator {
         requests: &[Request],
         verdicts: &mut [Verdict],
     ) -> Vec<Preemption> {
-        for request in requests {
-            self.reservations.remove(&request.key);
+        let kept = requests.iter().filter_map(|request| {
+            let kept = self.reservations.remove(&request.key)?;
+            Some((request.key.clone(), kept))
+        });
+        let kept: Vec<(WorkloadKey, Reservation)> = kept.collect();
+        let found = self.find_room(requests, verdicts);
+        for (key, before) in kept {
+            if self.reservations.get(&key) != Some(&before) {
+                self.note_unkept(&before);
+            }
         }
+        found
+    }
+
+    fn find_room(&mut self, requests: &[Request], verdicts: &mut [Verdict]) -> Vec<Preemption> {
         if !is_wanted(requests, verdicts) {
             return Vec::new();
         }
+        self.asked = self.asked.saturating_add(1);
         let standing = self.standing();
         let Some(snapshot) = self.scene.snapshot() else {
             return Vec::new();
         };
         let config = &self.around.config;
+        self.unasked = unasked(requests, verdicts, &standing);
         let found = preempt(snapshot, requests, verdicts, &standing, config);
         let kept = found
             .iter()
@@ -74,7 +90,13 @@ impl Operator {
     /// Forgets what is kept for those that do not wait any more.
     pub(super) fn tidy_reservations(&mut self) {
         let waits = &self.unplaced;
-        self.reservations.retain(|key, _| waits.contains(key));
+        let gone = self
+            .reservations
+            .extract_if(.., |key, _| !waits.contains(key));
+        let gone: Vec<Reservation> = gone.map(|(_, kept)| kept).collect();
+        for kept in gone {
+            self.note_unkept(&kept);
+        }
     }
 
     /// Has one make room: what it gives up is released, and it waits for the rest like any other.
@@ -113,7 +135,7 @@ impl Operator {
         let chain = written(&entry, after, Vec::new());
         let row = self.refusal_row(&entry, &chain, None, term.epoch);
         self.around.metrics.preempted(victim.claim.as_str());
-        self.unplaced.insert(victim.key.clone());
+        self.unplaced.sleep(victim.key.clone(), None);
         self.start(term, chain, None, row);
     }
 }

@@ -4,6 +4,7 @@ use heyun_crds::query::WhyQueue;
 use heyun_plan::queue::{self, NAMED_MAX, Waits};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::request::{Request, WorkloadKey};
+use heyun_scheduler::wake::Wait;
 
 use super::round::Shares;
 use super::{Operator, refused};
@@ -28,15 +29,15 @@ impl Operator {
             .collect();
         let place = queue::place(waiting.into_iter(), key)?;
         let mine = self.request_of(key)?;
+        // What it was decided on last says what wakes it; where that was by another leader, any event.
+        let wait = self.unplaced.of(key);
+        let kinds = wait.map_or_else(|| verdict.kinds(), Wait::kinds);
         let tree = &self.world.tree;
         let mut queue = WhyQueue {
             position: place.position,
             waiting: place.waiting,
-            unblocked_by: verdict
-                .unblocked_by()
-                .into_iter()
-                .map(|event| event.as_str().to_owned())
-                .collect(),
+            unblocked_by: kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            awaits: wait.map(Wait::words).unwrap_or_default(),
             ..WhyQueue::default()
         };
         for before in place.nearest {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{TenantNode, TenantTree};
 use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::wake::Event;
 use kube::ResourceExt;
 
 use super::Operator;
@@ -19,6 +20,8 @@ struct Difference {
     moved: BTreeSet<String>,
     /// Namespaces whose Workloads may mean something else, those above among them.
     touched: BTreeSet<String>,
+    /// A tenant that was there or is stands elsewhere in the tree, or allows something else.
+    rules: bool,
 }
 
 /// What differs between these trees.
@@ -31,6 +34,8 @@ fn difference(old: &TenantTree, new: &TenantTree) -> Difference {
             continue;
         }
         difference.tenants.insert(node.name.clone());
+        let rules = before.zip(after);
+        difference.rules |= rules.is_none_or(|(one, other)| !rules_the_same(one, other));
         let alike = before
             .zip(after)
             .is_some_and(|(one, other)| means_the_same(one, other));
@@ -70,6 +75,15 @@ fn means_the_same(one: &TenantNode, other: &TenantNode) -> bool {
         && one.guardrails == other.guardrails
 }
 
+/// Whether a tenant is to every decision what it was.
+fn rules_the_same(one: &TenantNode, other: &TenantNode) -> bool {
+    one.kind == other.kind
+        && one.placed == other.placed
+        && one.parent == other.parent
+        && one.admin_level == other.admin_level
+        && one.own_guardrails == other.own_guardrails
+}
+
 /// Those of a map's keys that are in one of these namespaces.
 fn within<V>(
     map: &BTreeMap<WorkloadKey, V>,
@@ -93,7 +107,17 @@ impl Operator {
         let mut difference = difference(&old, &self.world.tree);
         // Who is told of to others of its tenant may be another one, too.
         let now = self.world.told();
-        self.dirty.unblock |= !now.is_empty() && (now != told || !difference.moved.is_empty());
+        if now != told {
+            self.dirty
+                .happened
+                .note(Event::NeighbourChanged { tenant: None });
+        }
+        if !difference.moved.is_empty() {
+            // What is held there is charged to another.
+            self.dirty.happened.note(Event::Anything);
+        } else if difference.rules {
+            self.dirty.happened.note(Event::TenantChanged);
+        }
         let other = told.symmetric_difference(&now).cloned();
         difference.moved.extend(other);
         for name in &difference.tenants {

@@ -174,7 +174,7 @@ impl Operator {
             let entry = self.world.workloads.get(*key);
             entry.is_some_and(|entry| !refused::is_rejected(&entry.status, entry.generation()))
         };
-        let waiting: Vec<&WorkloadKey> = self.unplaced.iter().filter(waits).collect();
+        let waiting: Vec<&WorkloadKey> = self.unplaced.keys().filter(waits).collect();
         if self.has_more() || waiting.len() > WAITING_MAX {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Those that wait, in the order in which they are looked at: each has its turn before any has another.
+//! Those that are woken, in the order in which they are looked at: each has its turn before any has another.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +12,7 @@ use super::Operator;
 /// What the tenant of each namespace and those above it borrow.
 pub(super) type Shares = BTreeMap<String, Vec<u64>>;
 
-/// One look at all that wait.
+/// One look at those that are woken.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     order: VecDeque<WorkloadKey>,
@@ -68,12 +68,11 @@ impl Round {
 }
 
 impl Operator {
-    /// A round of all that wait, in the order of the queue: emergencies, those for which others make
-    /// room, then by priority, then the tenant that borrows least, then by age.
-    pub(super) fn new_round(&self) -> Round {
+    /// A round of those that are woken, in the order of the queue: emergencies, those for which others
+    /// make room, then by priority, then the tenant that borrows least, then by age.
+    pub(super) fn new_round(&self, woken: &BTreeSet<WorkloadKey>) -> Round {
         let mut shares = Shares::new();
-        let mut order: Vec<(Rank, &WorkloadKey)> = self
-            .unplaced
+        let mut order: Vec<(Rank, &WorkloadKey)> = woken
             .iter()
             .map(|key| (self.rank_of(key, &mut shares), key))
             .collect();

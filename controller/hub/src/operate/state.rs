@@ -27,6 +27,8 @@ pub(super) struct Assumed {
     pub refused: Option<heyun_ledger::Entry>,
     /// What was decided before, of whom: the ledger is told the difference.
     pub before: Option<Before>,
+    /// How often it had been asked who makes room when it began.
+    pub asked: u64,
 }
 
 impl Assumed {
@@ -278,7 +280,10 @@ impl Verdicts {
     }
 
     /// How many of these wait for which reason, as far as it is still known.
-    pub(super) fn reasons(&self, waiting: &BTreeSet<WorkloadKey>) -> BTreeMap<&'static str, u32> {
+    pub(super) fn reasons<'k>(
+        &self,
+        waiting: impl Iterator<Item = &'k WorkloadKey>,
+    ) -> BTreeMap<&'static str, u32> {
         let mut counts = BTreeMap::new();
         for key in waiting {
             let reason = self.by_key.get(key).map_or("", |told| told.reason);

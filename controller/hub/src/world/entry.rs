@@ -17,7 +17,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use sha2::{Digest, Sha256};
 
 use super::WorkKey;
-use crate::seeded::{self, Bug};
 
 /// The resourceVersion as a number, which only grows; 0 where there is none.
 ///
@@ -27,24 +26,6 @@ pub fn version(meta: &ObjectMeta) -> u64 {
         .as_deref()
         .and_then(|v| v.parse().ok())
         .unwrap_or(0)
-}
-
-/// Whether anything that was held is held no longer: another may have it.
-pub fn frees(before: &Held, now: &Held) -> bool {
-    if seeded::is(Bug::Unblock) {
-        return false;
-    }
-    before.entries.iter().any(|had| {
-        let place = (&had.member, &had.component, &had.flavor);
-        let mut has = now
-            .entries
-            .iter()
-            .filter(|has| (&has.member, &has.component, &has.flavor) == place);
-        !has.any(|has| {
-            let covers = |(name, amount): (&str, i64)| has.charge.get(name) >= amount;
-            has.replicas >= had.replicas && had.charge.iter().all(covers)
-        })
-    })
 }
 
 /// A Workload as it is held.

@@ -94,17 +94,17 @@ impl World {
         self.note_ruler(&key.namespace, Ruler::Workload(key.name.clone()), has);
     }
 
-    /// Notes whether Placements that changed have rules; whether one has or had some. What others see
-    /// of the Workloads that use it is told anew.
-    pub(super) fn note_placements(&mut self, changed: &BTreeSet<WorkloadKey>) -> bool {
-        let mut any = false;
+    /// Notes whether Placements that changed have rules; the namespaces in which one has or had some.
+    /// What others see of the Workloads that use it is told anew.
+    pub(super) fn note_placements(&mut self, changed: &BTreeSet<WorkloadKey>) -> BTreeSet<String> {
+        let mut any = BTreeSet::new();
         for key in changed {
             let found = self.placements.get(&key.to_string());
             let has = found.is_some_and(|placement| !placement.spec.workloads.is_empty());
             let ruler = Ruler::Placement(key.name.clone());
             let had = self.note_ruler(&key.namespace, ruler, has);
             if has || had {
-                any = true;
+                any.insert(key.namespace.clone());
                 let using = self.in_namespace(&key.namespace).filter(|entry| {
                     let reference = entry.spec.placement_ref.as_ref();
                     reference.is_some_and(|reference| reference.name == key.name)

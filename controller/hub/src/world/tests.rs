@@ -128,7 +128,11 @@ fn what_is_shown_of_a_quota_is_no_news() {
         let mut dirty = Dirty::default();
         world.see(Seen::Quota(Change::Apply(Box::new(quota))), &mut dirty);
         let held = world.quotas.get("civil").and_then(|q| q.status.clone());
-        (dirty.quotas, dirty.unblock, held.unwrap().summary)
+        (
+            dirty.quotas,
+            !dirty.happened.is_empty(),
+            held.unwrap().summary,
+        )
     };
     assert_eq!(told(quota(1, "1 of 4", 1)), (true, true, "1 of 4".into()));
     assert_eq!(told(quota(2, "2 of 4", 1)), (false, false, "2 of 4".into()));
@@ -150,13 +154,15 @@ fn what_is_held_no_longer_may_be_anothers() {
         }],
     };
     let before = held("a", 2, 200);
-    assert!(!frees(&before, &before));
-    assert!(!frees(&before, &held("a", 3, 300)));
-    assert!(!frees(&Held::default(), &before));
-    assert!(frees(&before, &held("a", 1, 200)));
-    assert!(frees(&before, &held("a", 2, 100)));
-    assert!(frees(&before, &held("b", 2, 200)));
-    assert!(frees(&before, &Held::default()));
+    assert!(parted(&before, &before).is_empty());
+    assert!(parted(&before, &held("a", 3, 300)).is_empty());
+    assert!(parted(&Held::default(), &before).is_empty());
+    let (cpu, none) = (vec!["cpu"], vec![]);
+    let freed = |resources| vec![("a", "general", resources)];
+    assert_eq!(parted(&before, &held("a", 1, 200)), freed(none));
+    assert_eq!(parted(&before, &held("a", 2, 100)), freed(cpu.clone()));
+    assert_eq!(parted(&before, &held("b", 2, 200)), freed(cpu.clone()));
+    assert_eq!(parted(&before, &Held::default()), freed(cpu));
 }
 
 #[test]
@@ -177,7 +183,12 @@ fn a_price_is_no_reason_to_look_at_anything() {
     }
     assert_eq!(world.prices.iter().count(), 0);
     let looks = dirty.workloads.len() + dirty.members.len() + dirty.placements.len();
-    let flags = [dirty.tenants, dirty.quotas, dirty.flavors, dirty.unblock];
+    let flags = [
+        dirty.tenants,
+        dirty.quotas,
+        dirty.flavors,
+        !dirty.happened.is_empty(),
+    ];
     assert_eq!((looks, flags), (0, [false; 4]));
 }
 
@@ -255,7 +266,7 @@ fn what_others_see_of_a_workload_is_told_where_there_are_rules() {
         let mut dirty = Dirty::default();
         world.see(seen(at), &mut dirty);
         (
-            dirty.unblock,
+            !dirty.happened.is_empty(),
             world.touched.contains(&WorkloadKey::new("ns", "web")),
         )
     };

@@ -2,7 +2,9 @@
 
 use heyun_crds::{MemberCluster, Work, Workload};
 use heyun_plan::member_names::{member_of_namespace, work_name};
+use heyun_plan::observe::happened as to;
 use heyun_scheduler::request::WorkloadKey;
+use heyun_scheduler::wake::Event;
 use kube::ResourceExt;
 
 use super::{Dirty, Entry, WorkEntry, WorkKey, World};
@@ -16,10 +18,16 @@ impl World {
             _ => None,
         };
         let joins = shown.filter(|name| self.members.get(name).is_none());
+        let told = match &change {
+            Change::Apply(new) => Some(to::to_member(self.members.get(&new.name_any()), Some(new))),
+            _ => None,
+        };
         let effect = self.members.take(change);
         self.note(effect.completed);
-        dirty.unblock |= effect.changed();
         for name in &effect.names {
+            let member = name.clone();
+            let any = || vec![Event::MemberChanged { member }];
+            dirty.happened.extend(told.clone().unwrap_or_else(any));
             if self.has_left(name) {
                 let first = WorkKey {
                     member: name.clone(),

@@ -150,7 +150,8 @@ impl Operator {
             .and_then(Quota::effective)
             .cloned();
         if before.as_ref() != quota.effective() {
-            self.dirty.unblock = true;
+            let moved = self.world.is_moved(&quota);
+            self.world.note_quota(name, moved, &mut self.dirty);
         }
         let newer = self.world.quotas.put(quota).is_some();
         // What another wrote meanwhile is settled at once: the watch will show nothing new.
