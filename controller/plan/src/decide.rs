@@ -220,13 +220,15 @@ pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Opti
 }
 
 /// The decision as far as it came about: without what it assigns where no Work is, and with what runs
-/// where the Work is of an earlier decision that its member applied in full. `None` where all of it
-/// was begun. For a decision that is no longer rendered; `works` and `epoch` as for
+/// where the Work is of an earlier decision that its member applied in full: there nothing was given up
+/// either. `None` where all of it was begun. For a decision that is no longer rendered; `works` and `epoch` as for
 /// [`confirm_released`].
 pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
+    let given_up = decision.releasing.iter();
     let members: BTreeSet<&str> = decision
         .assignments
         .iter()
+        .chain(given_up)
         .map(|assignment| assignment.member.as_str())
         .collect();
     let mut begun = Decision {

@@ -397,6 +397,34 @@ fn what_never_came_about_is_what_runs() {
     assert_eq!(begun(&second, &unsure, 9), None);
 }
 
+/// Its pins moved it away, the leader died before a Work was written, and the next generation waits.
+#[test]
+fn what_was_never_given_up_is_what_runs() {
+    let first = decide(&[("b", "x", 8)], None);
+    let second = decide(&[("a", "x", 8)], Some(&first));
+    let old = [work("b", &first, true)];
+    let back = begun(&second, &old, 9).unwrap();
+    assert_eq!(back.id, first.id);
+    assert_eq!(back.assignments, first.assignments);
+    assert!(back.releasing.is_empty());
+    assert_eq!(confirm_released(&back, &old, 9), None);
+    // Where it goes to was begun, and where it leaves not.
+    let both = [work("a", &second, true), work("b", &first, true)];
+    let back = begun(&second, &both, 9).unwrap();
+    assert_eq!(back.id, second.id);
+    assert_eq!(
+        shape(&back.assignments),
+        ["a/x 8 (10 cpu)", "b/x 8 (10 cpu)"]
+    );
+    assert!(back.releasing.is_empty());
+    assert_eq!(begun(&back, &both, 9), None);
+    // What is being retired is given up.
+    let mut retired = work("b", &first, true);
+    retired.spec.retire = Some(9);
+    let leaving = [work("a", &second, true), retired];
+    assert_eq!(begun(&second, &leaving, 9), None);
+}
+
 #[test]
 fn works_of_two_decisions_are_taken_together_and_decided_again() {
     let first = decide(&[("a", "x", 8), ("b", "x", 4)], None);
