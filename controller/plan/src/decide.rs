@@ -220,15 +220,13 @@ pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Opti
 }
 
 /// The decision as far as it came about: without what it assigns where no Work is, and with what runs
-/// where the Work is of an earlier decision that its member applied in full: there nothing was given up
-/// either. `None` where all of it was begun. For a decision that is no longer rendered; `works` and `epoch` as for
+/// where the Work is of an earlier decision that its member applied in full. Where nothing of it came
+/// about nothing was given up either. `None` where all of it was begun. For a decision that is no longer rendered; `works` and `epoch` as for
 /// [`confirm_released`].
 pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
-    let given_up = decision.releasing.iter();
     let members: BTreeSet<&str> = decision
         .assignments
         .iter()
-        .chain(given_up)
         .map(|assignment| assignment.member.as_str())
         .collect();
     let mut begun = Decision {
@@ -250,15 +248,26 @@ pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision
                 .extend(work.spec.assignments.iter().cloned());
         }
     }
-    begun
-        .assignments
-        .sort_by(|one, other| order(one).cmp(&order(other)));
-    // It is the one of before where nothing of the later one came about.
+    // It is the one of before where nothing of the later one came about: what runs is not released, or
+    // the Works of that very decision would confirm that it is gone.
     if let Some(first) = works.first().map(|work| &work.spec.decision)
+        && *first != decision.id
         && works.iter().all(|work| has_applied(work, first))
     {
         begun.id.clone_from(first);
+        let given_up: BTreeSet<String> =
+            begun.releasing.iter().map(|of| of.member.clone()).collect();
+        for work in given_up.iter().flat_map(|member| on(works, member)) {
+            let runs = work.spec.assignments.iter().cloned();
+            begun.assignments.extend(runs);
+        }
+        begun
+            .releasing
+            .retain(|of| on(works, &of.member).next().is_none());
     }
+    begun
+        .assignments
+        .sort_by(|one, other| order(one).cmp(&order(other)));
     begun.reserved = reserved(&begun);
     let same = begun.id == decision.id
         && begun.assignments == decision.assignments

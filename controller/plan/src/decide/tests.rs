@@ -408,16 +408,20 @@ fn what_was_never_given_up_is_what_runs() {
     assert_eq!(back.assignments, first.assignments);
     assert!(back.releasing.is_empty());
     assert_eq!(confirm_released(&back, &old, 9), None);
-    // Where it goes to was begun, and where it leaves not.
+    // Where it goes to was begun: it leaves when that is ready.
     let both = [work("a", &second, true), work("b", &first, true)];
-    let back = begun(&second, &both, 9).unwrap();
-    assert_eq!(back.id, second.id);
-    assert_eq!(
-        shape(&back.assignments),
-        ["a/x 8 (10 cpu)", "b/x 8 (10 cpu)"]
+    assert_eq!(begun(&second, &both, 9), None);
+    // Where nothing runs any more nothing comes back.
+    let third = decide(
+        &[("c", "x", 8)],
+        Some(&decide(&[("a", "x", 4), ("b", "x", 8)], None)),
     );
-    assert!(back.releasing.is_empty());
-    assert_eq!(begun(&back, &both, 9), None);
+    let back = begun(&third, &old, 9).unwrap();
+    assert_eq!(shape(&back.assignments), ["b/x 8 (10 cpu)"]);
+    assert_eq!(shape(&back.releasing), ["a/x 4 (5 cpu)"]);
+    // A decision that was begun and releases on its own members is what it is.
+    let fewer = decide(&[("b", "x", 2)], Some(&first));
+    assert_eq!(begun(&fewer, &[work("b", &fewer, true)], 9), None);
     // What is being retired is given up.
     let mut retired = work("b", &first, true);
     retired.spec.retire = Some(9);
