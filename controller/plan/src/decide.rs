@@ -249,21 +249,24 @@ pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision
         }
     }
     // It is the one of before where nothing of the later one came about: what runs is not released, or
-    // the Works of that very decision would confirm that it is gone.
+    // the Works of that very decision would confirm that it is gone. What made room is given up
+    // whatever comes.
+    let runs = |of: &Assignment| on(works, &of.member).next().is_some();
+    let made_room = decision.preempted.is_some() && begun.releasing.iter().any(runs);
     if let Some(first) = works.first().map(|work| &work.spec.decision)
         && *first != decision.id
+        && !made_room
         && works.iter().all(|work| has_applied(work, first))
     {
         begun.id.clone_from(first);
-        let given_up: BTreeSet<String> =
-            begun.releasing.iter().map(|of| of.member.clone()).collect();
+        let given_up = begun.releasing.iter().map(|of| &of.member);
+        let given_up: BTreeSet<String> = given_up.cloned().collect();
         for work in given_up.iter().flat_map(|member| on(works, member)) {
-            let runs = work.spec.assignments.iter().cloned();
-            begun.assignments.extend(runs);
+            begun
+                .assignments
+                .extend(work.spec.assignments.iter().cloned());
         }
-        begun
-            .releasing
-            .retain(|of| on(works, &of.member).next().is_none());
+        begun.releasing.retain(|of| !runs(of));
     }
     begun
         .assignments

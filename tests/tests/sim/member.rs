@@ -300,7 +300,7 @@ pub(crate) async fn agent(sim: Shared, number: usize) {
         let more = {
             let mut sim = lock(&sim);
             let version = sim.store.version;
-            version != seen && {
+            (version != seen || sim.members[number].stale) && {
                 let more = act(&mut sim, number);
                 if !more {
                     seen = sim.store.version;

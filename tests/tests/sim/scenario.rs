@@ -479,7 +479,11 @@ impl Sim {
                 let write = spec(quota(&tenant, (*guaranteed, *nominal), *nominal));
                 self.put(Who::User, &Key::new("quotas", "", &tenant), write);
             }
-            Act::Node(member, node, up) => self.members[*member].turn(*node, *up),
+            Act::Node(member, node, up) => {
+                self.members[*member].turn(*node, *up);
+                // Its agent sees it, whether or not anything is written meanwhile.
+                self.changed.notify_waiters();
+            }
             Act::Away(member, millis) => {
                 let until = tokio::time::Instant::now() + Duration::from_millis(*millis);
                 self.members[*member].away = Some(until);

@@ -422,6 +422,14 @@ fn what_was_never_given_up_is_what_runs() {
     // A decision that was begun and releases on its own members is what it is.
     let fewer = decide(&[("b", "x", 2)], Some(&first));
     assert_eq!(begun(&fewer, &[work("b", &fewer, true)], 9), None);
+    // What made room for another is given up all the same.
+    let way = Decision {
+        preempted: Some(heyun_crds::workload::Preempted::default()),
+        ..second.clone()
+    };
+    let less = begun(&way, &old, 9).unwrap();
+    assert_eq!((&less.id, shape(&less.assignments)), (&way.id, Vec::new()));
+    assert_eq!(less.releasing, way.releasing);
     // What is being retired is given up.
     let mut retired = work("b", &first, true);
     retired.spec.retire = Some(9);
