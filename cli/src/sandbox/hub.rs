@@ -67,7 +67,11 @@ impl Hub {
             }
         }
         argv.extend(program.args.iter().cloned());
-        let process = fleet.spawn(&process_name(number), &argv, &program.env)?;
+        // As the chart has it.
+        let mut env = program.env.clone();
+        env.entry("MIMALLOC_ALLOW_THP".to_owned())
+            .or_insert_with(|| "0".to_owned());
+        let process = fleet.spawn(&process_name(number), &argv, &env)?;
         Ok(Self {
             process,
             admin,

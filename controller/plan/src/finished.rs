@@ -141,6 +141,16 @@ pub fn is_over(decision: &Decision) -> bool {
     placed && running(decision).next().is_none()
 }
 
+/// The decision of a Workload of which nothing is left to place: it waits for nothing that it gave up
+/// for another. `epoch` is the leader's.
+pub fn over(decision: Decision, epoch: i64) -> Decision {
+    Decision {
+        preempted: None,
+        epoch,
+        ..decision
+    }
+}
+
 /// How all of it ended, where it is over: `Complete`, or `Failed` where any part did; with what ended
 /// where and when.
 pub fn ending(decision: &Decision) -> Option<(Reason, String)> {

@@ -48,6 +48,14 @@ pub(super) struct Candidate {
     pub facts: Facts,
 }
 
+impl Candidate {
+    /// Whether all that it would place has finished.
+    fn is_done(&self) -> bool {
+        let nothing = self.request.components.is_empty();
+        nothing && !self.facts.interpreted.components.is_empty()
+    }
+}
+
 /// A Workload that was understood.
 pub(super) struct Facts {
     /// The Workload with its manifests.
@@ -120,7 +128,17 @@ impl Sight<'_> {
             }
             _ if entry.spec.suspend => self.suspend(entry),
             standing => match self.platforms(entry, &mut facts) {
-                Ok(()) => Look::Decide(Box::new(self.candidate(entry, facts))),
+                Ok(()) => {
+                    let candidate = self.candidate(entry, facts);
+                    match standing.filter(|_| candidate.is_done()) {
+                        // What made room has ended since, and waits for nothing.
+                        Some(decision) => {
+                            let over = finished::over(decision, self.epoch);
+                            self.follow(entry, &candidate.facts, over)
+                        }
+                        None => Look::Decide(Box::new(candidate)),
+                    }
+                }
                 Err(unready) => self.unready(entry, &facts, standing, unready),
             },
         }
