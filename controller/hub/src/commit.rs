@@ -28,7 +28,8 @@ use tracing::Instrument;
 
 use crate::leader::Term;
 use crate::seeded::{self, Bug};
-use settle::{is_settled, settle, wrote};
+pub(crate) use settle::is_settled;
+use settle::{settle, wrote};
 
 /// Works of one Workload written at once.
 const WORKS_AT_ONCE: usize = 8;

@@ -16,7 +16,7 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether an answer says that nothing was written. A server that ran out of time (504), or whose
 /// etcd did (500), does not know itself.
-pub(super) fn is_settled(error: &kube::Error) -> bool {
+pub(crate) fn is_settled(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code < 500)
 }
 

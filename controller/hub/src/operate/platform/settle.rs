@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::super::{Ended, Operator};
 use super::{AT_ONCE, Outcome};
+use crate::commit::is_settled;
 use crate::leader::Term;
 use crate::quotas;
 use crate::seeded::{self, Bug};
@@ -45,7 +46,7 @@ pub(in crate::operate) struct Written {
     failed: Option<Class>,
     /// What counts was to change, and not only what is shown.
     counts: bool,
-    /// Neither the write nor a read told what became of it.
+    /// Neither the write nor a read told what became, or will become, of it.
     unknown: bool,
 }
 
@@ -202,7 +203,13 @@ async fn write_quota(client: &Client, quota: Quota, status: QuotaStatus) -> Writ
     let class = error.class();
     done.failed = Some(class);
     match api.get_opt(&done.name).await {
-        Ok(found) => done.quota = found,
+        Ok(found) => {
+            // What is still as it was says nothing of a write that may be on its way: it is known once
+            // another version is seen, which the same write tried again makes.
+            let as_it_was = |quota: &Quota| version(&quota.metadata) == done.version;
+            done.unknown = !is_settled(&error) && found.as_ref().is_some_and(as_it_was);
+            done.quota = found;
+        }
         Err(error) => {
             done.failed = Class::soonest(Some(class), Some(error.class()));
             done.unknown = true;
