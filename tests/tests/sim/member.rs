@@ -96,6 +96,20 @@ impl Member {
         self.nodes.iter().all(|node| node.up) && self.lenient.is_none()
     }
 
+    /// Whether all pods would find nodes in some order, the largest first. A decision is safe for
+    /// every packing of what was decided before it, and not where the later pods come first: see ADR
+    /// 0009.
+    pub(crate) fn could_bind(&self) -> bool {
+        let mut sizes: Vec<i64> = self.pods.values().flatten().map(|pod| pod.cpu).collect();
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        let up = self.nodes.iter().filter(|node| node.up);
+        let mut free: Vec<i64> = up.map(|node| node.cpu).collect();
+        sizes.into_iter().all(|size| {
+            let node = free.iter_mut().find(|free| **free >= size);
+            node.map(|free| *free -= size).is_some()
+        })
+    }
+
     /// Whether every pod is on a node.
     pub(crate) fn all_bound(&self) -> bool {
         self.pods.values().flatten().all(|pod| pod.node.is_some())

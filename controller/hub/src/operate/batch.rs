@@ -190,6 +190,8 @@ impl Operator {
         let each = took.as_secs_f64() / f64::from(u32::try_from(batch.len().max(1)).unwrap_or(1));
         let mut by_key: BTreeMap<WorkloadKey, Verdict> =
             verdicts.into_iter().map(|v| (v.key.clone(), v)).collect();
+        let victims = preemptions.iter().flat_map(|of| &of.victims);
+        let victims: BTreeSet<WorkloadKey> = victims.map(|victim| victim.key.clone()).collect();
         for candidate in batch {
             let key = candidate.request.key.clone();
             let Some(verdict) = by_key.remove(&key).filter(|_| violations.is_empty()) else {
@@ -203,6 +205,11 @@ impl Operator {
                 continue;
             }
             self.measure(&verdict, each);
+            if victims.contains(&key) && verdict.outcome.placed().is_none() {
+                // It makes room first, and is decided once it has: a chain that says that it waits would
+                // keep it from that.
+                continue;
+            }
             let wait = waits.remove(&key);
             self.conclude(term, &candidate, verdict, wait);
         }

@@ -30,7 +30,7 @@ impl Oracle {
                     said.push(format!("pods of {work} {component} are nobody's"));
                 }
             }
-            if member.is_whole() && !member.all_bound() {
+            if member.is_whole() && !member.all_bound() && !member.could_bind() {
                 said.push(format!("{}: pods without a node", member.name));
             }
         }

@@ -12,12 +12,10 @@ fn priority(workload: &Value, store: &Store) -> i64 {
     class.map_or(0, |class| class["value"].as_i64().unwrap_or(0))
 }
 
-/// Whether a Workload has less than it asks for.
+/// Whether a Workload has less than it asks for. That it is being deleted the hub may not have seen.
 fn waits(workload: &Value) -> bool {
     let decision = &workload["status"]["decision"];
-    workload["metadata"]["deletionTimestamp"].is_null()
-        && (decision["generation"] != workload["metadata"]["generation"]
-            || !decision["preempted"].is_null())
+    decision["generation"] != workload["metadata"]["generation"] || !decision["preempted"].is_null()
 }
 
 impl Oracle {
