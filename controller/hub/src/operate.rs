@@ -13,6 +13,7 @@
 
 mod answer;
 mod batch;
+mod conclude;
 mod facts;
 mod follow;
 mod holdings;

@@ -7,7 +7,7 @@ use super::run::{Kind, simulate};
 /// All that can be sown, by the names that `HEYUN_SIM_BUG` takes, with the seeds to look among from
 /// the one on that found it last.
 const BUGS: [(&str, Bug, Kind, u64); 19] = [
-    ("Fence", Bug::Fence, Kind::Free, 163),
+    ("Fence", Bug::Fence, Kind::Free, 164),
     ("Relist", Bug::Relist, Kind::Takeover, 36),
     ("Precondition", Bug::Precondition, Kind::Free, 86),
     ("Lost", Bug::Lost, Kind::Free, 43),
@@ -21,11 +21,11 @@ const BUGS: [(&str, Bug, Kind, u64); 19] = [
     ("Quota", Bug::Quota, Kind::Shrink, 78),
     ("Unblock", Bug::Unblock, Kind::Free, 133),
     ("Said", Bug::Said, Kind::Free, 200),
-    ("Uphold", Bug::Uphold, Kind::Free, 389),
-    ("Reserve", Bug::Reserve, Kind::Preempt, 0),
-    ("Budget", Bug::Budget, Kind::Preempt, 0),
+    ("Uphold", Bug::Uphold, Kind::Free, 409),
+    ("Reserve", Bug::Reserve, Kind::Preempt, 165),
+    ("Budget", Bug::Budget, Kind::Preempt, 7),
     ("Finished", Bug::Finished, Kind::Jobs, 0),
-    ("Anew", Bug::Anew, Kind::Jobs, 4),
+    ("Anew", Bug::Anew, Kind::Jobs, 47),
 ];
 /// Most seeds that are looked at for one bug.
 const SEEDS: u64 = 200;

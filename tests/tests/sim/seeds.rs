@@ -7,13 +7,14 @@ use super::run::{Kind, simulate, trace};
 use super::sim::lock;
 
 /// How many seeds of each kind the test suite runs, where the environment says no other number:
-/// some 0.05 s of one core each.
-const FREE: u64 = 2_000;
+/// some 0.06 s of one core each.
+const FREE: u64 = 3_500;
 const PREEMPTS: u64 = 1_000;
-const RETURNS: u64 = 100;
-const TAKEOVERS: u64 = 100;
-const SHRINKS: u64 = 100;
+const RETURNS: u64 = 200;
+const TAKEOVERS: u64 = 200;
+const SHRINKS: u64 = 200;
 const BURSTS: u64 = 100;
+const JOBS: u64 = 300;
 
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
@@ -113,7 +114,7 @@ fn what_has_room_in_a_better_term_goes_back_and_stays() {
 /// What has finished is charged no more, and never runs again for its generation.
 #[test]
 fn a_job_that_has_finished_is_over() {
-    all(Kind::Jobs, 0, number("HEYUN_SIM_JOBS").unwrap_or(200));
+    all(Kind::Jobs, 0, number("HEYUN_SIM_JOBS").unwrap_or(JOBS));
 }
 
 #[test]

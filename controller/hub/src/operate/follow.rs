@@ -41,7 +41,8 @@ impl Operator {
         let decision = workload
             .as_ref()
             .and_then(|workload| workload.status.as_ref()?.decision.as_ref());
-        let stands = assumed.row.is_some() || assumed.asked != self.asked;
+        // One that was to make room and could not be told so makes none: who asked asks again.
+        let stands = assumed.row.is_some() || assumed.asked != self.asked || error.is_some();
         let held = std::mem::take(&mut assumed.held);
         let undone = error.is_some() && assumed.is_undone(decision);
         if let Some(row) = assumed.refused.take()

@@ -99,7 +99,7 @@ impl Operator {
 
     /// The same of a decision of which no chain begins yet.
     pub(super) fn does_not_begin(&mut self, key: &WorkloadKey, decision: Decision) {
-        let held = super::batch::committed(decision);
+        let held = super::conclude::committed(decision);
         let mut happened = Happened::default();
         self.note_untaken(key, &held, &mut happened);
         self.dirty.happened.extend(happened);
