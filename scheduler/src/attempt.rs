@@ -377,11 +377,10 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
             if part.wanted > 0 || part.on_every_node() {
                 continue;
             }
-            let mut there: Vec<usize> = sites
-                .iter()
-                .copied()
-                .filter(|site| part.previous.contains_key(site))
-                .collect();
+            // Data that is pinned stays, whatever members the others are tried on.
+            let pinned = part.component.pinned_data;
+            let mut there: Vec<usize> = part.previous.keys().copied().collect();
+            there.retain(|site| pinned || sites.contains(site));
             if there.is_empty() {
                 there = self.used().into_iter().take(1).collect();
             }

@@ -6,7 +6,7 @@ use super::run::{Kind, simulate};
 
 /// All that can be sown, by the names that `HEYUN_SIM_BUG` takes, with the seeds to look among from
 /// the one on that found it last.
-const BUGS: [(&str, Bug, Kind, u64); 19] = [
+const BUGS: [(&str, Bug, Kind, u64); 21] = [
     ("Fence", Bug::Fence, Kind::Free, 164),
     ("Relist", Bug::Relist, Kind::Takeover, 36),
     ("Precondition", Bug::Precondition, Kind::Free, 86),
@@ -26,6 +26,8 @@ const BUGS: [(&str, Bug, Kind, u64); 19] = [
     ("Budget", Bug::Budget, Kind::Preempt, 7),
     ("Finished", Bug::Finished, Kind::Jobs, 0),
     ("Anew", Bug::Anew, Kind::Jobs, 47),
+    ("Above", Bug::Above, Kind::Preempt, 47),
+    ("Unkept", Bug::Unkept, Kind::Preempt, 1290),
 ];
 /// Most seeds that are looked at for one bug.
 const SEEDS: u64 = 200;
