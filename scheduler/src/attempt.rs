@@ -374,7 +374,7 @@ impl<'t, 'a> Attempt<'t, '_, 'a> {
     /// Components with 0 replicas keep their objects where they are, else where the others go.
     fn without_replicas(&mut self, sites: &[usize]) {
         for (index, part) in self.case.parts.iter().enumerate() {
-            if part.wanted > 0 || part.on_every_node() {
+            if part.component.runs_pods() {
                 continue;
             }
             // Data that is pinned stays, whatever members the others are tried on.

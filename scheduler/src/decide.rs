@@ -5,6 +5,7 @@ mod components;
 mod invalid;
 mod table;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attempt::{Bound, Failure, Plan, Purse, Ranks, Terms, attempt, increase};
@@ -263,7 +264,7 @@ fn loosened(
     apart: Option<&[Option<usize>]>,
 ) -> Result<Found, Failure> {
     let wished = spreads(case, sites);
-    let mut bounds = wished.clone();
+    let mut bounds = Cow::Borrowed(wished.as_slice());
     let mut relaxed = BTreeSet::new();
     let mut steps = 0;
     loop {
@@ -285,7 +286,7 @@ fn loosened(
                 };
                 steps += 1;
                 let give_up = steps > MAX_LOOSENED || key.is_empty();
-                match loosen(&mut bounds, key, give_up) {
+                match loosen(bounds.to_mut(), key, give_up) {
                     Some(key) => relaxed.insert(key),
                     None => return Err(failure),
                 };

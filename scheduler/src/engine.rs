@@ -10,10 +10,12 @@ use crate::case::Memory;
 use crate::config::Config;
 use crate::decide::decide;
 use crate::fleet::Fleet;
+use crate::fleet::policy::Policy;
 use crate::hash::Inputs;
 use crate::preempt::Reservation;
 use crate::quota::{Mark, QuotaTree};
 use crate::request::{Request, WorkloadKey};
+use crate::rules::Rules;
 use crate::snapshot::{Flavor, Held, Member, Neighbour, Snapshot, Tenant};
 use crate::verdict::{Outcome, Verdict};
 
@@ -48,6 +50,13 @@ impl Engine {
             memory: Memory::default(),
             inputs,
         }
+    }
+
+    /// What the rules say of every member to a request.
+    fn policy(&mut self, request: &Request) -> Arc<Policy> {
+        let tolerated = self.config.tolerated_not_ready_seconds;
+        let rules = Rules::new(&self.fleet, request, tolerated);
+        self.memory.policies.of(&self.fleet, request, &rules)
     }
 
     /// What is decided on.

@@ -66,7 +66,7 @@ pub struct Standing {
 
 impl Standing {
     /// The places of which something may go.
-    pub fn spare_places(&self) -> impl Iterator<Item = &Place> {
+    pub(crate) fn spare_places(&self) -> impl Iterator<Item = &Place> {
         self.places.iter().filter(|place| place.spare() > 0)
     }
 }
@@ -188,31 +188,22 @@ pub struct Preemption {
 /// their verdicts.
 ///
 /// `snapshot` is what the batch was decided on, `verdicts` are of all of its `requests`, `standing` is
-/// everyone who holds something. With `standing` empty nobody makes room for anyone.
+/// everyone who holds something. With `standing` empty nobody makes room for anyone. Besides, those that
+/// it did not come to, since it asks for so many at once and no more: they are to be decided again soon,
+/// whatever happens.
 pub fn preempt(
     snapshot: &Snapshot,
     requests: &[Request],
     verdicts: &mut [Verdict],
     standing: &BTreeMap<WorkloadKey, Standing>,
     config: &Config,
-) -> Vec<Preemption> {
-    let by_key: BTreeMap<&WorkloadKey, &Request> =
-        requests.iter().map(|one| (&one.key, one)).collect();
+) -> (Vec<Preemption>, Vec<WorkloadKey>) {
+    let asking = short(requests, verdicts).filter(|(_, request)| rights::any(standing, request));
+    let asking: Vec<(usize, &Request)> = asking.collect();
+    let (asked, unasked) = asking.split_at(asking.len().min(ASKERS));
     let mut found = Vec::new();
     let mut ground: Option<Ground<'_>> = None;
-    let mut asked = 0_usize;
-    for place in 0..verdicts.len() {
-        let Some(verdict) = verdicts.get(place) else {
-            break;
-        };
-        let request = by_key.get(&verdict.key).copied();
-        let Some(request) = request.filter(|request| request.preempts && is_short(verdict)) else {
-            continue;
-        };
-        if asked >= ASKERS || !rights::any(standing, request) {
-            continue;
-        }
-        asked = asked.saturating_add(1);
+    for (place, request) in asked {
         let ground = ground
             .get_or_insert_with(|| Ground::new(snapshot, requests, verdicts, standing, config));
         let Some((victims, placed)) = search::victims(ground, request) else {
@@ -220,7 +211,7 @@ pub fn preempt(
         };
         let room = ground.settle(request, &victims, &placed);
         let reason = reason(request, &victims, standing);
-        if let Some(verdict) = verdicts.get_mut(place) {
+        if let Some(verdict) = verdicts.get_mut(*place) {
             verdict.outcome = Outcome::Waiting(reason);
         }
         found.push(Preemption {
@@ -235,40 +226,29 @@ pub fn preempt(
             },
         });
     }
-    found
+    let unasked = unasked.iter().map(|(_, request)| request.key.clone());
+    (found, unasked.collect())
 }
 
 /// Whether any of a batch waits for what others have and may have them go: [`preempt`] would find
 /// nothing for the rest.
 pub fn is_wanted(requests: &[Request], verdicts: &[Verdict]) -> bool {
-    let may: BTreeSet<&WorkloadKey> = requests
-        .iter()
-        .filter(|request| request.preempts)
-        .map(|request| &request.key)
-        .collect();
-    verdicts
-        .iter()
-        .any(|verdict| is_short(verdict) && may.contains(&verdict.key))
+    short(requests, verdicts).next().is_some()
 }
 
-/// Those of a batch that [`preempt`] does not come to, since it asks for so many at once and no more:
-/// they are to be decided again soon, whatever happens.
-pub fn unasked(
-    requests: &[Request],
+/// Those of a batch that wait for what others have and may have them go, with the places of their
+/// verdicts.
+fn short<'r>(
+    requests: &'r [Request],
     verdicts: &[Verdict],
-    standing: &BTreeMap<WorkloadKey, Standing>,
-) -> Vec<WorkloadKey> {
-    if requests.len() <= ASKERS {
-        return Vec::new();
-    }
-    let by_key: BTreeMap<&WorkloadKey, &Request> =
+) -> impl Iterator<Item = (usize, &'r Request)> {
+    let by_key: BTreeMap<&WorkloadKey, &'r Request> =
         requests.iter().map(|one| (&one.key, one)).collect();
-    let asks = |verdict: &&Verdict| {
-        let request = by_key.get(&verdict.key);
-        request.is_some_and(|of| of.preempts && is_short(verdict) && rights::any(standing, of))
-    };
-    let beyond = verdicts.iter().filter(asks).skip(ASKERS);
-    beyond.map(|verdict| verdict.key.clone()).collect()
+    let each = verdicts.iter().enumerate();
+    each.filter_map(move |(place, verdict)| {
+        let request = *by_key.get(&verdict.key)?;
+        (request.preempts && is_short(verdict)).then_some((place, request))
+    })
 }
 
 /// Whether what a verdict waits for is room or quota, which others may have.

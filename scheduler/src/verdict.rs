@@ -72,11 +72,6 @@ pub struct Verdict {
 impl Verdict {
     /// The events after which it is worth deciding again; none when it is placed. What waits for a
     /// place waits also for what refuses the other members, whichever are told of.
-    pub fn unblocked_by(&self) -> BTreeSet<EventKind> {
-        self.kinds().into()
-    }
-
-    /// The same as a set.
     pub fn kinds(&self) -> Kinds {
         let Some(reason) = self.outcome.reason() else {
             return Kinds::default();

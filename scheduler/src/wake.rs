@@ -38,11 +38,11 @@ use crate::quota::{Key, Limit, Shortfall};
 use crate::request::{Division, DivisionKind, Request, Surge};
 use crate::verdict::{EventKind, Kinds, Verdict, WorkloadReason};
 
-pub use event::{Event, of_member};
+pub use event::{Event, differing, of_member};
 pub use pool::Pool;
 
 /// The most members that are named in a scope; with more any member counts.
-pub const MEMBERS_MAX: usize = 64;
+pub(crate) const MEMBERS_MAX: usize = 64;
 
 /// What one that waits is woken by.
 ///
@@ -86,14 +86,15 @@ pub struct About {
     pub holds: bool,
     /// The members that the rules leave open to it; `None`: not known, or too many.
     pub open: Option<BTreeSet<String>>,
-    /// Its tenant and all above it, the root last; empty: not known.
-    pub lineage: Vec<String>,
+    /// The highest tenant above its own but for the root, or its own where that is right below the
+    /// root; none where it is the root, or not known.
+    pub branch: Option<String>,
 }
 
 impl Wait {
     /// What wakes a workload with this verdict; of one for which others make room, the verdict as it
     /// was before that was found.
-    pub fn of(request: &Request, verdict: &Verdict, about: &About, pool: &mut Pool) -> Self {
+    pub fn of(request: &Request, verdict: &Verdict, about: About, pool: &mut Pool) -> Self {
         let reason = verdict.outcome.reason();
         let shortfall = match reason {
             Some(WorkloadReason::QuotaExceeded(of) | WorkloadReason::Oversubscribed(of)) => {
@@ -101,7 +102,7 @@ impl Wait {
             }
             _ => None,
         };
-        let fixed = is_charged_the_same(request, about);
+        let fixed = is_charged_the_same(request, &about);
         let mut kinds = verdict.kinds();
         if shortfall.is_some() && !fixed {
             kinds = kinds.and(of_places(verdict));
@@ -115,19 +116,17 @@ impl Wait {
         if request.preempts && is_short(verdict) {
             kinds = kinds.with(EventKind::ClaimChanged);
         }
-        let known = |about: &About, at: usize| about.lineage.get(at).cloned();
         // The root is everyone's; below it the first branch is its own.
-        let branch = known(about, about.lineage.len().saturating_sub(2));
-        let branch = branch.unwrap_or_else(|| request.tenant.clone());
+        let branch = about.branch.as_deref().unwrap_or(&request.tenant);
         Self {
             kinds,
             emergency: request.emergency,
             priority: request.priority,
             tenant: pool.name(&request.tenant),
-            branch: pool.name(&branch),
+            branch: pool.name(branch),
             bound: shortfall.filter(|_| fixed).map(|of| pool.bound(bound(of))),
             scope: pool.scope(Scope {
-                members: about.open.clone().filter(|of| of.len() <= MEMBERS_MAX),
+                members: about.open,
                 flavors: flavors(request),
             }),
         }

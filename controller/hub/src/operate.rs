@@ -146,8 +146,6 @@ pub struct Operator {
     platform: platform::Applied,
     /// When those that are woken are looked at next.
     unblock_at: Option<Duration>,
-    /// Those of the last batch for which nobody was asked to make room yet.
-    unasked: Vec<WorkloadKey>,
     /// How often it was asked who makes room.
     asked: u64,
     /// Up to which second it is known what the time alone changes.
@@ -220,7 +218,6 @@ impl Operator {
             verdicts: state::Verdicts::default(),
             platform: platform::Applied::default(),
             unblock_at: None,
-            unasked: Vec::new(),
             asked: 0,
             turned_at: 0,
             again: BTreeSet::new(),
@@ -417,7 +414,7 @@ impl Operator {
         if self.next_round().is_some_and(|at| at <= now) {
             self.unblock_at = None;
             let woken = self.wake();
-            self.round = self.new_round(&woken);
+            self.round = self.new_round(woken);
             self.returns.wake(now);
         }
         self.candidates.extend(self.retries.take_due(now));

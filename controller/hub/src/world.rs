@@ -300,14 +300,14 @@ impl World {
 
     /// Holds a Workload unless a newer one is held; true when it was taken.
     pub fn put_workload(&mut self, entry: Entry, dirty: &mut Dirty) -> bool {
-        if let Some(before) = self.workloads.get(&entry.key) {
+        let before = self.workloads.get(&entry.key).map(AsRef::as_ref);
+        if let Some(before) = before {
             if before.version >= entry.version {
                 return false;
             }
             let freed = self.freed(&entry.key, &before.held, &entry.held);
             dirty.happened.extend(freed);
         }
-        let before = self.workloads.get(&entry.key).map(AsRef::as_ref);
         if self.is_seen_otherwise(before, &entry) {
             let event = self.seen_otherwise(&entry.key.namespace);
             dirty.happened.note(event);

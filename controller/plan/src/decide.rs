@@ -279,7 +279,7 @@ pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision
 }
 
 /// The Works on a member.
-fn on<'w>(works: &'w [Work], member: &str) -> impl Iterator<Item = &'w Work> {
+pub(crate) fn on<'w>(works: &'w [Work], member: &str) -> impl Iterator<Item = &'w Work> {
     let namespace = labels::member_namespace(member);
     works
         .iter()

@@ -14,7 +14,6 @@
 use heyun_crds::Work;
 use heyun_crds::common::Finished;
 use heyun_crds::conditions::Reason;
-use heyun_crds::labels;
 use heyun_crds::query::WhyFinished;
 use heyun_crds::workload::{Assignment, Decision};
 use heyun_scheduler::request::{Bounds, Component, Division};
@@ -101,11 +100,8 @@ pub fn confirm(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decisi
         if part.finished.is_some() {
             continue;
         }
-        let namespace = labels::member_namespace(&part.member);
-        let mut here = works.iter().filter(|work| {
-            work.metadata.namespace.as_deref() == Some(&namespace)
-                && work.spec.workload.generation == decision.generation
-        });
+        let here = crate::decide::on(works, &part.member);
+        let mut here = here.filter(|work| work.spec.workload.generation == decision.generation);
         part.finished = here
             .find_map(|work| reported(work, &part.component))
             .cloned();
@@ -137,8 +133,12 @@ pub fn may_end(decision: &Decision) -> bool {
 /// Whether all of it is over: nothing of that generation is decided any more. What made room for
 /// another waits for the rest.
 pub fn is_over(decision: &Decision) -> bool {
-    let placed = !decision.assignments.is_empty() && decision.preempted.is_none();
-    placed && running(decision).next().is_none()
+    decision.preempted.is_none() && all(&decision.assignments)
+}
+
+/// Whether there are any, and each has finished.
+pub fn all(assignments: &[Assignment]) -> bool {
+    !assignments.is_empty() && assignments.iter().all(|part| part.finished.is_some())
 }
 
 /// The decision of a Workload of which nothing is left to place: it waits for nothing that it gave up

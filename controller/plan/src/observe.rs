@@ -215,7 +215,8 @@ fn red_lines(
     written.iter().map(line).collect()
 }
 
-fn readiness(object: &MemberCluster) -> Readiness {
+/// Since when a member answers, or does not.
+pub fn readiness(object: &MemberCluster) -> Readiness {
     let conditions = object
         .status
         .as_ref()
@@ -251,7 +252,7 @@ fn is_closed(object: &MemberCluster) -> bool {
 
 /// The filing, where there is one. A date without a time is valid to the end of that day in
 /// China; one that cannot be read is no filing.
-fn mlps(written: &Mlps) -> Option<snapshot::Mlps> {
+pub fn mlps(written: &Mlps) -> Option<snapshot::Mlps> {
     if written.level == 0 {
         return None;
     }

@@ -122,7 +122,7 @@ pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
     }
     let needing = || {
         let parts = view.parts.iter();
-        parts.filter(|part| part.wanted > 0 || part.on_every_node())
+        parts.filter(|part| part.component.runs_pods())
     };
     let finds = |part: &Part<'_>| {
         let (enough, hi) = view.useful(part);

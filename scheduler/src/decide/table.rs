@@ -126,7 +126,8 @@ fn member(
     site: usize,
     chosen: Option<BTreeMap<String, i64>>,
 ) -> MemberVerdict {
-    let open = case.seat(site).is_some_and(|seat| !seat.barred());
+    let seat = case.seat(site);
+    let open = seat.is_some_and(|seat| !seat.barred());
     // What has no code has no reason.
     let refusals = if open {
         Vec::new()
@@ -139,7 +140,7 @@ fn member(
         (None, false) => MemberState::Filtered,
     };
     let of = case.fleet.sites.get(site);
-    let seat = case.seat(site).filter(|seat| !seat.expelled());
+    let seat = seat.filter(|seat| !seat.expelled());
     let tiers = match (seat, of) {
         (Some(seat), _) => seat.tiers,
         (None, Some(of)) => tiers(of, &case.rules),

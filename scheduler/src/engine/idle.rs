@@ -6,7 +6,6 @@ use super::Engine;
 use crate::quota::Amounts;
 use crate::request::Request;
 use crate::resources::PODS;
-use crate::rules::Rules;
 use crate::verdict::Placed;
 
 /// Room that a decision takes: of one flavor on one member, these resources.
@@ -55,12 +54,7 @@ impl Engine {
             (flavors.is_empty() || flavors.contains(&of.flavor))
                 && !asked.is_disjoint(&of.resources)
         });
-        let rules = Rules::new(
-            &self.fleet,
-            request,
-            self.config.tolerated_not_ready_seconds,
-        );
-        let policy = self.memory.policies.of(&self.fleet, request, &rules);
+        let policy = self.policy(request);
         fitting.any(|of| {
             let site = self.fleet.site(&of.member);
             site.and_then(|site| policy.seat_of(site)).is_some()

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use crate::request::Request;
-use crate::rules::Rules;
 use crate::wake::{About, MEMBERS_MAX};
 
 impl Engine {
@@ -14,31 +13,21 @@ impl Engine {
         let snapshot = &self.fleet.snapshot;
         let held = snapshot.held.get(&request.key);
         let holds = held.is_some_and(|held| !held.entries.is_empty());
-        let mut lineage = Vec::new();
-        if let Some(node) = snapshot.quotas.node(&request.tenant) {
-            let path = snapshot.quotas.path(node);
-            lineage = path
-                .into_iter()
-                .rev()
-                .map(|node| snapshot.quotas.name(node).to_owned())
-                .collect();
-        }
+        let node = snapshot.quotas.node(&request.tenant);
+        // The root is first on the path.
+        let branch = node.and_then(|node| snapshot.quotas.path(node).get(1).copied());
+        let branch = branch.map(|node| snapshot.quotas.name(node).to_owned());
         About {
             holds,
             open: self.open_to(request),
-            lineage,
+            branch,
         }
     }
 
     /// The members that the rules leave open to a workload, where they are few: the others can take it
     /// only after they, a tenant or the workload change.
     fn open_to(&mut self, request: &Request) -> Option<BTreeSet<String>> {
-        let rules = Rules::new(
-            &self.fleet,
-            request,
-            self.config.tolerated_not_ready_seconds,
-        );
-        let policy = self.memory.policies.of(&self.fleet, request, &rules);
+        let policy = self.policy(request);
         let open = policy.open.iter();
         (policy.open.len() <= MEMBERS_MAX)
             .then(|| open.map(|of| self.fleet.name(of.site).to_owned()).collect())

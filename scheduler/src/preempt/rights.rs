@@ -49,9 +49,8 @@ impl Candidate<'_> {
 /// Whether anyone might have to make room for a request: a look that costs little.
 pub(super) fn any(standing: &BTreeMap<WorkloadKey, Standing>, request: &Request) -> bool {
     standing.iter().any(|(key, of)| {
-        let is_other = of.tenant != request.tenant;
-        let goes = has_going(of) || of.spare_places().next().is_some();
-        *key != request.key && goes && (is_other || of.priority < request.priority || has_going(of))
+        let may = of.tenant != request.tenant || of.priority < request.priority;
+        *key != request.key && (has_going(of) || may && of.spare_places().next().is_some())
     })
 }
 

@@ -105,7 +105,7 @@ impl Town {
     fn ask(&self, requests: &[Request]) -> (Vec<Preemption>, Vec<Verdict>) {
         let config = Config::default();
         let mut verdicts = schedule(&self.snapshot, requests, &config);
-        let found = preempt(
+        let (found, _) = preempt(
             &self.snapshot,
             requests,
             &mut verdicts,

@@ -1,7 +1,5 @@
 //! What can end a wait, by kind.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 /// What can unblock a workload.
@@ -76,9 +74,6 @@ impl EventKind {
 pub struct Kinds(u16);
 
 impl Kinds {
-    /// Every kind.
-    pub const ALL: Self = Self(u16::MAX);
-
     /// These kinds.
     pub fn of(kinds: impl IntoIterator<Item = EventKind>) -> Self {
         kinds.into_iter().fold(Self::default(), Self::with)
@@ -107,12 +102,6 @@ impl Kinds {
     }
 }
 
-impl From<Kinds> for BTreeSet<EventKind> {
-    fn from(kinds: Kinds) -> Self {
-        kinds.iter().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{ALL, EventKind, Kinds};
@@ -123,7 +112,7 @@ mod tests {
             assert_eq!(kind as usize, index, "{kind:?}");
             let one = Kinds::of([kind]);
             assert_eq!(one.iter().collect::<Vec<_>>(), [kind]);
-            assert!(Kinds::ALL.has(kind) && !Kinds::default().has(kind));
+            assert!(one.has(kind) && !Kinds::default().has(kind));
         }
         let two = Kinds::of([EventKind::MemberReady]).and(Kinds::of([EventKind::ClaimChanged]));
         assert_eq!(two.iter().count(), 2);

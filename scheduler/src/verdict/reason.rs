@@ -456,22 +456,8 @@ impl WorkloadReason {
 
     /// Whether it waits for a place, whatever quota leaves.
     pub(crate) fn is_of_places(&self) -> bool {
-        match self {
-            Self::NoMemberFits { .. }
-            | Self::NoCapacity { .. }
-            | Self::DivisionUnsatisfiable { .. }
-            | Self::SpreadUnsatisfiable { .. }
-            | Self::ComponentsUnsatisfiable { .. }
-            | Self::SketchLabel { .. }
-            | Self::NoNeighbour { .. }
-            | Self::DataPinned { .. } => true,
-            Self::Invalid { .. }
-            | Self::TenantUnknown { .. }
-            | Self::NoMembers
-            | Self::QuotaExceeded(_)
-            | Self::Oversubscribed(_)
-            | Self::Preempting { .. } => false,
-        }
+        let own = self.unblocked_by();
+        PLACES.iter().all(|kind| own.contains(kind))
     }
 }
 

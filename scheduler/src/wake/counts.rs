@@ -18,7 +18,7 @@ fn wait(snapshot: &Snapshot, request: &Request, pool: &mut Pool) -> Wait {
     let verdict = decide_all(&mut engine, std::slice::from_ref(request)).remove(0);
     assert!(verdict.outcome.placed().is_none(), "{verdict:#?}");
     let about = engine.about(request);
-    Wait::of(request, &verdict, &about, pool)
+    Wait::of(request, &verdict, about, pool)
 }
 
 fn lineage(tenants: &[&str]) -> Vec<String> {

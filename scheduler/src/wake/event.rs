@@ -126,7 +126,7 @@ pub fn of_member(before: Option<&Member>, after: Option<&Member>) -> Vec<Event> 
         member: member(),
         flavor,
     }));
-    let flying = differing(&in_flight(&before.in_flight), &in_flight(&after.in_flight));
+    let flying = differing(in_flight(&before.in_flight), in_flight(&after.in_flight));
     let flying: BTreeSet<Option<String>> = flying
         .into_iter()
         .map(|flavor| flavor.filter(|_| !lined))
@@ -158,7 +158,7 @@ fn nodes(before: &Member, after: &Member, lined: bool) -> BTreeSet<Option<String
         (Some(old), Some(new)) => (old, new),
         _ => return any(),
     };
-    let differ = differing(&shapes(&old.shapes), &shapes(&new.shapes));
+    let differ = differing(shapes(&old.shapes), shapes(&new.shapes));
     let lines = before.red_lines != after.red_lines;
     if old.keys != new.keys || lines || lined && !differ.is_empty() {
         return any();
@@ -166,30 +166,32 @@ fn nodes(before: &Member, after: &Member, lined: bool) -> BTreeSet<Option<String
     differ
 }
 
-type ByFlavor<'a, T> = BTreeMap<Option<String>, Vec<&'a T>>;
-
-fn shapes(shapes: &[Shape]) -> ByFlavor<'_, Shape> {
-    let mut by = ByFlavor::new();
-    for shape in shapes.iter().filter(|shape| shape.flavor.is_some()) {
-        by.entry(shape.flavor.clone()).or_default().push(shape);
-    }
-    by
+fn shapes(shapes: &[Shape]) -> impl Iterator<Item = (Option<&str>, &Shape)> {
+    let all = shapes.iter();
+    all.filter_map(|shape| Some((Some(shape.flavor.as_deref()?), shape)))
 }
 
-fn in_flight(flying: &[InFlight]) -> ByFlavor<'_, InFlight> {
-    let mut by = ByFlavor::new();
-    for of in flying {
-        by.entry(Some(of.flavor.clone())).or_default().push(of);
-    }
-    by
+fn in_flight(flying: &[InFlight]) -> impl Iterator<Item = (Option<&str>, &InFlight)> {
+    flying.iter().map(|of| (Some(&*of.flavor), of))
 }
 
-/// The flavors of which two say different things.
-fn differing<T: PartialEq>(
-    before: &ByFlavor<'_, T>,
-    after: &ByFlavor<'_, T>,
+/// The flavors of which two say different things; `None` among them: of any.
+pub fn differing<'a, T: PartialEq + 'a>(
+    before: impl Iterator<Item = (Option<&'a str>, &'a T)>,
+    after: impl Iterator<Item = (Option<&'a str>, &'a T)>,
 ) -> BTreeSet<Option<String>> {
+    let (before, after) = (by_flavor(before), by_flavor(after));
     let all = before.keys().chain(after.keys());
     let differ = all.filter(|flavor| before.get(*flavor) != after.get(*flavor));
-    differ.cloned().collect()
+    differ.map(|flavor| flavor.map(str::to_owned)).collect()
+}
+
+fn by_flavor<'a, T>(
+    all: impl Iterator<Item = (Option<&'a str>, &'a T)>,
+) -> BTreeMap<Option<&'a str>, Vec<&'a T>> {
+    let mut by: BTreeMap<Option<&str>, Vec<&T>> = BTreeMap::new();
+    for (flavor, one) in all {
+        by.entry(flavor).or_default().push(one);
+    }
+    by
 }

@@ -1,5 +1,6 @@
 //! What many that wait have in common, kept once.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -20,13 +21,8 @@ const SWEEP_FROM: usize = 256;
 
 impl Pool {
     pub(super) fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Arc::clone(known);
-        }
         self.sweep();
-        let new: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&new));
-        new
+        shared(&mut self.names, name)
     }
 
     pub(super) fn bound(&mut self, bound: Bound) -> Arc<Bound> {
@@ -40,7 +36,7 @@ impl Pool {
     }
 
     /// How many are kept.
-    pub fn kept(&self) -> usize {
+    pub(super) fn kept(&self) -> usize {
         self.names
             .len()
             .saturating_add(self.bounds.len())
@@ -58,11 +54,14 @@ impl Pool {
     }
 }
 
-fn shared<T: Ord>(all: &mut BTreeSet<Arc<T>>, one: T) -> Arc<T> {
-    let new = Arc::new(one);
-    if let Some(known) = all.get(&new) {
+fn shared<T: Ord + ?Sized>(
+    all: &mut BTreeSet<Arc<T>>,
+    one: impl Borrow<T> + Into<Arc<T>>,
+) -> Arc<T> {
+    if let Some(known) = all.get(one.borrow()) {
         return Arc::clone(known);
     }
+    let new = one.into();
     all.insert(Arc::clone(&new));
     new
 }

@@ -128,7 +128,7 @@ impl Stage {
         let mut engine = Engine::new(self.snapshot.clone(), Config::default());
         let verdict = decide_all(&mut engine, std::slice::from_ref(request)).remove(0);
         let about = engine.about(request);
-        let wait = Wait::of(request, &verdict, &about, &mut self.pool);
+        let wait = Wait::of(request, &verdict, about, &mut self.pool);
         (verdict, wait)
     }
 

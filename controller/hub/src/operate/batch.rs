@@ -39,16 +39,14 @@ impl Operator {
         for (key, of_round) in self.next_keys() {
             self.candidates.remove(&key);
             self.urgent.remove(&key);
-            let its_turn = self.round.remove(&key);
-            if its_turn {
+            if self.round.remove(&key) {
                 self.unplaced.rouse(&key);
             }
             if !of_round {
                 self.cursor = Some(key.clone());
             }
             let anew = self.again.contains(&key) || self.gave_way(&key);
-            let waits = self.unplaced.sleeps(&key);
-            let again = state::decides_again(anew, waits, its_turn);
+            let again = state::decides_again(anew, self.unplaced.sleeps(&key));
             let look = self.sight(term).look(&key, again);
             if matches!(look, Look::Nothing | Look::Write(_)) && again == anew {
                 self.unplaced.remove(&key);
@@ -164,11 +162,11 @@ impl Operator {
             error!(%violation, "the checker refuses a batch: nothing of it is committed");
         }
         // What they wait for is known before others are asked to make room.
-        let mut waits = self.unplaced.waits(&requests, &verdicts, &abouts);
-        let preemptions = if violations.is_empty() {
+        let mut waits = self.unplaced.waits(abouts);
+        let (preemptions, unasked) = if violations.is_empty() {
             aside(|| self.make_room(&requests, &mut verdicts))
         } else {
-            Vec::new()
+            Default::default()
         };
         let took = clock.monotonic().saturating_sub(started);
         let micros = |from: Duration, to: Duration| to.saturating_sub(from).as_micros();
@@ -203,9 +201,9 @@ impl Operator {
                 continue;
             }
             let wait = waits.remove(&key);
-            self.conclude(term, &candidate, verdict, wait);
+            self.conclude(term, candidate, verdict, wait);
         }
-        for key in std::mem::take(&mut self.unasked) {
+        for key in unasked {
             // Nothing that happens would tell that its turn to ask others has come.
             self.unplaced.rouse(&key);
             self.candidates.insert(key);
@@ -305,16 +303,16 @@ impl Operator {
 }
 
 /// What is known besides of those of a batch that are not placed.
-fn abouts(
+fn abouts<'b>(
     engine: &mut Engine,
-    requests: &[Request],
-    verdicts: &[Verdict],
-) -> BTreeMap<WorkloadKey, About> {
-    let waiting = verdicts.iter().filter(|of| of.outcome.placed().is_none());
-    let waiting: BTreeSet<&WorkloadKey> = waiting.map(|of| &of.key).collect();
-    let waiting = requests.iter().filter(|of| waiting.contains(&of.key));
-    waiting
-        .map(|request| (request.key.clone(), engine.about(request)))
+    requests: &'b [Request],
+    verdicts: &'b [Verdict],
+) -> Vec<(&'b Request, &'b Verdict, About)> {
+    let unplaced = verdicts.iter().filter(|of| of.outcome.placed().is_none());
+    let unplaced: BTreeMap<&WorkloadKey, &Verdict> = unplaced.map(|of| (&of.key, of)).collect();
+    let both = requests.iter();
+    let both = both.filter_map(|request| Some((request, *unplaced.get(&request.key)?)));
+    both.map(|(request, verdict)| (request, verdict, engine.about(request)))
         .collect()
 }
 

@@ -26,7 +26,7 @@ impl Operator {
     pub(super) fn conclude(
         &mut self,
         term: &Term,
-        candidate: &Candidate,
+        candidate: Candidate,
         verdict: Verdict,
         wait: Option<Wait>,
     ) {
@@ -36,8 +36,8 @@ impl Operator {
         };
         let now = Time(self.around.clock.now());
         let mut after = entry.status.clone();
-        let previous = self.sight(term).replaces(&entry, &candidate.facts);
-        let meant = &candidate.facts.interpreted;
+        let (facts, previous) = (candidate.facts, candidate.previous);
+        let meant = &facts.interpreted;
         let decision = decide::decision(&verdict, meant, previous.as_ref(), term.epoch, now.0);
         conditions(&mut after, &entry, &verdict, &now);
         let id = decision.as_ref().map(|d| d.id.clone()).unwrap_or_default();
@@ -79,7 +79,7 @@ impl Operator {
                 return;
             }
         };
-        let steps = match sight.steps(&entry, &candidate.facts, &decision, &hashes) {
+        let steps = match sight.steps(&entry, &facts, &decision, &hashes) {
             Ok(steps) => steps,
             Err(refusal) => {
                 error!(workload = %key, message = refusal.message, "a decision cannot be rendered");
@@ -94,7 +94,7 @@ impl Operator {
         };
         let decision = forgetful(decision);
         after.decision = Some(decision.clone());
-        let after = sight.aggregate(&candidate.facts, Some(&decision), after);
+        let after = sight.aggregate(&facts, Some(&decision), after);
         let mut chain = written(&entry, after, steps);
         traced(&mut chain, &entry, &decision);
         info!(workload = %key, decision = decision.id, "placed");

@@ -69,7 +69,7 @@ impl Operator {
         }
         // What it was to reserve is not, or what it freed was its own doing: others may have it.
         if error.is_some() {
-            self.note_untaken(&key, &held, &mut known.happened);
+            self.note_untaken(&key, &held);
         }
         for work in works {
             let leaving = work.metadata.deletion_timestamp.is_some();

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use heyun_crds::conditions::{ConditionType, Reason, condition, set_condition};
+use heyun_crds::conditions::{ConditionType, Reason, condition};
 use heyun_crds::workload::Decision;
 use heyun_member::error::{Attempts, Classify, describe};
 use heyun_plan::images::{self, ImageName, Version};
@@ -23,6 +23,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
 use super::look::{Facts, Look, Refusal, Sight};
+use super::status::tell;
 use super::{Ended, Operator};
 use crate::images::{Failure, PullSecret};
 use crate::world::Entry;
@@ -264,18 +265,8 @@ impl Sight<'_> {
             (Unready::Unknown(refusal), None) => {
                 let Refusal { reason, message } = refusal;
                 let mut after = self.unscheduled(entry, reason, &message);
-                let (accepted, ok) = (ConditionType::Accepted, Reason::Ok.as_str());
-                let observed = Some(entry.generation());
-                let conditions = &mut after.conditions;
-                set_condition(
-                    conditions,
-                    accepted,
-                    Some(true),
-                    ok,
-                    "",
-                    observed,
-                    &self.now,
-                );
+                let accepted = (ConditionType::Accepted, Some(true), Reason::Ok.as_str(), "");
+                tell(&mut after, entry.generation(), &self.now, [accepted]);
                 after.summary.reason = format!("{reason}: {message}");
                 if after.decision.is_none() {
                     "-".clone_into(&mut after.summary.members);

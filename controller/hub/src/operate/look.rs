@@ -46,6 +46,8 @@ pub(super) struct Candidate {
     pub request: Request,
     /// The same, understood.
     pub facts: Facts,
+    /// The decision that what follows replaces.
+    pub previous: Option<Decision>,
 }
 
 impl Candidate {
@@ -159,7 +161,11 @@ impl Sight<'_> {
             previous: previous.as_ref(),
             weights: self.weights,
         });
-        Candidate { request, facts }
+        Candidate {
+            request,
+            facts,
+            previous,
+        }
     }
 
     /// The decision in force, with what has finished since; one that was lost is rebuilt from the
@@ -170,7 +176,7 @@ impl Sight<'_> {
     }
 
     /// The same, for a decision that is to replace it.
-    pub(super) fn replaces(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
+    fn replaces(&self, entry: &Entry, facts: &Facts) -> Option<Decision> {
         let mut decision = self.previous(entry, facts)?;
         if seeded::is(Bug::Anew) {
             let parts = decision.assignments.iter_mut();
@@ -321,12 +327,8 @@ impl Sight<'_> {
     /// Whether what is wanted stands: each Work is there and healthy as it is now. One of which all
     /// has finished replaces nothing.
     fn replaced(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> bool {
-        let is_over = |work: &RenderedWork| {
-            let parts = &work.spec.assignments;
-            !parts.is_empty() && parts.iter().all(|part| part.finished.is_some())
-        };
         wanted.iter().all(|(wanted, digest)| {
-            is_over(wanted)
+            finished::all(&wanted.spec.assignments)
                 || held.iter().any(|entry| {
                     let work = &entry.work;
                     work.metadata.namespace.as_deref() == Some(&wanted.namespace)

@@ -7,7 +7,7 @@ use heyun_plan::observe::request::created;
 use heyun_plan::preempt::{self, Stands};
 use heyun_scheduler::Verdict;
 use heyun_scheduler::preempt::{
-    Claim, Preemption, Reservation, Standing, Victim, is_wanted, preempt, unasked,
+    Claim, Preemption, Reservation, Standing, Victim, is_wanted, preempt,
 };
 use heyun_scheduler::request::{Request, WorkloadKey};
 use heyun_scheduler::snapshot::Held;
@@ -23,12 +23,12 @@ use crate::world::Entry;
 impl Operator {
     /// Finds who makes room for those of a batch that wait, says so in their verdicts, and keeps for
     /// each what it will have. What was kept for one that was asked about and needs it no more is
-    /// anybody's.
+    /// anybody's. Besides, those for which nobody was asked yet.
     pub(super) fn make_room(
         &mut self,
         requests: &[Request],
         verdicts: &mut [Verdict],
-    ) -> Vec<Preemption> {
+    ) -> (Vec<Preemption>, Vec<WorkloadKey>) {
         let kept = requests.iter().filter_map(|request| {
             let kept = self.reservations.remove(&request.key)?;
             Some((request.key.clone(), kept))
@@ -43,23 +43,26 @@ impl Operator {
         found
     }
 
-    fn find_room(&mut self, requests: &[Request], verdicts: &mut [Verdict]) -> Vec<Preemption> {
+    fn find_room(
+        &mut self,
+        requests: &[Request],
+        verdicts: &mut [Verdict],
+    ) -> (Vec<Preemption>, Vec<WorkloadKey>) {
         if !is_wanted(requests, verdicts) {
-            return Vec::new();
+            return Default::default();
         }
         self.asked = self.asked.saturating_add(1);
         let standing = self.standing();
         let Some(snapshot) = self.scene.snapshot() else {
-            return Vec::new();
+            return Default::default();
         };
         let config = &self.around.config;
-        self.unasked = unasked(requests, verdicts, &standing);
-        let found = preempt(snapshot, requests, verdicts, &standing, config);
+        let (found, unasked) = preempt(snapshot, requests, verdicts, &standing, config);
         let kept = found
             .iter()
             .map(|of| (of.key.clone(), of.reservation.clone()));
         self.reservations.extend(kept);
-        found
+        (found, unasked)
     }
 
     /// Everyone who holds something by a decision, or will.

@@ -34,12 +34,9 @@ fn difference(old: &TenantTree, new: &TenantTree) -> Difference {
             continue;
         }
         difference.tenants.insert(node.name.clone());
-        let rules = before.zip(after);
-        difference.rules |= rules.is_none_or(|(one, other)| !rules_the_same(one, other));
-        let alike = before
-            .zip(after)
-            .is_some_and(|(one, other)| means_the_same(one, other));
-        if !alike {
+        let both = before.zip(after);
+        difference.rules |= both.is_none_or(|(one, other)| !rules_the_same(one, other));
+        if both.is_none_or(|(one, other)| !means_the_same(one, other)) {
             altered.insert(&node.name);
         }
     }

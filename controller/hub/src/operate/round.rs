@@ -70,14 +70,14 @@ impl Round {
 impl Operator {
     /// A round of those that are woken, in the order of the queue: emergencies, those for which others
     /// make room, then by priority, then the tenant that borrows least, then by age.
-    pub(super) fn new_round(&self, woken: &BTreeSet<WorkloadKey>) -> Round {
+    pub(super) fn new_round(&self, woken: Vec<WorkloadKey>) -> Round {
         let mut shares = Shares::new();
-        let mut order: Vec<(Rank, &WorkloadKey)> = woken
-            .iter()
-            .map(|key| (self.rank_of(key, &mut shares), key))
+        let mut order: Vec<(Rank, WorkloadKey)> = woken
+            .into_iter()
+            .map(|key| (self.rank_of(&key, &mut shares), key))
             .collect();
         order.sort();
-        Round::new(order.into_iter().map(|(_, key)| key.clone()).collect())
+        Round::new(order.into_iter().map(|(_, key)| key).collect())
     }
 
     /// How one that waits stands to others; `shares` are those of its tenants that were looked at.

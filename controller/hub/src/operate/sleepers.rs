@@ -71,25 +71,17 @@ impl Sleepers {
         self.all.insert(key, sleeper);
     }
 
-    /// What the verdicts of a batch wait for, as far as more is known about their requests.
+    /// What those of a batch wait for that are not placed.
     pub(super) fn waits(
         &mut self,
-        requests: &[Request],
-        verdicts: &[Verdict],
-        abouts: &BTreeMap<WorkloadKey, About>,
+        of: Vec<(&Request, &Verdict, About)>,
     ) -> BTreeMap<WorkloadKey, Wait> {
-        let asked = requests.iter().map(|of| (&of.key, of));
-        let asked: BTreeMap<&WorkloadKey, &Request> = asked.collect();
-        let mut waits = BTreeMap::new();
-        for verdict in verdicts {
-            if let Some(about) = abouts.get(&verdict.key)
-                && let Some(request) = asked.get(&verdict.key)
-            {
-                let wait = Wait::of(request, verdict, about, &mut self.pool);
-                waits.insert(verdict.key.clone(), wait);
-            }
-        }
-        waits
+        let pool = &mut self.pool;
+        let wait = |(request, verdict, about): (&Request, &Verdict, About)| {
+            let wait = Wait::of(request, verdict, about, pool);
+            (verdict.key.clone(), wait)
+        };
+        of.into_iter().map(wait).collect()
     }
 
     /// It has its turn: until there is a verdict it is decided whenever it is looked at.

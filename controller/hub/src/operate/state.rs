@@ -171,10 +171,10 @@ pub(super) fn share(batch: usize, room: usize, others: bool) -> usize {
     }
 }
 
-/// Whether a Workload whose decision is to be made anew is decided at this look. One that waits
-/// for room is decided when those that wait are; until then its decision in force is followed.
-pub(super) fn decides_again(again: bool, waits: bool, its_turn: bool) -> bool {
-    again && (its_turn || !waits)
+/// Whether a Workload whose decision is to be made anew is decided at this look. One that `sleeps`
+/// is decided when its turn has come; until then its decision in force is followed.
+pub(super) fn decides_again(again: bool, sleeps: bool) -> bool {
+    again && !sleeps
 }
 
 /// Objects of one kind that could not be written, with when to try again by the one table. Until
@@ -303,6 +303,7 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sleepers::Sleepers;
     use super::*;
 
     #[test]
@@ -332,10 +333,16 @@ mod tests {
 
     #[test]
     fn what_is_decided_anew_and_waits_is_followed_until_its_turn() {
-        assert!(!decides_again(false, false, true));
-        assert!(decides_again(true, false, false));
-        assert!(!decides_again(true, true, false));
-        assert!(decides_again(true, true, true));
+        assert!(!decides_again(false, false));
+        assert!(decides_again(true, false));
+        assert!(!decides_again(true, true));
+        // Its turn has come.
+        let key = WorkloadKey::new("ns", "a");
+        let mut sleepers = Sleepers::default();
+        sleepers.sleep(key.clone(), None);
+        assert!(!decides_again(true, sleepers.sleeps(&key)));
+        sleepers.rouse(&key);
+        assert!(decides_again(true, sleepers.sleeps(&key)));
     }
 
     #[test]

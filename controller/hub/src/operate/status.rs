@@ -24,11 +24,7 @@ pub(super) fn conditions(
         tell(status, generation, now, [said]);
     }
     // What a decision for this generation has placed stays, and is as ready as it is.
-    let stands = status
-        .decision
-        .as_ref()
-        .is_some_and(|decision| decision.generation == generation);
-    if verdict.outcome.placed().is_none() && !stands {
+    if verdict.outcome.placed().is_none() && entry.decided().is_none() {
         let (reason, message) = explain::condition(verdict);
         let ready = (ConditionType::Ready, Some(false), &*reason, &*message);
         tell(status, generation, now, [ready]);

@@ -14,7 +14,7 @@ use heyun_scheduler::wake::Event;
 
 use super::Operator;
 use crate::seeded::{self, Bug};
-use crate::world::{Happened, parted};
+use crate::world::parted;
 
 /// Least time between two rounds, however much happens.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -43,7 +43,7 @@ impl Operator {
     }
 
     /// Those whom what happened since the last round wakes.
-    pub(super) fn wake(&mut self) -> BTreeSet<WorkloadKey> {
+    pub(super) fn wake(&mut self) -> Vec<WorkloadKey> {
         let borrowing = if self.unplaced.speaks_of_claims() {
             self.borrowing()
         } else {
@@ -82,27 +82,23 @@ impl Operator {
         let nothing = Held::default();
         let before = self.world.workloads.get(key);
         let before = before.map_or(&nothing, |entry| &entry.held);
-        let events: Vec<Event> = parted(held, before)
-            .into_iter()
-            .map(|(member, flavor, _)| Event::CapacityTaken {
-                member: member.to_owned(),
-                flavor: self.world.flavor_at(member, flavor),
-            })
-            .collect();
+        let taken = parted(held, before).into_iter();
+        let events = taken.map(|(member, flavor, _)| Event::CapacityTaken {
+            member: member.to_owned(),
+            flavor: self.world.flavor_at(member, flavor),
+        });
         self.dirty.happened.extend(events);
     }
 
     /// What was decided and will not be taken: those after it were decided as if it were.
-    pub(super) fn note_untaken(&self, key: &WorkloadKey, held: &Held, happened: &mut Happened) {
-        happened.extend(self.world.freed(key, held, &Held::default()));
+    pub(super) fn note_untaken(&mut self, key: &WorkloadKey, held: &Held) {
+        let freed = self.world.freed(key, held, &Held::default());
+        self.dirty.happened.extend(freed);
     }
 
     /// The same of a decision of which no chain begins yet.
     pub(super) fn does_not_begin(&mut self, key: &WorkloadKey, decision: Decision) {
-        let held = super::conclude::committed(decision);
-        let mut happened = Happened::default();
-        self.note_untaken(key, &held, &mut happened);
-        self.dirty.happened.extend(happened);
+        self.note_untaken(key, &super::conclude::committed(decision));
     }
 
     /// A chain has ended: its Workload may have to make room for those that were told otherwise
@@ -128,12 +124,10 @@ impl Operator {
         }
         let tenants = self.world.lineage(&of.tenant);
         let rooms = of.room.iter();
-        let rooms: Vec<Event> = rooms
-            .map(|room| Event::CapacityFreed {
-                member: room.member.clone(),
-                flavor: self.world.flavor_at(&room.member, &room.replicas.flavor),
-            })
-            .collect();
+        let rooms = rooms.map(|room| Event::CapacityFreed {
+            member: room.member.clone(),
+            flavor: self.world.flavor_at(&room.member, &room.replicas.flavor),
+        });
         self.dirty.happened.extend(rooms);
         let keys = of.increase.keys().cloned();
         self.dirty
@@ -154,12 +148,12 @@ impl Operator {
         let last = std::mem::replace(&mut self.turned_at, now);
         let tolerated = self.around.config.tolerated_not_ready_seconds;
         let turned = |member: &MemberCluster| {
-            let seen = observe::member(member, None, &[], observe::prices::OfMember::default());
-            let unready = match seen.readiness {
+            let unready = match observe::readiness(member) {
                 Readiness::NotReady { since } => Some(since.saturating_add(tolerated)),
                 _ => None,
             };
-            let expired = seen.mlps.and_then(|filing| filing.valid_until);
+            let filing = observe::mlps(&member.spec.mlps);
+            let expired = filing.and_then(|filing| filing.valid_until);
             let mut turns = [unready, expired].into_iter().flatten();
             turns.any(|at| (last..now).contains(&at))
         };
@@ -169,7 +163,6 @@ impl Operator {
             member: name.clone(),
             flavor: None,
         });
-        let events: Vec<Event> = events.collect();
         self.dirty.happened.extend(events);
     }
 }

@@ -118,12 +118,12 @@ impl World {
         let member = new.table_name();
         let lined = self.flavor_at(&member, "").is_none();
         let before = self.sketches.get(&member);
-        Some(to::to_sketch(&member, lined, before, Some(new)))
+        Some(to::to_sketch(&member, lined, before, new))
     }
 
     /// Holds a member as it was written, with what that means to those that wait.
     pub fn put_member(&mut self, object: MemberCluster, happened: &mut Happened) {
-        let events = to::to_member(self.members.get(&object.name_any()), Some(&object));
+        let events = to::to_member(self.members.get(&object.name_any()), &object);
         if self.members.put(object).is_some() {
             happened.extend(events);
         }

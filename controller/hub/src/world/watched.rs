@@ -19,7 +19,7 @@ impl World {
         };
         let joins = shown.filter(|name| self.members.get(name).is_none());
         let told = match &change {
-            Change::Apply(new) => Some(to::to_member(self.members.get(&new.name_any()), Some(new))),
+            Change::Apply(new) => Some(to::to_member(self.members.get(&new.name_any()), new)),
             _ => None,
         };
         let effect = self.members.take(change);

@@ -93,7 +93,7 @@ impl Executor {
             api,
         };
         let finished = status::finished(pass.work, key);
-        let seen = self.look(&place).await?;
+        let seen = self.look(&place, finished.is_some()).await?;
         if let Some(finished) = &finished
             && !seen
                 .as_deref()
@@ -124,13 +124,13 @@ impl Executor {
         Ok(outcome)
     }
 
-    /// What is there: from the watch, or read.
-    async fn look(&self, place: &Place<'_>) -> Result<Option<Arc<Seen>>, Error> {
+    /// What is there: from the watch, or read. What has `finished` need not be there.
+    async fn look(&self, place: &Place<'_>, finished: bool) -> Result<Option<Arc<Seen>>, Error> {
         let key = &place.wanted.key;
         let fresh = if is_secret(key) { SECRET_FRESH } else { FRESH };
         match self.parts.shelf.get(key, self.now(), fresh) {
             Known::There(seen) => return Ok(Some(seen)),
-            Known::Absent if status::finished(place.pass.work, key).is_some() => return Ok(None),
+            Known::Absent if finished => return Ok(None),
             Known::Absent | Known::Unknown => {}
         }
         // A watch sees what is ours; what is not ours has to be looked for.
@@ -423,10 +423,7 @@ fn refused(key: &ObjectKey, refusal: &Refusal, seen: Option<&Seen>) -> Outcome {
 
 /// uid of the object by that name in the inventory of the Work.
 pub(super) fn inventory_uid<'a>(pass: &Pass<'a>, key: &ObjectKey) -> Option<&'a str> {
-    let mut objects = pass.work.status.iter().flat_map(|s| &s.objects);
-    objects
-        .find(|o| status::is_state_of(o, key))
-        .map(|o| o.uid.as_str())
+    status::before(pass.work, key).map(|object| object.uid.as_str())
 }
 
 /// What a refusal is remembered for: any change of the Work makes it worth another try.

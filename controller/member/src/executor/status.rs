@@ -62,10 +62,15 @@ pub(super) fn finish(
     state.finished = known.or(now);
 }
 
+/// What the Work's status says of an object by that name.
+pub(super) fn before<'w>(work: &'w Work, key: &ObjectKey) -> Option<&'w ObjectState> {
+    let mut objects = work.status.iter().flat_map(|status| &status.objects);
+    objects.find(|object| is_state_of(object, key))
+}
+
 /// The state of an object that ran to its end and is gone: what was reported of it stays.
 pub(super) fn gone(work: &Work, key: &ObjectKey, finished: Finished) -> ObjectState {
-    let mut before = work.status.iter().flat_map(|status| &status.objects);
-    let before = before.find(|object| is_state_of(object, key));
+    let before = before(work, key);
     let message = format!("{}; it is gone and is not made again", finished.sentence());
     let reason = if finished.is_well() {
         Reason::Complete

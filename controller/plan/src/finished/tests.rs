@@ -114,7 +114,7 @@ fn work(decision: &Decision, member: &str, finished: &[(&str, Finished)]) -> Wor
     };
     spec.workload.generation = decision.generation;
     let mut work = Work::new("w", spec);
-    work.metadata.namespace = Some(labels::member_namespace(member));
+    work.metadata.namespace = Some(heyun_crds::labels::member_namespace(member));
     let object = |(component, finished): &(&str, Finished)| {
         let (kind, name) = component.split_once('/').unwrap();
         ObjectState {

@@ -70,7 +70,7 @@ fn together_stays_where_it_is_and_waits_rather_than_leave_a_part_behind() {
                     groups have members that are left, none holds all replicas; room for all of \
                     them in one group would help";
     assert_eq!(text::verdict(&verdict), expected);
-    assert!(verdict.unblocked_by().contains(&EventKind::CapacityFreed));
+    assert!(verdict.kinds().has(EventKind::CapacityFreed));
     // What fits nowhere is told as such.
     app.components = web_and_db(30, 4);
     assert_eq!(shown(&decide(&snapshot, &app)), ["NoCapacity"]);

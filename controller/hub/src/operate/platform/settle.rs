@@ -99,8 +99,7 @@ impl Operator {
         let mut writes: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
         for (quota, status) in changed {
             let name = quota.name_any();
-            let path = self.world.tree.lineage(&name);
-            let path: Vec<String> = path.map(|above| above.name.clone()).collect();
+            let path = self.world.lineage(&name);
             let wanted = Wanted {
                 quota,
                 status,
