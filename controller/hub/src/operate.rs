@@ -428,7 +428,7 @@ impl Operator {
         })
     }
 
-    /// When the next look at all that waits begins: not before the last one has ended, so that
+    /// When the next look at those that are woken begins: not before the last one has ended, so that
     /// each that waits has its turn.
     fn next_round(&self) -> Option<Duration> {
         self.unblock_at.filter(|_| self.round.is_empty())
