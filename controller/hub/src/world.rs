@@ -9,6 +9,7 @@ mod happened;
 mod kinds;
 mod listing;
 mod neighbours;
+mod packed;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ pub use entry::{Entry, WorkEntry, digest, version};
 pub use happened::{Happened, parted};
 pub use kinds::Table;
 pub use listing::Listing;
+pub use packed::Packed;
 
 use crate::watch::{Change, KINDS, Seen};
 
@@ -341,7 +343,7 @@ impl World {
             let freed = self.freed(&entry.workload, &before.held, &entry.held);
             dirty.happened.extend(freed);
         }
-        self.highest = self.highest.max(entry.work.spec.epoch);
+        self.highest = self.highest.max(entry.epoch);
         dirty.workloads.insert(entry.workload.clone());
         self.touched.insert(entry.workload.clone());
         self.works_of

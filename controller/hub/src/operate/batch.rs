@@ -265,7 +265,7 @@ impl Operator {
             .tenant_of(&key.namespace)
             .map(|n| n.name.clone());
         by_namespace
-            .or_else(|| works.first().map(|held| held.work.spec.tenant.clone()))
+            .or_else(|| works.first().map(|held| held.tenant.clone()))
             .unwrap_or_default()
     }
 

@@ -217,7 +217,7 @@ impl Sight<'_> {
 
     /// The Works of a Workload, without manifests.
     pub(super) fn works(&self, key: &WorkloadKey) -> Vec<Work> {
-        self.world.works_of(key).map(|w| w.work.clone()).collect()
+        self.world.works_of(key).map(|w| w.work.get()).collect()
     }
 
     /// A decision stands: what it asks for is compared with what is there.
@@ -330,10 +330,9 @@ impl Sight<'_> {
         wanted.iter().all(|(wanted, digest)| {
             finished::all(&wanted.spec.assignments)
                 || held.iter().any(|entry| {
-                    let work = &entry.work;
-                    work.metadata.namespace.as_deref() == Some(&wanted.namespace)
+                    member_of_namespace(&wanted.namespace) == Some(&entry.key.member)
                         && entry.digest == *digest
-                        && is_healthy(work)
+                        && is_healthy(&entry.work.get())
                 })
         })
     }
@@ -346,8 +345,9 @@ impl Sight<'_> {
             work.metadata.deletion_timestamp.is_none() || finalizers.any(|f| f == FINALIZER)
         };
         let works = self.world.works_of(key);
-        let left = works.filter(|w| self.world.has_left(&w.key.member) && going(&w.work));
-        let steps: Vec<Step> = left.map(|w| Step::Delete(as_seen(&w.work))).collect();
+        let left = works.filter(|w| self.world.has_left(&w.key.member));
+        let left = left.map(|entry| entry.work.get()).filter(going);
+        let steps: Vec<Step> = left.map(|work| Step::Delete(as_seen(&work))).collect();
         if steps.is_empty() {
             return None;
         }
@@ -484,7 +484,7 @@ fn as_seen(work: &Work) -> Existing {
 fn compared(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> Vec<Work> {
     held.iter()
         .map(|entry| {
-            let mut work = entry.work.clone();
+            let mut work = entry.work.get();
             let twin = wanted.iter().find(|(w, _)| {
                 Some(&w.namespace) == work.metadata.namespace.as_ref()
                     && Some(&w.name) == work.metadata.name.as_ref()

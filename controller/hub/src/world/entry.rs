@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use sha2::{Digest, Sha256};
 
-use super::WorkKey;
+use super::{Packed, WorkKey};
 
 /// The resourceVersion as a number, which only grows; 0 where there is none.
 ///
@@ -198,8 +198,12 @@ pub struct WorkEntry {
     pub held: Held,
     /// [`digest`] of its spec.
     pub digest: [u8; 32],
+    /// Epoch of its spec.
+    pub epoch: i64,
+    /// The tenant that its spec names.
+    pub tenant: String,
     /// The object without manifests.
-    pub work: Work,
+    pub work: Packed<Work>,
 }
 
 /// SHA-256 of all that a Work asks for: its spec but the epoch, which alone is no change.
@@ -233,7 +237,9 @@ impl WorkEntry {
             version: version(&object.metadata),
             held,
             digest,
-            work: object,
+            epoch: object.spec.epoch,
+            work: Packed::new(&object),
+            tenant: object.spec.tenant,
         })
     }
 }
