@@ -176,7 +176,7 @@ mod tests {
             inputs_hash: String::new(),
             outcome: outcome.to_owned(),
             reason: "NoCapacity".to_owned(),
-            verdict: kept::message("because"),
+            verdict: kept::message("because").into(),
             decided_at_us: NINE + seconds * 1_000_000,
         }
     }

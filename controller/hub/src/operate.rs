@@ -68,11 +68,11 @@ use crate::world::{Dirty, World};
 use state::{Assumed, May, Retries};
 
 /// Messages of the watches that are taken in before the loop looks at anything.
-const DRAIN: usize = 4096;
+const DRAIN: usize = 1024;
 /// Reports of members that are taken in before it does.
 const REPORTS: usize = 256;
 /// Workloads that are decided in one batch.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
 
 /// What the loop needs from outside.
 pub struct Surroundings {

@@ -45,7 +45,7 @@ pub fn decision(
     decision: &Decision,
     outcome: &str,
     reason: &str,
-    verdict: String,
+    verdict: Arc<str>,
     now_us: i64,
 ) -> Entry {
     Entry::Decision(DecisionRow {
@@ -78,7 +78,7 @@ pub struct Refusal<'a> {
     /// Reason code.
     pub reason: &'a str,
     /// The verdict, or the sentence, as [`heyun_plan::explain::kept`] makes it.
-    pub verdict: String,
+    pub verdict: Arc<str>,
 }
 
 /// The row of a refusal. Its id tells it from others of the Workload.
@@ -240,7 +240,7 @@ async fn deliver(
 ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
     ledger.migrate().await?;
     let drained = outbox.drain(ledger, DRAIN).await?;
-    Ok(drained.delivered >= u64::from(DRAIN))
+    Ok(drained.full && drained.delivered > 0)
 }
 
 #[cfg(test)]

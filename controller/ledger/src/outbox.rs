@@ -22,6 +22,13 @@ const CAPACITY: u64 = 1_000_000;
 /// The most entries one [`Outbox::drain`] takes, whatever it is asked for.
 const BATCH_MAX: u32 = 5_000;
 
+/// The bytes of entries after which it takes no more. On its way into the database a batch is held
+/// half a dozen times, by SQLite too.
+const BATCH_BYTES: usize = 512 * 1_024;
+
+/// Entries that are read from the file at once.
+const PIECE: u32 = 16;
+
 const FILE: &str = "outbox.db";
 
 const MIGRATIONS: &[Step] = &[(
@@ -34,7 +41,7 @@ const APPEND: &str = "
     INSERT INTO outbox (key, entry) SELECT value->>'key', value->>'entry' FROM json_each($1)
     WHERE true ON CONFLICT DO NOTHING";
 const COUNT: &str = "SELECT (SELECT COUNT(*) FROM outbox), (SELECT COUNT(*) FROM refused)";
-const OLDEST: &str = "SELECT seq, entry FROM outbox ORDER BY seq LIMIT $1";
+const OLDEST: &str = "SELECT seq, entry FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2";
 const FORGET: &str = "DELETE FROM outbox WHERE seq IN (SELECT value FROM json_each($1))";
 const REFUSE: &str = "
     INSERT INTO refused (seq, key, entry, reason) SELECT seq, key, entry, $2 FROM outbox
@@ -82,6 +89,18 @@ pub struct Drained {
     pub refused: u64,
     /// Entries that wait now.
     pub waiting: u64,
+    /// It took as much as one drain may: more may wait that waited before.
+    pub full: bool,
+}
+
+/// The oldest entries, taken to be moved.
+#[derive(Debug, Default)]
+struct Batch {
+    seqs: Vec<i64>,
+    entries: Vec<Entry>,
+    /// How many could not be read, and were set aside.
+    unreadable: u64,
+    full: bool,
 }
 
 #[derive(Serialize)]
@@ -201,8 +220,8 @@ impl Outbox {
         })
     }
 
-    /// Moves the oldest entries, `limit` or 5,000 of them at most, to the ledger. They leave the
-    /// outbox when the ledger has them. Appending goes on meanwhile.
+    /// Moves the oldest entries, `limit` or 5,000 of them or half a megabyte at most, to the ledger.
+    /// They leave the outbox when the ledger has them. Appending goes on meanwhile.
     ///
     /// An entry that the database refuses for what it is, is kept aside with the reason, and the
     /// others go on.
@@ -214,21 +233,21 @@ impl Outbox {
         let span = tracing::debug_span!(spans::LEDGER_COMMIT);
         async {
             let _alone = self.draining.lock().await;
-            let (batch, unreadable) = self.oldest(limit.min(BATCH_MAX)).await?;
-            let entries: Vec<Entry> = batch.iter().map(|(_, entry)| entry.clone()).collect();
-            let mut drained = if entries.is_empty() {
+            let batch = self.oldest(limit.min(BATCH_MAX)).await?;
+            let mut drained = if batch.entries.is_empty() {
                 Drained {
                     waiting: self.waiting().await?,
                     ..Drained::default()
                 }
             } else {
-                match ledger.record(&entries).await {
-                    Ok(new) => self.delivered(&batch, new).await?,
+                match ledger.record(&batch.entries).await {
+                    Ok(new) => self.delivered(&batch.seqs, new).await?,
                     Err(error) if about_entries(&error) => self.one_by_one(ledger, &batch).await?,
                     Err(error) => return Err(error.into()),
                 }
             };
-            drained.refused = drained.refused.saturating_add(unreadable);
+            drained.refused = drained.refused.saturating_add(batch.unreadable);
+            drained.full = batch.full;
             Ok(drained)
         }
         .instrument(span)
@@ -260,38 +279,49 @@ impl Outbox {
             .map_err(|source| OutboxError::File { path, source })
     }
 
-    /// The oldest entries, and how many of them cannot be read; those are set aside.
-    async fn oldest(&self, limit: u32) -> Result<(Vec<(i64, Entry)>, u64), OutboxError> {
-        let rows: Vec<(i64, String)> = {
-            let mut file = self.file.lock().await;
-            sqlx::query_as(OLDEST)
-                .bind(limit)
-                .fetch_all(&mut file.connection)
-                .await
-                .map_err(|source| self.failed(source))?
-        };
-        let mut entries = Vec::with_capacity(rows.len());
-        let mut unreadable = 0_u64;
-        for (seq, text) in rows {
-            match serde_json::from_str(&text) {
-                Ok(entry) => entries.push((seq, entry)),
-                Err(error) => {
-                    tracing::error!(seq, %error, "outbox entry cannot be read, kept aside");
-                    self.set_aside(seq, error.to_string()).await?;
-                    unreadable = unreadable.saturating_add(1);
+    /// The oldest entries. Those that cannot be read are set aside.
+    async fn oldest(&self, limit: u32) -> Result<Batch, OutboxError> {
+        let mut batch = Batch::default();
+        let (mut after, mut left, mut bytes) = (i64::MIN, limit, 0);
+        loop {
+            let piece = PIECE.min(left);
+            let rows = self.after(after, piece).await?;
+            let ended = rows.len() < piece as usize;
+            left = left.saturating_sub(piece);
+            for (seq, text) in rows {
+                after = seq;
+                bytes += text.len();
+                match serde_json::from_str(&text) {
+                    Ok(entry) => {
+                        batch.seqs.push(seq);
+                        batch.entries.push(entry);
+                    }
+                    Err(error) => {
+                        tracing::error!(seq, %error, "outbox entry cannot be read, kept aside");
+                        self.set_aside(seq, error.to_string()).await?;
+                        batch.unreadable = batch.unreadable.saturating_add(1);
+                    }
                 }
             }
+            batch.full = !ended && (left == 0 || bytes >= BATCH_BYTES);
+            if ended || batch.full {
+                return Ok(batch);
+            }
         }
-        Ok((entries, unreadable))
     }
 
-    async fn delivered(
-        &self,
-        batch: &[(i64, Entry)],
-        new: Recorded,
-    ) -> Result<Drained, OutboxError> {
-        let seqs: Vec<i64> = batch.iter().map(|(seq, _)| *seq).collect();
-        let waiting = self.forget(&seqs).await?;
+    async fn after(&self, seq: i64, count: u32) -> Result<Vec<(i64, String)>, OutboxError> {
+        let mut file = self.file.lock().await;
+        sqlx::query_as(OLDEST)
+            .bind(seq)
+            .bind(count)
+            .fetch_all(&mut file.connection)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
+    async fn delivered(&self, seqs: &[i64], new: Recorded) -> Result<Drained, OutboxError> {
+        let waiting = self.forget(seqs).await?;
         self.measure(|metrics| {
             metrics.ledger_entries(LedgerKind::Decision, new.decisions);
             metrics.ledger_entries(LedgerKind::Usage, new.usage);
@@ -299,30 +329,26 @@ impl Outbox {
         Ok(Drained {
             delivered: seqs.len() as u64,
             new,
-            refused: 0,
             waiting,
+            ..Drained::default()
         })
     }
 
     /// Finds the entry that the database refuses, so that it holds up no other.
-    async fn one_by_one(
-        &self,
-        ledger: &Ledger,
-        batch: &[(i64, Entry)],
-    ) -> Result<Drained, OutboxError> {
+    async fn one_by_one(&self, ledger: &Ledger, batch: &Batch) -> Result<Drained, OutboxError> {
         let mut sum = Drained::default();
-        for one in batch {
-            match ledger.record(std::slice::from_ref(&one.1)).await {
+        for (seq, entry) in batch.seqs.iter().zip(&batch.entries) {
+            match ledger.record(std::slice::from_ref(entry)).await {
                 Ok(new) => {
-                    let drained = self.delivered(std::slice::from_ref(one), new).await?;
+                    let drained = self.delivered(std::slice::from_ref(seq), new).await?;
                     sum.delivered += drained.delivered;
                     sum.new.decisions += new.decisions;
                     sum.new.usage += new.usage;
                 }
                 Err(error) if !about_entries(&error) => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(key = one.1.key(), %error, "ledger entry refused, kept aside");
-                    self.set_aside(one.0, error.to_string()).await?;
+                    tracing::error!(key = entry.key(), %error, "ledger entry refused, kept aside");
+                    self.set_aside(*seq, error.to_string()).await?;
                     sum.refused += 1;
                 }
             }

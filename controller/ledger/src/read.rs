@@ -25,7 +25,7 @@ where
             inputs_hash: row.try_get("inputs_hash")?,
             outcome: row.try_get("outcome")?,
             reason: row.try_get("reason")?,
-            verdict: row.try_get("verdict")?,
+            verdict: row.try_get::<String, _>("verdict")?.into(),
             decided_at_us: row.try_get("decided_at_us")?,
         })
     }

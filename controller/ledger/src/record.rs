@@ -41,7 +41,7 @@ impl Ledger {
         for entry in entries {
             entry.check()?;
             match entry {
-                Entry::Decision(row) if row.verdict == VERDICT_UNKNOWN => {
+                Entry::Decision(row) if row.verdict.as_ref() == VERDICT_UNKNOWN => {
                     stated.insert((&row.workload_uid, &row.decision_id), row);
                 }
                 Entry::Decision(row) => decisions.push(row),

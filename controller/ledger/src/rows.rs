@@ -1,5 +1,7 @@
 //! What the ledger keeps. Field names are column names.
 
+use std::sync::Arc;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -43,10 +45,27 @@ pub struct DecisionRow {
     pub outcome: String,
     /// The reason, of the scheduler's closed enum; empty where it is placed.
     pub reason: String,
-    /// The verdict as JSON; `null` where it is not known any more.
-    pub verdict: String,
+    /// The verdict as JSON; `null` where it is not known any more. It is long, and its writer has it
+    /// elsewhere too.
+    #[serde(with = "shared")]
+    pub verdict: Arc<str>,
     /// When it was decided, in microseconds since 1970-01-01 UTC.
     pub decided_at_us: i64,
+}
+
+/// A text that others hold too, as a string.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(from).map(Arc::from)
+    }
 }
 
 /// From `at_us` on a Workload holds `amount` of a resource on a member and flavor, until its next

@@ -1,5 +1,7 @@
 //! From a verdict to the writes that follow from it.
 
+use std::sync::Arc;
+
 use heyun_crds::Workload;
 use heyun_crds::labels::TRACEPARENT;
 use heyun_crds::workload::{Decision, WorkloadStatus};
@@ -46,7 +48,7 @@ impl Operator {
             unchecked: &[],
         };
         after.explanation = Some(explain::summary(&verdict, &about));
-        let json = explain::kept::verdict(&verdict);
+        let json: Arc<str> = explain::kept::verdict(&verdict).into();
         let Some(decision) = decision else {
             self.unplaced.sleep(key.clone(), wait);
             if after.decision.is_none() {
@@ -98,7 +100,7 @@ impl Operator {
         let mut chain = written(&entry, after, steps);
         traced(&mut chain, &entry, &decision);
         info!(workload = %key, decision = decision.id, "placed");
-        let row = self.ledger_row(&entry, &verdict, json.clone(), &decision);
+        let row = self.ledger_row(&entry, &verdict, Arc::clone(&json), &decision);
         self.verdicts.keep(decision.id.clone(), &verdict, json);
         self.start(term, chain, Some((decision, row)), None);
     }

@@ -1,5 +1,7 @@
 //! What happens when a chain has ended, and what others are told of it.
 
+use std::sync::Arc;
+
 use heyun_crds::Workload;
 use heyun_crds::workload::Decision;
 use heyun_member::error::{Class, Classify};
@@ -134,7 +136,7 @@ impl Operator {
         &self,
         entry: &Entry,
         verdict: &Verdict,
-        json: String,
+        json: Arc<str>,
         decision: &Decision,
     ) -> heyun_ledger::Entry {
         let of = Subject {
@@ -199,7 +201,7 @@ impl Operator {
             };
             entries.extend(outbox::usage(&of, None, Some(decision), term.epoch, now_us));
             // Where the row is there already, it stays as it is, with its verdict.
-            let (placed, none) = ("Placed", "null".to_owned());
+            let (placed, none) = ("Placed", "null".into());
             let at_us = decided_us(decision).unwrap_or(now_us);
             entries.push(outbox::decision(
                 &of,

@@ -1,6 +1,8 @@
 //! What the ledger is told of a refusal: once for each that is new, and only when its status is
 //! written.
 
+use std::sync::Arc;
+
 use heyun_crds::conditions::{ConditionType, condition};
 use heyun_crds::workload::WorkloadStatus;
 use heyun_plan::explain::kept;
@@ -68,7 +70,7 @@ impl Operator {
         &self,
         entry: &Entry,
         chain: &Chain,
-        verdict: Option<(&Verdict, &str)>,
+        verdict: Option<(&Verdict, &Arc<str>)>,
         epoch: i64,
     ) -> Option<heyun_ledger::Entry> {
         let after = &chain.status.as_ref()?.after;
@@ -90,8 +92,8 @@ impl Operator {
             outcome: said.outcome,
             reason: said.reason,
             verdict: verdict.map_or_else(
-                || kept::message(sentence(after)),
-                |(_, json)| json.to_owned(),
+                || kept::message(sentence(after)).into(),
+                |(_, json)| Arc::clone(json),
             ),
         };
         let now_us = self.around.clock.now().as_microsecond();

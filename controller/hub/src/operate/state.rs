@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use heyun_crds::workload::Decision;
@@ -253,7 +254,7 @@ struct Told {
     /// Code of the reason; empty where it is placed.
     reason: &'static str,
     /// What [`heyun_plan::explain::kept::verdict`] made of it.
-    json: Box<str>,
+    json: Arc<str>,
 }
 
 /// Verdicts kept in memory; older ones are in the ledger.
@@ -262,12 +263,12 @@ const VERDICTS_MAX: usize = 256;
 impl Verdicts {
     /// Keeps a verdict, as the ledger has it, with the id of its decision (empty where nothing was
     /// decided).
-    pub(super) fn keep(&mut self, decision: String, verdict: &Verdict, json: String) {
+    pub(super) fn keep(&mut self, decision: String, verdict: &Verdict, json: Arc<str>) {
         let key = verdict.key.clone();
         let told = Told {
             decision,
             reason: verdict.outcome.reason().map_or("", |reason| reason.code()),
-            json: json.into_boxed_str(),
+            json,
         };
         if self.by_key.insert(key.clone(), told).is_none() {
             self.order.push_back(key);

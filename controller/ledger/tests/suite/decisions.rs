@@ -154,7 +154,7 @@ pub(crate) async fn the_longest_keys_are_taken(bed: Bed) {
     let mut row = decision("", 1);
     (row.workload_uid, row.decision_id) = (longest(), longest());
     (row.namespace, row.name, row.tenant) = (longest(), longest(), longest());
-    row.verdict = format!("[\"{}\"]", "x".repeat(250 * 1_024));
+    row.verdict = format!("[\"{}\"]", "x".repeat(250 * 1_024)).into();
     let mut used = step("a", 1, 5);
     (used.workload_uid, used.member, used.flavor) = (longest(), longest(), longest());
     (used.resource, used.tenant) = (longest(), longest());

@@ -18,6 +18,29 @@ async fn count(ledger: &Ledger) -> usize {
 }
 
 #[tokio::test]
+async fn long_verdicts_go_in_smaller_batches() {
+    let dir = TempDir::new().unwrap();
+    let outbox = Outbox::open(dir.path()).await.unwrap();
+    let file = dir.path().join("ledger.db");
+    let ledger = Ledger::connect(file.to_str().unwrap()).await.unwrap();
+    let long = |n: i64| {
+        let mut row = numbered(&format!("d-{n:04}"), n);
+        row.verdict = format!("\"{}\"", "x".repeat(60_000)).into();
+        Entry::Decision(row)
+    };
+    let long: Vec<Entry> = (0..40).map(long).collect();
+    outbox.append(&long).await.unwrap();
+    // Half a megabyte is reached within the first sixteen, which are read at once.
+    let drained = outbox.drain(&ledger, 500).await.unwrap();
+    assert_eq!((drained.delivered, drained.full), (16, true));
+    let drained = outbox.drain(&ledger, 500).await.unwrap();
+    assert_eq!((drained.delivered, drained.full), (16, true));
+    let drained = outbox.drain(&ledger, 500).await.unwrap();
+    assert_eq!((drained.delivered, drained.full), (8, false));
+    assert_eq!(count(&ledger).await, 40);
+}
+
+#[tokio::test]
 async fn what_was_appended_is_there_after_a_restart_in_order() {
     let dir = TempDir::new().unwrap();
     let outbox = Outbox::open(dir.path().join("made/on/demand"))
@@ -46,7 +69,8 @@ async fn what_was_appended_is_there_after_a_restart_in_order() {
             delivered: 4,
             new,
             refused: 0,
-            waiting: 5
+            waiting: 5,
+            full: true
         }
     );
     let rows = ledger
@@ -124,7 +148,7 @@ async fn unfit_entries_are_refused_before_they_are_on_disk() {
     row.verdict = "{not json".into();
     cases.push((Entry::Decision(row), "verdict is not JSON"));
     let mut row = decision("d-1", 1);
-    row.verdict = format!("\"{}\"", "x".repeat(300_000));
+    row.verdict = format!("\"{}\"", "x".repeat(300_000)).into();
     cases.push((Entry::Decision(row), "verdict is 300002 bytes long"));
     cases.push((Entry::Decision(decision("", 1)), "decision_id is empty"));
     cases.push((Entry::Decision(decision("d-1", -1)), "decided_at_us is -1"));
