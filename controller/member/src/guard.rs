@@ -7,12 +7,13 @@ use kube::Resource;
 use kube::core::PartialObjectMeta;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// An object of a list or a watch, which goes on where one of them cannot be read.
 ///
-/// As kube's `DeserializeGuard`, which copies every object as a whole once more before it reads it:
-/// most of what a watch of thousands costs.
+/// As kube's `DeserializeGuard`, which makes a tree of every object and copies that before it reads
+/// it: most of what a watch of thousands costs. Here its text is kept until it is read. So it is of
+/// JSON alone, and of a watch event that says its type before its object, as every API server does.
 #[derive(Clone, Debug)]
 pub struct Guarded<K>(pub Result<K, Unreadable>);
 
@@ -27,13 +28,14 @@ pub struct Unreadable {
 
 impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
-        K::deserialize(&object)
+        let object = <&RawValue>::deserialize(deserializer)?.get();
+        serde_json::from_str(object)
             .map(Ok)
             .or_else(|error| {
                 let error = error.to_string();
                 let PartialObjectMeta { metadata, .. } =
-                    PartialObjectMeta::<K>::deserialize(&object).map_err(D::Error::custom)?;
+                    serde_json::from_str::<PartialObjectMeta<K>>(object)
+                        .map_err(D::Error::custom)?;
                 Ok(Err(Unreadable { error, metadata }))
             })
             .map(Self)
