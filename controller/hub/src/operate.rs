@@ -436,6 +436,7 @@ impl Operator {
 
     fn next_due(&self) -> Duration {
         let may = match &self.term {
+            _ if !self.world.is_complete() => May::Read,
             None => May::Follow,
             Some(term) if term.may_write() => May::Write,
             Some(_) => May::Hold,

@@ -111,6 +111,8 @@ const HOLD: Duration = Duration::from_millis(100);
 /// What the loop may do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum May {
+    /// Nothing until all has been read.
+    Read,
     /// Look on: another leads.
     Follow,
     /// Nothing until its lease is confirmed again.
@@ -121,17 +123,19 @@ pub(super) enum May {
 
 impl May {
     /// How long the loop sleeps if nothing happens. What is only done by writing wakes nobody who
-    /// may not write: it would stay due, and the loop would turn without end.
+    /// may not write, and nothing who has not read all: it would stay due, and the loop would turn
+    /// without end.
     pub(super) fn sleep(
         self,
         now: Duration,
         always: &[Option<Duration>],
         writing: &[Option<Duration>],
     ) -> Duration {
-        let (writing, longest) = match self {
-            Self::Follow => (&[][..], SLEEP_MAX),
-            Self::Hold => (&[][..], HOLD),
-            Self::Write => (writing, SLEEP_MAX),
+        let (always, writing, longest) = match self {
+            Self::Read => (&[][..], &[][..], SLEEP_MAX),
+            Self::Follow => (always, &[][..], SLEEP_MAX),
+            Self::Hold => (always, &[][..], HOLD),
+            Self::Write => (always, writing, SLEEP_MAX),
         };
         let next = always.iter().chain(writing).flatten().min();
         next.map_or(longest, |at| at.saturating_sub(now))
@@ -382,12 +386,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_writer_does_wakes_nobody_else() {
+    fn what_only_a_writer_does_wakes_nobody_else_and_nothing_who_still_reads() {
         let (now, past) = (Duration::from_secs(9), Some(Duration::from_secs(3)));
         let soon = Some(Duration::from_secs(10));
         let least = Duration::from_millis(1);
         assert_eq!(May::Write.sleep(now, &[None], &[past]), least);
         assert_eq!(May::Follow.sleep(now, &[None], &[past]), SLEEP_MAX);
+        assert_eq!(May::Read.sleep(now, &[past], &[past]), SLEEP_MAX);
         assert_eq!(May::Hold.sleep(now, &[None], &[past]), HOLD);
         assert_eq!(
             May::Follow.sleep(now, &[soon], &[past]),
