@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::{ARCH, TENANT_UID};
-use heyun_crds::{Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant};
+use heyun_crds::{
+    Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload,
+};
 use heyun_plan::member_names::work_name;
 use heyun_plan::preempt::Class;
 use heyun_plan::tenants::{self, TenantTree};
@@ -300,13 +302,15 @@ impl World {
         }
     }
 
-    /// Holds a Workload unless a newer one is held; true when it was taken.
-    pub fn put_workload(&mut self, entry: Entry, dirty: &mut Dirty) -> bool {
-        let before = self.workloads.get(&entry.key).map(AsRef::as_ref);
+    /// Holds a Workload unless one as new is held: most that a watch shows the hub wrote itself.
+    pub fn put_workload(&mut self, object: Workload, dirty: &mut Dirty) {
+        let key = Entry::key_of(&object.metadata);
+        let before = self.workloads.get(&key).map(AsRef::as_ref);
+        if before.is_some_and(|before| before.version >= version(&object.metadata)) {
+            return;
+        }
+        let entry = Entry::read(object, before);
         if let Some(before) = before {
-            if before.version >= entry.version {
-                return false;
-            }
             let freed = self.freed(&entry.key, &before.held, &entry.held);
             dirty.happened.extend(freed);
         }
@@ -316,12 +320,10 @@ impl World {
         }
         let decision = entry.status.decision.as_ref();
         self.highest = self.highest.max(decision.map_or(0, |d| d.epoch));
-        dirty.workloads.insert(entry.key.clone());
-        let key = entry.key.clone();
+        dirty.workloads.insert(key.clone());
         self.touched.insert(key.clone());
         self.workloads.insert(key.clone(), Box::new(entry));
         self.note_workload(&key);
-        true
     }
 
     fn drop_workload(&mut self, key: &WorkloadKey, dirty: &mut Dirty) {
@@ -334,12 +336,17 @@ impl World {
         }
     }
 
-    /// Holds a Work unless a newer one is held; true when it was taken.
-    pub fn put_work(&mut self, entry: WorkEntry, dirty: &mut Dirty) -> bool {
-        if let Some(before) = self.works.get(&entry.key) {
-            if before.version >= entry.version {
-                return false;
-            }
+    /// Holds a Work of a member unless one as new is held.
+    pub fn put_work(&mut self, object: Work, dirty: &mut Dirty) {
+        let key = WorkEntry::key_of(&object.metadata);
+        let before = key.and_then(|key| self.works.get(&key)).map(AsRef::as_ref);
+        if before.is_some_and(|before| before.version >= version(&object.metadata)) {
+            return;
+        }
+        let Some(entry) = WorkEntry::read(object, before) else {
+            return;
+        };
+        if let Some(before) = before {
             let freed = self.freed(&entry.workload, &before.held, &entry.held);
             dirty.happened.extend(freed);
         }
@@ -351,7 +358,6 @@ impl World {
             .or_default()
             .insert(entry.key.clone());
         self.works.insert(entry.key.clone(), Box::new(entry));
-        true
     }
 
     fn drop_work(&mut self, key: &WorkKey, dirty: &mut Dirty) {

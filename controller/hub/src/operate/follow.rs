@@ -67,7 +67,7 @@ impl Operator {
             && self.world.workloads.contains_key(&key)
         {
             again |= workload.metadata.generation != generation;
-            self.world.put_workload(Entry::read(*workload), &mut known);
+            self.world.put_workload(*workload, &mut known);
         }
         // What it was to reserve is not, or what it freed was its own doing: others may have it.
         if error.is_some() {
@@ -78,10 +78,10 @@ impl Operator {
             // One that was read back, because it was there already, has what the member said since.
             let said = work.status.as_ref().map(|said| said.observed_generation);
             again |= said.is_some() && said == work.metadata.generation;
-            if let Some(entry) = WorkEntry::read(work)
-                && (!leaving || self.world.works.contains_key(&entry.key))
-            {
-                self.world.put_work(entry, &mut known);
+            let is_held = WorkEntry::key_of(&work.metadata)
+                .is_some_and(|key| self.world.works.contains_key(&key));
+            if !leaving || is_held {
+                self.world.put_work(work, &mut known);
             }
         }
         self.dirty.happened.extend(known.happened);

@@ -1,5 +1,7 @@
 //! One Workload, looked at: what there is to write, or what there is to decide. Pure.
 
+mod wanted;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::conditions::{ConditionType, Reason, is_true};
@@ -24,7 +26,8 @@ use super::secrets::Secrets;
 use crate::commit::{Chain, StatusWrite};
 use crate::images::Registries;
 use crate::seeded::{self, Bug};
-use crate::world::{Entry, WorkEntry, World, digest};
+use crate::world::{Entry, WorkEntry, World};
+use wanted::{Wanted, compared};
 
 /// What there is to do about one Workload.
 pub(super) enum Look {
@@ -295,17 +298,13 @@ impl Sight<'_> {
             message: e.to_string(),
         })?;
         let held: Vec<&WorkEntry> = self.world.works_of(&entry.key).collect();
-        // Of all manifests, so once for each.
-        let wanted: Vec<(RenderedWork, [u8; 32])> = wanted
+        let wanted: Vec<Wanted> = wanted
             .into_iter()
-            .map(|work| {
-                let digest = digest(&work.spec);
-                (work, digest)
-            })
+            .map(|work| Wanted::of(work, &held))
             .collect();
         let existing = compared(&wanted, &held);
         let replaced = Self::replaced(&wanted, &held);
-        let wanted: Vec<RenderedWork> = wanted.into_iter().map(|(work, _)| work).collect();
+        let wanted: Vec<RenderedWork> = wanted.into_iter().map(|of| of.work).collect();
         let mut steps = diff::works(&wanted, &existing);
         self.spare_unread(&mut steps);
         if !replaced && !seeded::is(Bug::LastCopy) {
@@ -326,14 +325,12 @@ impl Sight<'_> {
 
     /// Whether what is wanted stands: each Work is there and healthy as it is now. One of which all
     /// has finished replaces nothing.
-    fn replaced(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> bool {
-        wanted.iter().all(|(wanted, digest)| {
-            finished::all(&wanted.spec.assignments)
-                || held.iter().any(|entry| {
-                    member_of_namespace(&wanted.namespace) == Some(&entry.key.member)
-                        && entry.digest == *digest
-                        && is_healthy(&entry.work.get())
-                })
+    fn replaced(wanted: &[Wanted], held: &[&WorkEntry]) -> bool {
+        wanted.iter().all(|wanted| {
+            finished::all(&wanted.work.spec.assignments)
+                || held
+                    .iter()
+                    .any(|entry| wanted.is_said_by(entry) && is_healthy(&entry.work.get()))
         })
     }
 
@@ -480,26 +477,7 @@ fn as_seen(work: &Work) -> Existing {
     }
 }
 
-/// The Works that exist, for comparison: one whose digest is the wanted one's says the same.
-fn compared(wanted: &[(RenderedWork, [u8; 32])], held: &[&WorkEntry]) -> Vec<Work> {
-    held.iter()
-        .map(|entry| {
-            let mut work = entry.work.get();
-            let twin = wanted.iter().find(|(w, _)| {
-                Some(&w.namespace) == work.metadata.namespace.as_ref()
-                    && Some(&w.name) == work.metadata.name.as_ref()
-            });
-            if let Some((twin, digest)) = twin
-                && *digest == entry.digest
-            {
-                work.spec = twin.spec.clone();
-            }
-            work
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

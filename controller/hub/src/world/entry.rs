@@ -51,13 +51,37 @@ pub struct Entry {
     pub held: Held,
 }
 
+/// Which spec an object has: the API server counts each change of it.
+fn spec_of(meta: &ObjectMeta) -> Option<(&str, i64)> {
+    meta.uid.as_deref().zip(meta.generation)
+}
+
 impl Entry {
-    /// Takes the manifests out of an object as it arrives.
-    pub fn read(mut object: Workload) -> Self {
+    /// Takes the manifests out of an object as it arrives; what follows from its spec is known where
+    /// it asks for what it asked for `before`.
+    pub fn read(mut object: Workload, before: Option<&Self>) -> Self {
         let manifests = std::mem::take(&mut object.spec.manifests);
         let held = held::held(&object);
-        let label_keys = label_keys(&manifests);
-        let secrets = secrets(&manifests, &object.spec.secrets);
+        let asks_the_same = |same: &&Self| {
+            let asked = spec_of(&same.meta);
+            asked.is_some() && asked == spec_of(&object.metadata)
+        };
+        let before = before.filter(asks_the_same);
+        let (manifests, label_keys, secrets) = match before {
+            Some(same) => (
+                same.manifests.clone(),
+                same.label_keys.clone(),
+                same.secrets.clone(),
+            ),
+            None => (
+                // Values that came as JSON always go back to JSON.
+                serde_json::to_vec(&manifests)
+                    .unwrap_or_default()
+                    .into_boxed_slice(),
+                label_keys(&manifests),
+                secrets(&manifests, &object.spec.secrets),
+            ),
+        };
         let mut meta = object.metadata;
         meta.managed_fields = None;
         if let Some(annotations) = &mut meta.annotations {
@@ -65,22 +89,24 @@ impl Entry {
             annotations.retain(|key, _| key.starts_with(PREFIX));
         }
         Self {
-            key: WorkloadKey::new(
-                meta.namespace.clone().unwrap_or_default(),
-                meta.name.clone().unwrap_or_default(),
-            ),
+            key: Self::key_of(&meta),
             version: version(&meta),
             meta,
             spec: object.spec,
-            // Values that came as JSON always go back to JSON.
-            manifests: serde_json::to_vec(&manifests)
-                .unwrap_or_default()
-                .into_boxed_slice(),
+            manifests,
             status: object.status.unwrap_or_default(),
             label_keys,
             secrets,
             held,
         }
+    }
+
+    /// Namespace and name of an object.
+    pub fn key_of(meta: &ObjectMeta) -> WorkloadKey {
+        WorkloadKey::new(
+            meta.namespace.clone().unwrap_or_default(),
+            meta.name.clone().unwrap_or_default(),
+        )
     }
 
     /// uid.
@@ -196,6 +222,8 @@ pub struct WorkEntry {
     pub version: u64,
     /// What it holds.
     pub held: Held,
+    /// uid and generation: which spec it has.
+    pub asked: Option<(String, i64)>,
     /// [`digest`] of its spec.
     pub digest: [u8; 32],
     /// Epoch of its spec.
@@ -213,29 +241,39 @@ pub fn digest(spec: &WorkSpec) -> [u8; 32] {
 }
 
 impl WorkEntry {
+    /// Member and name of an object; none if its namespace is no member's.
+    pub fn key_of(meta: &ObjectMeta) -> Option<WorkKey> {
+        Some(WorkKey {
+            member: member_of_namespace(meta.namespace.as_deref()?)?.to_owned(),
+            name: meta.name.clone()?,
+        })
+    }
+
+    /// The Workload that a Work is for.
+    pub fn workload_of(work: &Work) -> WorkloadKey {
+        let labels = work.metadata.labels.as_ref();
+        let namespace = labels
+            .and_then(|labels| labels.get(WORKLOAD_NAMESPACE))
+            .unwrap_or(&work.spec.workload.namespace);
+        WorkloadKey::new(namespace, &work.spec.workload.name)
+    }
+
     /// Takes the manifests out of an object as it arrives; none if its namespace is no member's.
-    pub fn read(mut object: Work) -> Option<Self> {
-        let digest = digest(&object.spec);
+    /// Its digest is known where it asks for what it asked for `before`.
+    pub fn read(mut object: Work, before: Option<&Self>) -> Option<Self> {
+        let key = Self::key_of(&object.metadata)?;
+        let asked = spec_of(&object.metadata).map(|(uid, count)| (uid.to_owned(), count));
+        let before = before.filter(|same| asked.is_some() && same.asked == asked);
+        let digest = before.map_or_else(|| digest(&object.spec), |same| same.digest);
         object.spec.manifests = Vec::new();
         object.metadata.managed_fields = None;
         let held = held::held_from_works(std::slice::from_ref(&object));
-        let member = member_of_namespace(object.metadata.namespace.as_deref()?)?.to_owned();
-        let key = WorkKey {
-            member,
-            name: object.metadata.name.clone()?,
-        };
-        let namespace = object
-            .metadata
-            .labels
-            .as_ref()
-            .and_then(|l| l.get(WORKLOAD_NAMESPACE))
-            .unwrap_or(&object.spec.workload.namespace);
-        let workload = WorkloadKey::new(namespace, &object.spec.workload.name);
         Some(Self {
             key,
-            workload,
+            workload: Self::workload_of(&object),
             version: version(&object.metadata),
             held,
+            asked,
             digest,
             epoch: object.spec.epoch,
             work: Packed::new(&object),

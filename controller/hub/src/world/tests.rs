@@ -106,6 +106,48 @@ fn label_keys_are_counted_once_and_nobody_takes_them_all() {
     assert!(keys.contains("same") && keys.contains("zone"), "{keys:?}");
 }
 
+/// Of another generation, or of another object of that name, whatever follows from the spec is found
+/// anew.
+#[test]
+fn what_follows_from_a_spec_is_kept_for_its_generation_alone() {
+    let mut world = World::default();
+    let mut shown = 0;
+    let mut see = |uid: &str, generation: i64, key: &str| {
+        shown += 1;
+        let pod = serde_json::json!({"kind": "Pod", "spec": {"nodeSelector": {key: "x"}}});
+        let manifests = vec![heyun_crds::workload::Manifest(pod)];
+        let mut work = Work::new("w", heyun_crds::work::WorkSpec::default());
+        work.metadata.namespace = Some("heyun-member-city".into());
+        work.spec.manifests.clone_from(&manifests);
+        let mut object = workload("w", shown);
+        object.spec.manifests = manifests;
+        for meta in [&mut object.metadata, &mut work.metadata] {
+            meta.resource_version = Some(shown.to_string());
+            meta.uid = Some(uid.into());
+            meta.generation = Some(generation);
+        }
+        let expected = digest(&work.spec);
+        let all = [
+            Seen::Workload(Change::Apply(Box::new(object))),
+            Seen::Work(Change::Apply(Box::new(work))),
+        ];
+        for seen in all {
+            world.see(seen, &mut Dirty::default());
+        }
+        let entry = &world.workloads[&WorkloadKey::new("ns", "w")];
+        let selector = &entry.manifests()[0].0["spec"]["nodeSelector"];
+        assert!(selector[key].is_string(), "{selector}, not {key}");
+        assert!(entry.label_keys.contains(key), "{:?}", entry.label_keys);
+        let work = world.works.values().next().unwrap();
+        assert_eq!(work.digest, expected, "of {key}");
+        assert_eq!((entry.version, work.version), (shown, shown));
+    };
+    see("u1", 1, "a");
+    see("u1", 1, "a");
+    see("u1", 2, "b");
+    see("u2", 2, "c");
+}
+
 #[test]
 fn what_is_shown_of_a_quota_is_no_news() {
     use heyun_crds::Quota;

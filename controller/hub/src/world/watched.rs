@@ -54,13 +54,15 @@ impl World {
         match change {
             Change::Begin => self.listed_workloads.begin(self.workloads.keys()),
             Change::Apply(object) => {
-                let entry = Entry::read(*object);
-                if self.listed_workloads.saw(&entry.key) {
-                    dirty.workloads.insert(entry.key.clone());
+                let key = Entry::key_of(&object.metadata);
+                if self.listed_workloads.saw(&key) {
+                    dirty.workloads.insert(key);
                 }
-                self.put_workload(entry, dirty);
+                self.put_workload(*object, dirty);
             }
-            Change::Delete(object) => self.lose_workload(&Entry::read(*object).key, dirty),
+            Change::Delete(object) => {
+                self.lose_workload(&Entry::key_of(&object.metadata), dirty);
+            }
             Change::Complete => {
                 let list = self.listed_workloads.complete();
                 for key in list.gone {
@@ -98,17 +100,17 @@ impl World {
         match change {
             Change::Begin => self.listed_works.begin(self.works.keys()),
             Change::Apply(object) => {
-                let Some(entry) = WorkEntry::read(*object) else {
+                let Some(key) = WorkEntry::key_of(&object.metadata) else {
                     return;
                 };
-                if self.listed_works.saw(&entry.key) {
-                    dirty.workloads.insert(entry.workload.clone());
+                if self.listed_works.saw(&key) {
+                    dirty.workloads.insert(WorkEntry::workload_of(&object));
                 }
-                self.put_work(entry, dirty);
+                self.put_work(*object, dirty);
             }
             Change::Delete(object) => {
-                if let Some(entry) = WorkEntry::read(*object) {
-                    self.lose_work(&entry.key, dirty);
+                if let Some(key) = WorkEntry::key_of(&object.metadata) {
+                    self.lose_work(&key, dirty);
                 }
             }
             Change::Complete => {
