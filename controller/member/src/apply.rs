@@ -102,7 +102,7 @@ pub async fn patch_status<K: Object, S: Serialize>(
         .map_or(Ok(Value::Null), serde_json::to_value)
         .map_err(kube::Error::SerdeError)?;
     let new = serde_json::to_value(after).map_err(kube::Error::SerdeError)?;
-    let Some(difference) = merge_difference(&old, &new) else {
+    let Some(difference) = merge_difference(&old, new) else {
         return Ok(None);
     };
     let body = json!({"metadata": guarded(object, guard), "status": difference});
@@ -199,28 +199,21 @@ fn guarded<K: Resource>(object: &K, guard: Guard) -> Map<String, Value> {
 
 /// The JSON merge patch (RFC 7386) that makes `after` of `before`; `None` when they are equal.
 /// Lists are replaced whole.
-pub fn merge_difference(before: &Value, after: &Value) -> Option<Value> {
-    if before == after {
-        return None;
-    }
-    let (Value::Object(old), Value::Object(new)) = (before, after) else {
-        return Some(after.clone());
+pub fn merge_difference(before: &Value, after: Value) -> Option<Value> {
+    let (old, new) = match (before, after) {
+        (Value::Object(old), Value::Object(new)) => (old, new),
+        (before, after) => return (*before != after).then_some(after),
     };
-    let mut patch = Map::new();
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    let mut patch: Map<String, Value> = gone.map(|key| (key.clone(), Value::Null)).collect();
     for (key, value) in new {
-        match old.get(key) {
+        let difference = match old.get(&key) {
             // Without an old value the merge would keep the nulls inside out of it anyway.
-            None => {
-                patch.insert(key.clone(), value.clone());
-            }
-            Some(old) => {
-                if let Some(difference) = merge_difference(old, value) {
-                    patch.insert(key.clone(), difference);
-                }
-            }
+            None => Some(value),
+            Some(old) => merge_difference(old, value),
+        };
+        if let Some(difference) = difference {
+            patch.insert(key, difference);
         }
     }
     (!patch.is_empty()).then_some(Value::Object(patch))
@@ -259,7 +252,7 @@ mod tests {
         ];
         for (before, after, patch) in cases {
             assert_eq!(
-                merge_difference(&before, &after),
+                merge_difference(&before, after.clone()),
                 patch,
                 "{before} -> {after}"
             );
