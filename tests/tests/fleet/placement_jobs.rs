@@ -1,6 +1,7 @@
 //! The example of Jobs that end, on real members: charged no more, deleted by their time to live, and
 //! never made again for their generation.
 
+use heyun_plan::member_names::work_name;
 use heyun_tests::fleet::{Shared, alone, condition_of, list};
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use crate::placement_cases::HEALTH;
 
 const FILE: &str = "44-finished-job.yaml";
 const NAME: &str = "reindex";
+const FINISHED: [&str; 3] = ["Finished", "True", "Complete"];
 const MEMBERS: [&str; 2] = ["province-a", "shenzhen-1"];
 
 #[test]
@@ -19,7 +21,7 @@ fn the_example_of_a_job_that_has_finished() {
     shared.hub().run(&["apply", "-f", &path(FILE)]).unwrap();
     // Both ask for all there is: the second had to wait for the end of the first.
     for name in [NAME, "report"] {
-        let told = finished(shared, name, 1);
+        let told = shared.condition("workload", HEALTH, name, FINISHED);
         for member in MEMBERS {
             let part = format!("Job/{name} on {member}: Complete since 20");
             assert!(told.contains(&part), "{told}");
@@ -47,20 +49,16 @@ fn the_example_of_a_job_that_has_finished() {
     // A Work that is made anew, of which its executor knows nothing, makes no Job.
     for member in MEMBERS {
         let namespace = format!("heyun-member-{member}");
-        let before = work(shared, &namespace);
-        let name = before["metadata"]["name"].as_str().unwrap();
-        delete(shared, &["work", name, "-n", &namespace]);
+        let name = work_name(HEALTH, NAME);
+        let before = shared.get("work", &namespace, &name).unwrap();
+        delete(shared, &["work", &name, "-n", &namespace]);
         shared.eventually(&format!("a new Work on {member}"), || {
-            let works = shared.hub().json(&["get", "works", "-n", &namespace]);
-            let works = works.map_err(|error| error.to_string())?;
-            let mut new = list(&works).iter().filter(|work| is_of(work));
-            let new = new.find(|work| work["metadata"]["uid"] != before["metadata"]["uid"]);
-            let new = new.ok_or_else(|| works.to_string())?;
-            let applied = condition_of(new, "Applied");
-            if applied["status"] == "True" && new["status"]["objects"][0]["finished"].is_object() {
-                return Ok(());
-            }
-            Err(new.to_string())
+            let now = shared.get("work", &namespace, &name)?;
+            let is_new = now["metadata"]["uid"] != before["metadata"]["uid"];
+            let applied = condition_of(&now, "Applied")["status"] == "True";
+            let ended = now["status"]["objects"][0]["finished"].is_object();
+            let done = is_new && applied && ended;
+            done.then_some(()).ok_or_else(|| now.to_string())
         });
         assert_eq!(job(shared, member), None);
     }
@@ -74,39 +72,9 @@ fn the_example_of_a_job_that_has_finished() {
         "patch", "workload", NAME, "-n", HEALTH, "--type", "json", "-p", patch,
     ];
     shared.hub().run(&args).unwrap();
-    finished(shared, NAME, 2);
+    shared.condition("workload", HEALTH, NAME, FINISHED);
     delete(shared, &["-f", &path(FILE)]);
     gone(shared, HEALTH);
-}
-
-/// Waits until all of a Workload has finished for a generation, and says what its condition says.
-fn finished(shared: &Shared, name: &str, generation: i64) -> String {
-    shared.eventually(
-        &format!("{name} to finish for generation {generation}"),
-        || {
-            let workload = shared.get("workload", HEALTH, name)?;
-            let said = condition_of(&workload, "Finished");
-            if said["status"] == "True" && said["observedGeneration"] == generation {
-                assert_eq!(said["reason"], "Complete", "{said}");
-                return Ok(said["message"].as_str().unwrap_or_default().to_owned());
-            }
-            Err(workload["status"].to_string())
-        },
-    )
-}
-
-fn is_of(work: &Value) -> bool {
-    work["spec"]["workload"]["name"] == NAME
-}
-
-/// The Work of the Job on a member.
-fn work(shared: &Shared, namespace: &str) -> Value {
-    let works = shared
-        .hub()
-        .json(&["get", "works", "-n", namespace])
-        .unwrap();
-    let found = list(&works).iter().find(|work| is_of(work)).cloned();
-    found.unwrap_or_else(|| panic!("no Work in {works}"))
 }
 
 /// The Job on a member, if it is there.

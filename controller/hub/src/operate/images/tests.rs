@@ -1,12 +1,12 @@
-use heyun_crds::tenant::TenantSpec;
+use heyun_crds::Workload;
 use heyun_crds::workload::{Assignment, Manifest, WorkloadSpec, WorkloadStatus};
-use heyun_crds::{Tenant, Workload};
 use heyun_member::error::Class;
 use heyun_scheduler::Resources;
 use heyun_scheduler::config::ScoreWeights;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
+use super::super::look::tests::tenant;
 use super::super::secrets::Secrets;
 use super::*;
 use crate::images::Registries;
@@ -189,14 +189,8 @@ fn world(image: &str, platforms: &[&str], decided: Option<i64>) -> World {
         decision,
         ..WorkloadStatus::default()
     });
-    let spec = TenantSpec {
-        namespaces: vec!["ns".to_owned()],
-        ..TenantSpec::default()
-    };
-    let mut tenant = Tenant::new("ns", spec);
-    tenant.metadata.resource_version = Some("3".to_owned());
     let (mut world, mut dirty) = (World::default(), Dirty::default());
-    world.see(Seen::Tenant(Change::Apply(Box::new(tenant))), &mut dirty);
+    world.see(tenant(), &mut dirty);
     world.see(
         Seen::Workload(Change::Apply(Box::new(workload))),
         &mut dirty,

@@ -1,17 +1,14 @@
 //! What has finished, looked at by one who has just begun to lead and knows what it lists alone.
 
 use heyun_crds::common::Finished;
-use heyun_crds::member_cluster::MemberClusterSpec;
-use heyun_crds::tenant::TenantSpec;
 use heyun_crds::work::{ObjectState, WorkSpec, WorkStatus, WorkloadKey as WorkOf};
 use heyun_crds::workload::{Assignment, Manifest, WorkloadSpec, WorkloadStatus};
-use heyun_crds::{MemberCluster, Tenant};
 use heyun_plan::member_names::work_name;
 use serde_json::json;
 
+use super::tests::{look, member, tenant, world};
 use super::*;
 use crate::watch::{Change, Seen};
-use crate::world::Dirty;
 
 const EPOCH: i64 = 9;
 
@@ -74,27 +71,16 @@ impl Given {
             decision,
             ..WorkloadStatus::default()
         });
-        let spec = TenantSpec {
-            namespaces: vec!["ns".to_owned()],
-            ..TenantSpec::default()
-        };
-        let mut tenant = Tenant::new("ns", spec);
-        tenant.metadata.resource_version = Some("3".to_owned());
-        let mut member = MemberCluster::new("city", MemberClusterSpec::default());
-        member.metadata.resource_version = Some("3".to_owned());
         let mut seen = vec![
-            Seen::Tenant(Change::Apply(Box::new(tenant))),
-            Seen::MemberCluster(Change::Apply(Box::new(member))),
+            tenant(),
+            Seen::MemberCluster(Change::Apply(member())),
             Seen::Workload(Change::Apply(Box::new(workload))),
         ];
         let work = self
             .work
             .map(|(carried, reported)| work(generation, carried, reported));
         seen.extend(work.map(|work| Seen::Work(Change::Apply(Box::new(work)))));
-        let (mut world, mut dirty) = (World::default(), Dirty::default());
-        for one in seen {
-            world.see(one, &mut dirty);
-        }
+        let mut world = world(seen).0;
         world.plant();
         world
     }
@@ -131,19 +117,7 @@ fn work(generation: i64, carried: Option<Finished>, reported: Option<Finished>) 
 
 /// What is written of the decision: the Job's end, with its epoch; `None` where it is decided on.
 fn looked(given: Given, again: bool) -> Option<(Option<Finished>, i64)> {
-    let world = given.world();
-    let sight = Sight {
-        world: &world,
-        secrets: &Secrets::default(),
-        images: &Images::default(),
-        registries: None,
-        default_requests: &Resources::default(),
-        weights: ScoreWeights::default(),
-        unreachable: &BTreeSet::new(),
-        epoch: EPOCH,
-        now: Time("2027-01-01T00:00:00Z".parse().unwrap()),
-    };
-    match sight.look(&WorkloadKey::new("ns", "web"), again) {
+    match look(&given.world(), EPOCH, again) {
         Look::Write(chain) => {
             let decision = chain.status.unwrap().after.decision.unwrap();
             Some((decision.assignments[0].finished.clone(), decision.epoch))

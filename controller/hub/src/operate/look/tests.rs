@@ -1,6 +1,7 @@
-use heyun_crds::MemberCluster;
 use heyun_crds::member_cluster::MemberClusterSpec;
+use heyun_crds::tenant::TenantSpec;
 use heyun_crds::work::{WorkSpec, WorkloadKey as WorkOf};
+use heyun_crds::{MemberCluster, Tenant};
 use heyun_plan::member_names::work_name;
 
 use super::*;
@@ -27,7 +28,18 @@ fn work(deleting: bool) -> Seen {
     Seen::Work(Change::Apply(Box::new(work)))
 }
 
-fn member() -> Box<MemberCluster> {
+/// The tenant that has the namespace `ns`.
+pub(in crate::operate) fn tenant() -> Seen {
+    let spec = TenantSpec {
+        namespaces: vec!["ns".to_owned()],
+        ..TenantSpec::default()
+    };
+    let mut tenant = Tenant::new("ns", spec);
+    tenant.metadata.resource_version = Some("3".to_owned());
+    Seen::Tenant(Change::Apply(Box::new(tenant)))
+}
+
+pub(super) fn member() -> Box<MemberCluster> {
     let mut member = MemberCluster::new("city", MemberClusterSpec::default());
     member.metadata.resource_version = Some("3".to_owned());
     Box::new(member)
@@ -42,11 +54,11 @@ fn unreadable<K>(namespace: Option<&str>, name: &str, gone: bool) -> Change<K> {
     }
 }
 
-fn now() -> Time {
+pub(super) fn now() -> Time {
     Time("2027-01-01T00:00:00Z".parse().unwrap())
 }
 
-fn world(all: impl IntoIterator<Item = Seen>) -> (World, Dirty) {
+pub(super) fn world(all: impl IntoIterator<Item = Seen>) -> (World, Dirty) {
     let (mut world, mut dirty) = (World::default(), Dirty::default());
     for seen in all {
         world.see(seen, &mut dirty);
@@ -54,8 +66,8 @@ fn world(all: impl IntoIterator<Item = Seen>) -> (World, Dirty) {
     (world, dirty)
 }
 
-/// Whether Works are let go by the hub alone, and what goes; none where there is nothing to write.
-fn going(world: &World) -> Option<(bool, usize)> {
+/// A look at `ns/web` by who knows nothing but this world.
+pub(super) fn look(world: &World, epoch: i64, again: bool) -> Look {
     let sight = Sight {
         world,
         secrets: &Secrets::default(),
@@ -64,10 +76,15 @@ fn going(world: &World) -> Option<(bool, usize)> {
         default_requests: &Resources::default(),
         weights: ScoreWeights::default(),
         unreachable: &BTreeSet::new(),
-        epoch: 2,
+        epoch,
         now: now(),
     };
-    match sight.look(&key(), false) {
+    sight.look(&key(), again)
+}
+
+/// Whether Works are let go by the hub alone, and what goes; none where there is nothing to write.
+fn going(world: &World) -> Option<(bool, usize)> {
+    match look(world, 2, false) {
         Look::Write(chain) => Some((chain.abandon, chain.steps.len())),
         Look::Nothing => None,
         Look::Decide(_) | Look::Secrets(_) | Look::Images(_) => {
