@@ -21,6 +21,7 @@ mod fence;
 mod fresh;
 mod member;
 mod net;
+mod objects;
 mod oracle;
 mod random;
 mod run;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::oracle::list;
 use super::sim::{Shared, Sim, Who, lock};
 use super::store::{Key, Write, meta};
 
@@ -51,7 +52,12 @@ pub(crate) struct Member {
     pub(crate) away: Option<Instant>,
     stale: bool,
     revision: u64,
+    /// Counts what became of its nodes, pods and Jobs.
+    turns: u64,
 }
+
+/// Works of which nothing is to be done, as they are on their member at this count of its turns.
+type Settled = BTreeMap<Key, (Arc<Value>, u64)>;
 
 impl Member {
     pub(crate) fn new(name: &str, nodes: Vec<i64>) -> Self {
@@ -65,6 +71,7 @@ impl Member {
             away: None,
             stale: true,
             revision: 0,
+            turns: 0,
         }
     }
 
@@ -115,6 +122,12 @@ impl Member {
         self.pods.values().flatten().all(|pod| pod.node.is_some())
     }
 
+    /// Whether a component of a Work has pods, and each is on a node.
+    fn runs(&self, place: &(String, String)) -> bool {
+        let pods = self.pods.get(place).map_or(&[][..], Vec::as_slice);
+        !pods.is_empty() && pods.iter().all(|pod| pod.node.is_some())
+    }
+
     /// A node goes, with its pods, or comes back.
     pub(crate) fn turn(&mut self, node: usize, up: bool) {
         self.nodes[node].up = up;
@@ -124,6 +137,12 @@ impl Member {
                 .for_each(|pod| pod.node = None);
         }
         self.lenient = Some(Instant::now() + Duration::from_mins(1));
+        self.has_turned();
+    }
+
+    /// Other nodes, pods or Jobs: they are to be told of.
+    fn has_turned(&mut self) {
+        self.turns += 1;
         self.stale = true;
     }
 
@@ -206,29 +225,37 @@ impl Member {
 
 /// What a Work says of a Job that has finished for the generation that it is of: in what is assigned,
 /// or as the member reported it before.
-fn finished(work: &Value, component: &str) -> Option<Value> {
-    let mut parts = work["spec"]["assignments"].as_array().into_iter().flatten();
-    let part = parts.find(|part| part["component"] == component)?;
+fn finished<'a>(work: &'a Value, component: &str) -> Option<&'a Value> {
+    let part = parts(work).find(|part| part["component"] == component)?;
     if !part["finished"].is_null() {
-        return Some(part["finished"].clone());
+        return Some(&part["finished"]);
     }
     let (_, name) = component.split_once('/')?;
-    let mut objects = work["status"]["objects"].as_array().into_iter().flatten();
-    let object = objects.find(|object| object["name"] == name)?;
+    let object = list(&work["status"], "objects").find(|object| object["name"] == name)?;
     let generation = &work["spec"]["workload"]["generation"];
-    (object["finished"]["generation"] == *generation).then(|| object["finished"].clone())
+    (object["finished"]["generation"] == *generation).then(|| &object["finished"])
+}
+
+/// What a Work has on its member.
+fn parts(work: &Value) -> impl Iterator<Item = &Value> {
+    list(&work["spec"], "assignments")
+}
+
+/// The component of what is a Job.
+fn job(part: &Value) -> Option<&str> {
+    let component = part["component"].as_str()?;
+    component.starts_with("Job/").then_some(component)
 }
 
 /// Whether a Job of a Work runs, or is to be deleted: something will come of it by itself.
 fn is_lively(member: &Member, key: &Key, work: &Value) -> bool {
-    let mut parts = work["spec"]["assignments"].as_array().into_iter().flatten();
-    parts.any(|part| {
-        let component = part["component"].as_str().unwrap_or_default();
+    parts(work).any(|part| {
+        let Some(component) = job(part) else {
+            return false;
+        };
         let place = (key.name.clone(), component.to_owned());
-        let pods = member.pods.get(&place).map_or(&[][..], Vec::as_slice);
-        let runs = !pods.is_empty() && pods.iter().all(|pod| pod.node.is_some());
         let goes = member.complete.contains(&place) && !part["finished"].is_null();
-        component.starts_with("Job/") && (runs || goes)
+        member.runs(&place) || goes
     })
 }
 
@@ -238,25 +265,22 @@ fn pass(sim: &mut Sim, member: &mut Member, key: &Key, work: &Value) -> bool {
         member.complete.retain(|(of, _)| *of != key.name);
         return false;
     }
-    for part in work["spec"]["assignments"].as_array().into_iter().flatten() {
-        let component = part["component"].as_str().unwrap_or_default();
+    for part in parts(work) {
+        let Some(component) = job(part) else { continue };
         let place = (key.name.clone(), component.to_owned());
         if member.complete.contains(&place) {
             if !part["finished"].is_null() && sim.random.permille(500) {
                 sim.note(format_args!(
                     "{key}: {component} is deleted by its time to live"
                 ));
+                member.turns += 1;
                 return member.complete.remove(&place);
             }
-            continue;
-        }
-        let pods = member.pods.get(&place).map_or(&[][..], Vec::as_slice);
-        let runs = !pods.is_empty() && pods.iter().all(|pod| pod.node.is_some());
-        if component.starts_with("Job/") && runs && sim.random.permille(20) {
+        } else if member.runs(&place) && sim.random.permille(20) {
             sim.note(format_args!("{key}: {component} is complete"));
-            member.complete.insert(place.clone());
             member.pods.remove(&place);
-            member.stale = true;
+            member.complete.insert(place);
+            member.has_turned();
             return true;
         }
     }
@@ -269,7 +293,7 @@ fn wanted(member: &Member, name: &str, work: &Value) -> BTreeMap<String, (usize,
     if !work["metadata"]["deletionTimestamp"].is_null() {
         return wanted;
     }
-    for assignment in work["spec"]["assignments"].as_array().into_iter().flatten() {
+    for assignment in parts(work) {
         let component = assignment["component"]
             .as_str()
             .unwrap_or_default()
@@ -291,6 +315,7 @@ fn wanted(member: &Member, name: &str, work: &Value) -> BTreeMap<String, (usize,
 pub(crate) async fn agent(sim: Shared, number: usize) {
     let changed = Arc::clone(&lock(&sim).changed);
     let mut seen = u64::MAX;
+    let mut settled = Settled::new();
     loop {
         let told = changed.notified();
         let mut told = std::pin::pin!(told);
@@ -315,7 +340,7 @@ pub(crate) async fn agent(sim: Shared, number: usize) {
             let mut sim = lock(&sim);
             let version = sim.store.version;
             (version != seen || sim.members[number].stale) && {
-                let more = act(&mut sim, number);
+                let more = act(&mut sim, number, &mut settled);
                 if !more {
                     seen = sim.store.version;
                 }
@@ -330,7 +355,7 @@ pub(crate) async fn agent(sim: Shared, number: usize) {
 }
 
 /// One thing that is to be done, if there is any.
-fn act(sim: &mut Sim, number: usize) -> bool {
+fn act(sim: &mut Sim, number: usize, settled: &mut Settled) -> bool {
     let mut member = sim.members[number].clone();
     let namespace = member.namespace();
     let works = sim.store.list("works", &namespace);
@@ -357,9 +382,15 @@ fn act(sim: &mut Sim, number: usize) -> bool {
             sim.members[number] = member;
             return true;
         }
+        let is_known = |(as_it_was, turns): &(Arc<Value>, u64)| {
+            Arc::ptr_eq(as_it_was, work) && *turns == member.turns
+        };
+        if settled.get(key).is_some_and(is_known) {
+            continue;
+        }
         let wanted = wanted(&member, &key.name, work);
         if member.tend(sim, &key.name, &wanted) {
-            member.stale = true;
+            member.has_turned();
             for said in sim.oracle.runs(&member, key, work) {
                 sim.note(format_args!("VIOLATION {said}"));
             }
@@ -376,6 +407,7 @@ fn act(sim: &mut Sim, number: usize) -> bool {
         if report(sim, &member, key, work) {
             return true;
         }
+        settled.insert(key.clone(), (Arc::clone(work), member.turns));
     }
     works
         .iter()
@@ -384,29 +416,29 @@ fn act(sim: &mut Sim, number: usize) -> bool {
 
 /// The Jobs of a Work that are over, as they are reported.
 fn jobs(member: &Member, key: &Key, work: &Value) -> Vec<Value> {
-    let parts = work["spec"]["assignments"].as_array().into_iter().flatten();
     let told = |part: &Value| {
         let component = part["component"].as_str()?;
         let (kind, name) = component.split_once('/')?;
         let is_there = member
             .complete
             .contains(&(key.name.clone(), component.to_owned()));
-        let manifests = work["spec"]["manifests"].as_array().into_iter().flatten();
-        let mut manifests = manifests.filter(|of| of["kind"] == kind);
-        let completions = manifests.next().map(|of| &of["spec"]["completions"]);
+        let manifest = list(&work["spec"], "manifests").find(|of| of["kind"] == kind);
+        let completions = manifest.map(|of| &of["spec"]["completions"]);
         let now = || {
             json!({
                 "state": "Complete", "at": "2027-01-15T08:00:00Z",
                 "generation": work["spec"]["workload"]["generation"], "completions": completions,
             })
         };
-        let ended = finished(work, component).or_else(|| is_there.then(now))?;
+        let ended = finished(work, component)
+            .cloned()
+            .or_else(|| is_there.then(now))?;
         Some(json!({
             "apiVersion": "batch/v1", "kind": kind, "name": name, "applied": true,
             "healthy": true, "finished": ended,
         }))
     };
-    parts.filter_map(told).collect()
+    parts(work).filter_map(told).collect()
 }
 
 /// Reports what became of a Work; true where there was anything new.

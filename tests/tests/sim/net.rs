@@ -163,7 +163,10 @@ impl Asked {
             rest => ("", rest),
         };
         let at = |n: usize| rest.get(n).copied().unwrap_or_default();
-        let json = || serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let json = || {
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            text.parse::<Value>().unwrap_or_default()
+        };
         let content = headers
             .get(http::header::CONTENT_TYPE)
             .map(|v| v.to_str().unwrap());
@@ -205,9 +208,9 @@ impl Asked {
     }
 
     /// What the API server does, at once, and what it answers.
-    fn serve(self, sim: &Shared, process: usize) -> Answer {
+    fn serve(mut self, sim: &Shared, process: usize) -> Answer {
         let mut sim = lock(sim);
-        if let Some(write) = self.write.clone() {
+        if let Some(write) = self.write.take() {
             debug_assert!(!self.status || matches!(write, Write::Merge(_, true)));
             if self.key.res == "events" {
                 return full(200, Bytes::from_static(b"{}"));

@@ -91,8 +91,13 @@ fn larger(one: &mut BTreeMap<Place, Hold>, other: BTreeMap<Place, Hold>) {
     }
 }
 
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     value[field].as_array().into_iter().flatten()
+}
+
+/// The assignments of a decision or of a Work's spec that have not finished.
+fn running(of: &Value) -> impl Iterator<Item = &Value> {
+    list(of, "assignments").filter(|part| part["finished"].is_null())
 }
 
 fn member_of(namespace: &str) -> &str {
@@ -169,8 +174,7 @@ impl Oracle {
             "quotas" => (String::new(), String::new()),
             _ => return said,
         };
-        let hub = matches!(who, Who::Hub(_));
-        let before = (self.charges(), self.assigned());
+        let before = matches!(who, Who::Hub(_)).then(|| (self.charges(), self.assigned()));
         if key.res == "quotas" {
             self.lines.insert(key.name.clone(), line(any));
         } else {
@@ -178,8 +182,8 @@ impl Oracle {
             self.held.insert(name.clone(), held);
         }
         self.ends(intent, &mut said);
-        if hub {
-            self.excess(&before.0, &before.1, members, &mut said);
+        if let Some((charged, assigned)) = before {
+            self.excess(&charged, &assigned, members, &mut said);
             match key.res.as_str() {
                 "workloads" => self.decision(intent, store, &mut said),
                 "works" => self.work(intent, store, members, &name, &mut said),
@@ -419,8 +423,7 @@ impl Oracle {
             self.epoch(&new["spec"]["epoch"], key, said);
             if new["spec"]["retire"].is_null() {
                 let decided = workload.map(by_decision).unwrap_or_default();
-                let running = |of: &&Value| of["finished"].is_null();
-                for assignment in list(&new["spec"], "assignments").filter(running) {
+                for assignment in running(&new["spec"]) {
                     let place = (member.to_owned(), text(assignment, "component").to_owned());
                     let replicas = assignment["replicas"].as_i64().unwrap_or(0);
                     if decided

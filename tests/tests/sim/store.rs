@@ -4,6 +4,7 @@
 //! that change nothing. Written from the Kubernetes API conventions, not from the hub's code.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -96,6 +97,8 @@ pub(crate) struct Intent {
 struct Stored {
     object: Arc<Value>,
     text: Bytes,
+    /// Where the value of each of its fields stands in the text.
+    fields: BTreeMap<String, Range<usize>>,
 }
 
 /// One line of the log.
@@ -128,17 +131,17 @@ fn map(value: &mut Value) -> &mut Map<String, Value> {
 }
 
 /// RFC 7386.
-fn merge(into: &mut Value, patch: &Value) {
+fn merge(into: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
-        into.clone_from(patch);
+        *into = patch;
         return;
     };
     let into = map(into);
     for (key, value) in patch {
         if value.is_null() {
-            into.remove(key);
+            into.remove(&key);
         } else {
-            merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            merge(into.entry(key).or_insert(Value::Null), value);
         }
     }
 }
@@ -227,20 +230,20 @@ impl Store {
                 }
                 Some(object)
             }
-            (Write::Merge(patch, status), Some(old)) => {
+            (Write::Merge(mut patch, status), Some(old)) => {
                 precondition(key, old, &patch["metadata"])?;
                 let mut object = Value::clone(old);
                 if status {
-                    merge(&mut object["status"], &patch["status"]);
+                    merge(&mut object["status"], patch["status"].take());
                 } else {
-                    merge(&mut object, &patch);
+                    merge(&mut object, patch);
                 }
                 Some(object)
             }
             (Write::Apply(patch), Some(old)) => {
                 precondition(key, old, &patch["metadata"])?;
                 let mut object = Value::clone(old);
-                merge(&mut object, &patch);
+                merge(&mut object, patch);
                 Some(object)
             }
             (Write::Delete(uid, version), Some(old)) => {
@@ -269,10 +272,12 @@ impl Store {
     pub(crate) fn commit(&mut self, intent: &mut Intent, now: &str) -> (Bytes, bool) {
         let key = &intent.key;
         let mut new = intent.new.take().map(Arc::unwrap_or_clone);
+        let mut same = Vec::new();
         if let (Some(old), Some(new)) = (&intent.old, &mut new) {
             let version = &old["metadata"]["resourceVersion"];
             new["metadata"]["resourceVersion"] = version.clone();
-            if *new == **old {
+            same = same_fields(old, new);
+            if same.len() == fields(old).count() && same.len() == fields(new).count() {
                 intent.new.clone_from(&intent.old);
                 return (self.objects[key].text.clone(), false);
             }
@@ -297,7 +302,9 @@ impl Store {
             }
             (Some(old), Some(mut new)) => {
                 let deleting = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
-                if new["spec"] != old["spec"] || deleting(&new) != deleting(old) {
+                let is_same = same.iter().any(|field| field == "spec");
+                let respecified = !is_same && new["spec"] != old["spec"];
+                if respecified || deleting(&new) != deleting(old) {
                     let generation = old["metadata"]["generation"].as_i64().unwrap_or(1) + 1;
                     new["metadata"]["generation"] = json!(generation);
                 }
@@ -309,9 +316,10 @@ impl Store {
             (None, None) => unreachable!("nothing is deleted that is not there"),
         };
         shown["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        same.retain(|field| field != "metadata");
         let mut line = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
         let from = line.len();
-        serde_json::to_writer(&mut line, &shown).unwrap();
+        let places = write(&mut line, &shown, self.objects.get(key), &same);
         let to = line.len();
         line.extend_from_slice(b"}\n");
         let line = Bytes::from(line);
@@ -324,6 +332,7 @@ impl Store {
             let stored = Stored {
                 object,
                 text: text.clone(),
+                fields: places,
             };
             self.objects.insert(key.clone(), stored);
         }
@@ -334,6 +343,42 @@ impl Store {
         });
         (text, true)
     }
+}
+
+fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
+}
+
+/// The fields of an object that are as they were.
+fn same_fields(old: &Value, new: &Value) -> Vec<String> {
+    let same = fields(new).filter(|(field, value)| old.get(field.as_str()) == Some(*value));
+    same.map(|(field, _)| field.clone()).collect()
+}
+
+/// Appends an object as text; the text of the fields that are the `same` is taken from before.
+fn write(
+    into: &mut Vec<u8>,
+    object: &Value,
+    before: Option<&Stored>,
+    same: &[String],
+) -> BTreeMap<String, Range<usize>> {
+    let from = into.len();
+    let mut places = BTreeMap::new();
+    for (field, value) in fields(object) {
+        into.push(if places.is_empty() { b'{' } else { b',' });
+        serde_json::to_writer(&mut *into, field).unwrap();
+        into.push(b':');
+        let at = into.len();
+        match before.filter(|_| same.contains(field)) {
+            Some(stored) => {
+                into.extend_from_slice(&stored.text[stored.fields[field].clone()]);
+            }
+            None => into.extend_from_slice(value.to_string().as_bytes()),
+        }
+        places.insert(field.clone(), at - from..into.len() - from);
+    }
+    into.push(b'}');
+    places
 }
 
 /// Nulls mean that a field is absent.

@@ -9,9 +9,10 @@ use super::{Oracle, list, member_of, text};
 /// Whether the member reports an assignment of its Work as finished, for the generation of the Work.
 pub(super) fn is_reported(work: &Value, assignment: &Value) -> bool {
     let generation = &work["spec"]["workload"]["generation"];
+    let component = text(assignment, "component").split_once('/');
     list(&work["status"], "objects").any(|object| {
-        let name = format!("{}/{}", text(object, "kind"), text(object, "name"));
-        assignment["component"] == name && object["finished"]["generation"] == *generation
+        component == Some((text(object, "kind"), text(object, "name")))
+            && object["finished"]["generation"] == *generation
     })
 }
 

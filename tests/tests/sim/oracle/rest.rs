@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::member::Member;
-use super::super::scenario::asked as asked_for;
+use super::super::objects::asked as asked_for;
 use super::super::store::{Key, Store};
 use super::finished::{did_its_part, done};
-use super::{Oracle, is, list, owner, owns, text};
+use super::{Oracle, is, list, owner, owns, running, text};
 
 impl Oracle {
     /// What may not be left when all has come to rest.
@@ -123,9 +123,7 @@ impl Oracle {
     /// Whether what a Workload asks for more would fit now, by quota and by nodes.
     fn would_fit(&self, key: &Key, workload: &Value, members: &[Member]) -> Option<String> {
         let asked = asked_for(workload);
-        let has = list(&workload["status"]["decision"], "assignments");
-        let has = has.filter(|a| a["finished"].is_null());
-        let has: i64 = has
+        let has: i64 = running(&workload["status"]["decision"])
             .filter(|a| {
                 asked
                     .member

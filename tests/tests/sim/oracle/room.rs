@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::store::{Key, Store};
-use super::{Oracle, list, milli, text};
+use super::{Oracle, list, milli, running, text};
 
 /// The value of the class that a Workload names.
 fn priority(workload: &Value, store: &Store) -> i64 {
@@ -46,13 +46,11 @@ impl Oracle {
             said.push(format!("{key} makes room, and need not: {claim}"));
         }
         let keeps = new["spec"]["manifests"][1]["spec"]["minAvailable"].as_i64();
-        let running = list(decision, "assignments").filter(|a| a["finished"].is_null());
-        let left = running.map(|a| a["replicas"].as_i64().unwrap_or(0));
+        let left = running(decision).map(|a| a["replicas"].as_i64().unwrap_or(0));
         let goes = list(decision, "releasing");
         for gone in goes.filter(|_| keeps.is_some()) {
             let member = text(gone, "member");
-            let mut stays = list(decision, "assignments").filter(|a| a["finished"].is_null());
-            let stays = stays.find(|a| text(a, "member") == member);
+            let stays = running(decision).find(|a| text(a, "member") == member);
             let stays = stays.map_or(0, |a| a["replicas"].as_i64().unwrap_or(0));
             let had = stays + gone["replicas"].as_i64().unwrap_or(0);
             if stays < keeps.unwrap_or(0).min(had) {
