@@ -7,14 +7,14 @@ use super::run::{Kind, simulate, trace};
 use super::sim::lock;
 
 /// How many seeds of each kind the test suite runs, where the environment says no other number:
-/// some 0.06 s of one core each.
-const FREE: u64 = 3_500;
-const PREEMPTS: u64 = 1_000;
-const RETURNS: u64 = 200;
-const TAKEOVERS: u64 = 200;
-const SHRINKS: u64 = 200;
-const BURSTS: u64 = 100;
-const JOBS: u64 = 300;
+/// 10,000 in all, some 0.04 s of one core each.
+const FREE: u64 = 7_000;
+const PREEMPTS: u64 = 1_500;
+const RETURNS: u64 = 300;
+const TAKEOVERS: u64 = 300;
+const SHRINKS: u64 = 300;
+const BURSTS: u64 = 200;
+const JOBS: u64 = 400;
 
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
