@@ -8,12 +8,12 @@ use super::sim::lock;
 
 /// How many seeds of each kind the test suite runs, where the environment says no other number:
 /// 10,000 in all, some 0.04 s of one core each.
-const FREE: u64 = 7_000;
+const FREE: u64 = 6_200;
 const PREEMPTS: u64 = 1_500;
 const RETURNS: u64 = 300;
 const TAKEOVERS: u64 = 300;
 const SHRINKS: u64 = 300;
-const BURSTS: u64 = 200;
+const BURSTS: u64 = 1_000;
 const JOBS: u64 = 400;
 
 /// A number from the environment.
