@@ -15,6 +15,10 @@ pub(crate) type Each = Vec<(usize, i64)>;
 /// More replicas than any member holds; where nothing is requested, this many fit.
 pub(crate) const PLENTY: i64 = 1 << 40;
 
+/// Free amounts by resource id. Nodes are looked at in every decision and most have few resources:
+/// these stand beside the count, and not somewhere else in memory.
+pub(crate) type Free = SmallVec<[i64; 4]>;
+
 /// Nodes that are alike: how many, and what is free on each by resource id. A resource beyond the
 /// end is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub(crate) struct Nodes {
     /// How many.
     pub(crate) count: i64,
     /// Free amounts.
-    pub(crate) free: Vec<i64>,
+    pub(crate) free: Free,
 }
 
 impl Nodes {
@@ -134,13 +138,12 @@ impl Taken {
             if rest > 0 && self.wholes < by_slots {
                 mixed = mixed.saturating_add(market.bought(rest));
             }
+            // Both only grow: the other resources cannot make them the least any more.
+            if all.min(mixed) >= by_slots {
+                break;
+            }
         }
-        let taken = by_slots.min(all);
-        let taken = if self.wholes < by_slots {
-            taken.min(mixed)
-        } else {
-            taken
-        };
+        let taken = by_slots.min(all).min(mixed);
         total.saturating_sub(taken).max(0)
     }
 }
@@ -261,8 +264,10 @@ impl<'n> Market<'n> {
             let further = fit.saturating_sub(1);
             if first <= amount {
                 self.prices.push((first, nodes.count));
-                self.prices
-                    .push((amount, further.saturating_mul(nodes.count)));
+                if further > 0 {
+                    self.prices
+                        .push((amount, further.saturating_mul(nodes.count)));
+                }
             } else {
                 // The first slot is the dearest: the mean price, which no choice of slots undercuts.
                 let all = first.saturating_add(amount.saturating_mul(further));
@@ -278,11 +283,15 @@ impl<'n> Market<'n> {
         let mut left = budget;
         let mut taken = 0_i64;
         for (price, slots) in &self.prices {
-            let bought = left.checked_div(*price).unwrap_or(0).min(*slots);
-            taken = taken.saturating_add(bought);
-            left = left.saturating_sub(bought.saturating_mul(*price));
-            if bought < *slots {
-                break;
+            // All at this price, if they are paid for: no division is needed to know that.
+            match price.checked_mul(*slots).filter(|all| *all <= left) {
+                Some(all) => {
+                    taken = taken.saturating_add(*slots);
+                    left = left.saturating_sub(all);
+                }
+                None => {
+                    return taken.saturating_add(left.checked_div(*price).unwrap_or(0));
+                }
             }
         }
         taken

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::capacity::{Each, PLENTY};
+use crate::capacity::{Each, Free, PLENTY};
 use crate::neighbours::Neighbourhood;
 use crate::resources::{PODS, Resources};
 use crate::snapshot::{Level, Member, Readiness, Snapshot, Taint};
@@ -374,8 +374,8 @@ impl Fleet {
             .map_or("", |(name, _)| name)
     }
 
-    fn row(&self, free: &Resources) -> Vec<i64> {
-        let mut row = vec![0; self.resources.len()];
+    fn row(&self, free: &Resources) -> Free {
+        let mut row = Free::from_elem(0, self.resources.len());
         for (name, id) in &self.resources {
             if let Some(cell) = row.get_mut(*id) {
                 let unbounded = *name == PODS && !free.contains(PODS);

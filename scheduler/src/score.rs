@@ -1,11 +1,12 @@
 //! Scores: whole numbers from 0 to 100, each explained by its name, and their weighted mean.
 
+use std::cell::RefMut;
 use std::collections::BTreeMap;
 
 use crate::case::{Choice, Part, Seat};
 use crate::config::ScoreWeights;
 use crate::fleet::Fleet;
-use crate::fleet::class::{Classes, Price};
+use crate::fleet::class::{Classes, Price, Prices};
 use crate::labels::tolerated;
 use crate::resources::{CPU, Resources};
 use crate::rules::Rules;
@@ -21,11 +22,17 @@ const UNPRICED: u8 = 50;
 
 /// What is found of every seat before any is rated: memory that is used again.
 #[derive(Default)]
-pub(crate) struct Rated {
+pub(crate) struct Rated(Vec<Found>);
+
+/// What is found of one seat.
+#[derive(Clone, Copy)]
+struct Found {
     /// The most replicas of the main component.
-    rooms: Vec<i64>,
+    room: i64,
     /// What one of them costs.
-    prices: Vec<Price>,
+    price: Price,
+    /// How much the flavor is preferred that it would take.
+    preference: u8,
 }
 
 /// Rates every member that is not expelled.
@@ -36,40 +43,34 @@ pub(crate) fn rate(
     parts: &[Part<'_>],
     weights: ScoreWeights,
     seats: &mut [Seat],
-    rated: &mut Rated,
+    Rated(found): &mut Rated,
 ) {
-    let main = parts
-        .iter()
-        .filter(|part| part.wanted > 0)
-        .max_by_key(|part| part.wanted);
-    let Rated { rooms, prices } = rated;
-    rooms.clear();
-    rooms.extend((0..seats.len()).map(|seat| room(main, seat)));
-    let roomiest = rooms.iter().max().copied().unwrap_or(0);
-    prices.clear();
+    let mut look = Look::new(fleet, classes, rules, parts);
+    found.clear();
     let numbered = seats.iter().enumerate();
-    prices.extend(numbered.map(|(index, seat)| price(fleet, classes, main, index, seat.site)));
-    let range = Range::of(seats, prices);
+    found.extend(numbered.map(|(index, seat)| look.at(index, seat.site)));
+    let roomiest = found.iter().map(|of| of.room).max().unwrap_or(0);
+    let range = Range::of(seats, found);
     let wanted: i64 = parts
         .iter()
         .fold(0, |sum, part| sum.saturating_add(part.wanted));
-    for (index, seat) in seats.iter_mut().enumerate() {
+    for (seat, of) in seats.iter_mut().zip(found.iter()) {
         if seat.expelled() {
             continue;
         }
-        let there = if seat.has_any {
-            parts
+        let stability = if seat.has_any {
+            let there = parts
                 .iter()
-                .fold(0_i64, |sum, part| sum.saturating_add(part.prev(seat.site)))
+                .fold(0_i64, |sum, part| sum.saturating_add(part.prev(seat.site)));
+            percent(there.into(), wanted.into(), 0)
         } else {
             0
         };
-        let room = rooms.get(index).copied().unwrap_or(0);
         seat.scores = Scores {
-            balance: percent(room.into(), roomiest.into(), 100),
-            stability: percent(there.into(), wanted.into(), 0),
-            preference: preference(fleet, rules, main, index, seat.site),
-            ..range.score(prices.get(index).copied().unwrap_or_default())
+            balance: percent(of.room.into(), roomiest.into(), 100),
+            stability,
+            preference: of.preference,
+            ..range.score(of.price)
         };
         seat.scores.total = mean(seat.scores, weights);
     }
@@ -102,16 +103,6 @@ pub(crate) fn order(seats: &[Seat]) -> Vec<usize> {
     order
 }
 
-fn room(main: Option<&Part<'_>>, seat: usize) -> i64 {
-    main.map_or(0, |part| {
-        part.on_seat(seat)
-            .iter()
-            .map(Choice::most)
-            .max()
-            .unwrap_or(0)
-    })
-}
-
 /// What a replica costs on the members that may have one.
 struct Range {
     /// The resources of which one of them at least has a price. A member that lacks the price of any
@@ -122,13 +113,16 @@ struct Range {
 }
 
 impl Range {
-    fn of(seats: &[Seat], prices: &[Price]) -> Self {
+    fn of(seats: &[Seat], found: &[Found]) -> Self {
         let may = |seat: &Seat| !seat.barred() || (seat.has_any && !seat.expelled());
-        let may = || seats.iter().zip(prices).filter(|(seat, _)| may(seat));
-        let of = may().fold(0, |of, (_, price)| of | price.of);
-        let known = may().filter(|(_, price)| price.of == of);
+        let may = || {
+            let both = seats.iter().zip(found).filter(|(seat, _)| may(seat));
+            both.map(|(_, found)| found.price)
+        };
+        let of = may().fold(0, |of, price| of | price.of);
+        let known = may().filter(|price| price.of == of);
         let (mut cheapest, mut dearest) = (i128::MAX, i128::MIN);
-        for (_, price) in known {
+        for price in known {
             cheapest = cheapest.min(price.sum);
             dearest = dearest.max(price.sum);
         }
@@ -156,29 +150,93 @@ impl Range {
     }
 }
 
-/// The price of one replica of the main component for an hour, in the flavor it would take.
+/// What is looked at of each seat: its choices of the main component, which has most to place.
+struct Look<'l, 'a> {
+    fleet: &'l Fleet,
+    rules: &'l Rules<'a>,
+    main: Option<(&'l Part<'a>, RefMut<'l, Prices>)>,
+    /// How much each flavor is preferred: by its place in the order of preference.
+    preferred: Vec<u8>,
+}
+
+impl<'l, 'a> Look<'l, 'a> {
+    fn new(
+        fleet: &'l Fleet,
+        classes: &'l Classes,
+        rules: &'l Rules<'a>,
+        parts: &'l [Part<'a>],
+    ) -> Self {
+        let placed = parts.iter().filter(|part| part.wanted > 0);
+        let main = placed.max_by_key(|part| part.wanted);
+        let mut preferred = vec![0; fleet.flavors.len()];
+        let all = rules.flavors.len();
+        for (place, flavor) in rules.flavors.iter().enumerate() {
+            if let Some(score) = preferred.get_mut(*flavor) {
+                *score = percent(all.saturating_sub(place) as i128, all as i128, 100);
+            }
+        }
+        Self {
+            fleet,
+            rules,
+            main: main.and_then(|part| Some((part, classes.get(part.class)?.prices()))),
+            preferred,
+        }
+    }
+
+    fn at(&mut self, seat: usize, site: usize) -> Found {
+        let Some((part, prices)) = &mut self.main else {
+            return Found {
+                room: 0,
+                price: Price::default(),
+                preference: self.liked(site, 100),
+            };
+        };
+        let choices = part.on_seat(seat);
+        let first = choices.first();
+        let score = first.and_then(|choice| self.preferred.get(choice.flavor));
+        let price = first.and_then(|choice| price(self.fleet, part, prices, choice, site));
+        Found {
+            room: choices.iter().map(Choice::most).max().unwrap_or(0),
+            price: price.unwrap_or_default(),
+            preference: self.liked(site, score.copied().unwrap_or(0)),
+        }
+    }
+
+    /// Half of a score where a soft taint is not tolerated.
+    fn liked(&self, site: usize, score: u8) -> u8 {
+        let tolerations = &self.rules.request.placement.tolerations;
+        let disliked = || {
+            let of = self.fleet.sites.get(site).into_iter();
+            let mut taints = of.flat_map(|of| &of.member.taints);
+            taints.any(|taint| {
+                taint.effect == TaintEffect::PreferNoSchedule && !tolerated(taint, tolerations)
+            })
+        };
+        if self.fleet.is_disliked(site) && disliked() {
+            score / 2
+        } else {
+            score
+        }
+    }
+}
+
+/// The price of one replica for an hour, in the flavor it would take.
 fn price(
     fleet: &Fleet,
-    classes: &Classes,
-    main: Option<&Part<'_>>,
-    seat: usize,
+    part: &Part<'_>,
+    known: &mut Prices,
+    choice: &Choice,
     site: usize,
-) -> Price {
-    let find = || {
-        let part = main?;
-        let choice = part.on_seat(seat).first()?;
-        let price = |prices| price_of(&part.component.per_replica, prices);
-        if let Some(lot) = choice.lot {
-            let number = fleet.prices_of(lot)?;
-            let prices = fleet.prices.get(number)?;
-            let class = classes.get(part.class)?;
-            return Some(class.price(number, || price(prices)));
-        }
-        let member = &fleet.sites.get(site)?.member;
-        let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
-        Some(price(prices))
-    };
-    find().unwrap_or_default()
+) -> Option<Price> {
+    let price = |prices| price_of(&part.component.per_replica, prices);
+    if let Some(lot) = choice.lot {
+        let number = fleet.prices_of(lot)?;
+        let prices = fleet.prices.get(number)?;
+        return Some(known.of(number, || price(prices)));
+    }
+    let member = &fleet.sites.get(site)?.member;
+    let prices = member.prices.get(fleet.flavor_name(choice.flavor))?;
+    Some(price(prices))
 }
 
 fn price_of(amounts: &Resources, prices: &BTreeMap<String, i64>) -> Price {
@@ -207,43 +265,6 @@ fn unit(resource: &str) -> i128 {
         GIB
     } else {
         1
-    }
-}
-
-/// The place of the flavor it would take in the order of preference; half of it where a soft taint
-/// is not tolerated.
-fn preference(
-    fleet: &Fleet,
-    rules: &Rules<'_>,
-    main: Option<&Part<'_>>,
-    index: usize,
-    site: usize,
-) -> u8 {
-    let flavors = rules.flavors.len();
-    let taken = main
-        .and_then(|part| part.on_seat(index).first())
-        .map(|choice| choice.flavor);
-    let place = taken.and_then(|taken| rules.flavors.iter().position(|flavor| *flavor == taken));
-    let score = match place {
-        Some(place) => percent((flavors - place) as i128, flavors as i128, 100),
-        None if main.is_none() => 100,
-        None => 0,
-    };
-    let tolerations = &rules.request.placement.tolerations;
-    let disliked = || {
-        let mut taints = fleet
-            .sites
-            .get(site)
-            .into_iter()
-            .flat_map(|of| &of.member.taints);
-        taints.any(|taint| {
-            taint.effect == TaintEffect::PreferNoSchedule && !tolerated(taint, tolerations)
-        })
-    };
-    if fleet.is_disliked(site) && disliked() {
-        score / 2
-    } else {
-        score
     }
 }
 

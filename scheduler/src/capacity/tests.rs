@@ -6,7 +6,7 @@ fn nodes(list: &[(i64, &[i64])]) -> Vec<Nodes> {
     list.iter()
         .map(|(count, free)| Nodes {
             count: *count,
-            free: free.to_vec(),
+            free: free.iter().copied().collect(),
         })
         .collect()
 }
@@ -113,7 +113,7 @@ proptest! {
         let each: Each = vec![(0, each.0), (1, each.1)];
         let flown: Vec<Each> = flying.iter().map(|(cpu, memory)| vec![(0, *cpu), (1, *memory)]).collect();
         let groups: Vec<Flying> = flown.iter().map(|each| Flying { each: each.clone(), replicas: 1 }).collect();
-        let shapes: Vec<Nodes> = free.iter().map(|free| Nodes { count: 1, free: free.clone() }).collect();
+        let shapes: Vec<Nodes> = free.iter().map(|free| Nodes { count: 1, free: free.iter().copied().collect() }).collect();
         let answer = left(&shapes, &groups, &each);
         prop_assert!(answer <= worst(&mut free.clone(), &flown, &each));
     }
@@ -129,7 +129,7 @@ proptest! {
         let groups: Vec<Flying> =
             flying.iter().map(|cpu| Flying { each: vec![(0, *cpu)], replicas: 1 }).collect();
         let shapes: Vec<Nodes> =
-            free.iter().map(|free| Nodes { count: 1, free: vec![*free] }).collect();
+            free.iter().map(|free| Nodes { count: 1, free: [*free].into_iter().collect() }).collect();
         let answer = roomy(shapes.iter(), groups.iter(), &one);
         prop_assert!(answer <= worst_nodes(&mut free.clone(), &flying, each));
     }
@@ -142,7 +142,7 @@ proptest! {
         flying in 0_i64..10,
     ) {
         let each: Each = vec![(0, each)];
-        let shapes: Vec<Nodes> = free.iter().map(|free| Nodes { count: 1, free: vec![*free] }).collect();
+        let shapes: Vec<Nodes> = free.iter().map(|free| Nodes { count: 1, free: [*free].into_iter().collect() }).collect();
         let total = slots(shapes.iter(), &each);
         let groups = [Flying { each: each.clone(), replicas: flying }];
         prop_assert_eq!(left(&shapes, &groups, &each), (total - flying).max(0));

@@ -36,6 +36,8 @@ const NEAR: usize = 6;
 pub(super) struct Mark {
     /// Another one whenever the lot is; 0: it has no nodes.
     pub(super) stamp: u32,
+    /// The stamp that it has whenever nothing is in flight to its nodes; another one for other nodes.
+    pub(super) idle: u32,
     /// The number of its list of prices.
     pub(super) prices: Option<u32>,
 }

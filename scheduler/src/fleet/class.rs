@@ -1,8 +1,9 @@
 //! Components that are alike to capacity: judged once, remembered while nothing changes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZeroU32;
 
 use super::numbered::Alike;
 use super::{Fleet, Profile};
@@ -94,10 +95,10 @@ pub(crate) struct Class {
     /// Whether a set of labels that sketches tell apart has all that the component names.
     reported: Vec<bool>,
     rooms: Vec<Cell<Room>>,
+    totals: Vec<Cell<Total>>,
     counts: RefCell<Vec<Count>>,
     takes: RefCell<Vec<Option<Takes>>>,
-    /// By the number of a list of prices.
-    prices: RefCell<Vec<Option<Price>>>,
+    prices: RefCell<Prices>,
 }
 
 /// What is remembered of a lot.
@@ -106,24 +107,59 @@ struct Room {
     /// The lot's stamp then; 0: not looked at yet.
     stamp: u32,
     /// Its place among the counts.
-    count: Option<std::num::NonZeroU32>,
+    count: Option<NonZeroU32>,
     /// How many slots are left.
     left: i64,
 }
 
-/// How it came about.
+/// The slots of a lot with nothing in flight. Apart from what else is remembered and as short as
+/// can be: most lots that have changed are idle again, and what is far away in memory costs more to
+/// get than to compute.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    /// The lot's stamp with nothing in flight; 0: its slots were not counted yet.
+    idle: u32,
+    /// How many slots.
+    slots: u32,
+}
+
+/// What is in flight to a lot.
 #[derive(Clone, Copy, Default)]
 struct Count {
     /// The version of the lot.
     version: u32,
-    /// The version of its nodes.
-    nodes: u32,
-    /// Slots with nothing in flight, which do not change within a version of the nodes.
-    total: i64,
-    /// What is in flight, as far as the lot's log was read.
+    /// What it takes, as far as the lot's log was read.
     taken: Taken,
     /// How far that is.
     read: usize,
+}
+
+/// What one replica costs by each list of prices, as far as it was found out.
+#[derive(Default)]
+pub(crate) struct Prices(Vec<(i64, u64)>);
+
+impl Prices {
+    /// What stands for one that was not found out: a price of more resources than there are.
+    const UNKNOWN: u64 = u64::MAX;
+
+    /// The price by the list of a number. One that is beyond all bounds is found out each time: as
+    /// short numbers three times as many are close together, and they are read for each member.
+    pub(crate) fn of(&mut self, list: usize, find: impl FnOnce() -> Price) -> Price {
+        if let Some((sum, of)) = self.0.get(list).copied()
+            && of != Self::UNKNOWN
+        {
+            let sum = sum.into();
+            return Price { sum, of };
+        }
+        let price = find();
+        if self.0.len() <= list {
+            self.0.resize(list.saturating_add(1), (0, Self::UNKNOWN));
+        }
+        if let (Some(place), Ok(sum)) = (self.0.get_mut(list), i64::try_from(price.sum)) {
+            *place = (sum, price.of);
+        }
+        price
+    }
 }
 
 /// All classes.
@@ -176,6 +212,7 @@ impl Class {
             reported: Vec::new(),
             judged: Vec::new(),
             rooms: vec![Cell::default(); fleet.lots.len()],
+            totals: vec![Cell::default(); fleet.lots.len()],
             counts: RefCell::new(vec![Count::default()]),
             takes: RefCell::default(),
             prices: RefCell::default(),
@@ -213,67 +250,70 @@ impl Class {
 
     #[cold]
     fn look(&self, fleet: &Fleet, lot: usize, stamp: u32, cell: &Cell<Room>) -> i64 {
-        let known = cell.get();
-        let mut counts = self.counts.borrow_mut();
-        let place = known.count.or_else(|| {
-            // The first place is taken from the start, so none is 0.
-            let next = u32::try_from(counts.len()).ok();
-            counts.push(Count::default());
-            std::num::NonZeroU32::new(next?)
-        });
-        let count = place.and_then(|place| counts.get_mut(usize::try_from(place.get()).ok()?));
-        let Some(count) = count else {
-            return 0;
+        let mut count = cell.get().count;
+        let total = self.total(fleet, lot);
+        let left = if stamp == fleet.idle_stamp(lot) {
+            total
+        } else {
+            let mut counts = self.counts.borrow_mut();
+            if count.is_none() {
+                // The first place is taken from the start, so none is 0.
+                count = u32::try_from(counts.len()).ok().and_then(NonZeroU32::new);
+                counts.push(Count::default());
+            }
+            let place = count.and_then(|place| usize::try_from(place.get()).ok());
+            let count = place.and_then(|place| counts.get_mut(place));
+            count.map_or(0, |count| self.left(fleet, lot, total, count))
         };
-        let left = self.count(fleet, lot, count);
-        cell.set(Room {
-            stamp,
-            left,
-            count: place,
-        });
+        cell.set(Room { stamp, count, left });
         left
     }
 
-    /// Brings a count up to what is in flight now; returns how many slots are left.
-    fn count(&self, fleet: &Fleet, lot: usize, count: &mut Count) -> i64 {
+    /// The slots of a lot with nothing in flight.
+    fn total(&self, fleet: &Fleet, lot: usize) -> i64 {
+        let idle = fleet.idle_stamp(lot);
+        let known = self
+            .totals
+            .get(lot)
+            .filter(|known| known.get().idle == idle);
+        if let Some(known) = known {
+            return known.get().slots.into();
+        }
+        let total = slots(self.nodes(fleet, lot), &self.each);
+        // More than that are counted each time.
+        if let (Some(place), Ok(slots)) = (self.totals.get(lot), u32::try_from(total)) {
+            place.set(Total { idle, slots });
+        }
+        total
+    }
+
+    /// Brings a count up to what is in flight now; returns how many of the slots are left.
+    fn left(&self, fleet: &Fleet, lot: usize, total: i64, count: &mut Count) -> i64 {
         let Some(of) = fleet.lots.get(lot) else {
             return 0;
         };
-        let nodes = self.nodes(fleet, lot);
         if count.version != of.version {
-            let total = if count.nodes == of.filled {
-                count.total
-            } else {
-                slots(nodes.clone(), &self.each)
-            };
             *count = Count {
                 version: of.version,
-                nodes: of.filled,
-                total,
                 ..Count::default()
             };
         }
+        let mut takes = self.takes.borrow_mut();
         for (size, replicas) in of.log.get(count.read..).unwrap_or_default() {
             if let Some(flown) = fleet.sizes.get(*size) {
-                let takes = self.takes(*size, flown);
+                let takes = self.takes(&mut takes, *size, flown);
                 count.taken.add(flown, *replicas, takes, &self.each);
             }
         }
         count.read = of.log.len();
         let sum = |resource: usize| of.flown.get(resource).copied().unwrap_or(0);
-        count.taken.left(count.total, nodes, &self.each, sum)
+        let nodes = self.nodes(fleet, lot);
+        count.taken.left(total, nodes, &self.each, sum)
     }
 
-    /// The price of one replica by a list of prices, found out once.
-    pub(crate) fn price(&self, prices: usize, find: impl FnOnce() -> Price) -> Price {
-        let mut known = self.prices.borrow_mut();
-        if known.len() <= prices {
-            known.resize(prices + 1, None);
-        }
-        match known.get_mut(prices) {
-            Some(known) => *known.get_or_insert_with(find),
-            None => find(),
-        }
+    /// What one replica costs.
+    pub(crate) fn prices(&self) -> RefMut<'_, Prices> {
+        self.prices.borrow_mut()
     }
 
     /// Whether the member's sketch tells nodes apart by every label that the component names.
@@ -285,8 +325,7 @@ impl Class {
     }
 
     /// What a size in flight takes from slots of this class.
-    fn takes(&self, size: usize, flown: &Each) -> Takes {
-        let mut known = self.takes.borrow_mut();
+    fn takes(&self, known: &mut Vec<Option<Takes>>, size: usize, flown: &Each) -> Takes {
         if known.len() <= size {
             known.resize(size + 1, None);
         }
@@ -386,11 +425,15 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// What is added up as it comes is what is found from all that is in flight.
+        /// What is added up as it comes is what is found from all that is in flight, also after it
+        /// was forgotten and when the nodes are others.
         #[test]
         fn remembered_room_is_room_from_scratch(
             sizes in prop::collection::vec((1_i64..5, 1_i64..5), 1..4),
-            flights in prop::collection::vec((0_usize..2, 1_i64..6, 1_i64..6, 1_i64..4), 0..12),
+            events in prop::collection::vec(
+                (0_usize..2, 1_i64..6, 1_i64..6, 1_i64..4, 0_u8..8),
+                0..16,
+            ),
         ) {
             let snapshot = with(world(), [member("a", "arm", 3, 8), member("b", "arm", 2, 16)]);
             let requests: Vec<_> = sizes
@@ -405,11 +448,19 @@ mod tests {
             let mut classes = Classes::default();
             let ids: Vec<usize> =
                 requests.iter().map(|request| classes.of(&fleet, request)[0]).collect();
-            for (lot, cpu, memory, replicas) in flights {
-                let lot = fleet.lot_of(lot, fleet.flavor("arm").unwrap()).unwrap();
+            for (site, cpu, memory, replicas, event) in events {
+                let lot = fleet.lot_of(site, fleet.flavor("arm").unwrap()).unwrap();
                 let flown = Resources::new().with("cpu", cpu * 500).with("memory", memory << 29);
                 let each = fleet.each(&flown);
-                fleet.assume(lot, each, replicas);
+                match event {
+                    0 => fleet.forget(),
+                    1 => {
+                        let name = ["a", "b"][site];
+                        let other = member(name, "arm", replicas, 4 * cpu);
+                        fleet.set_member(name, other.into()).unwrap();
+                    }
+                    _ => fleet.assume(lot, each, replicas),
+                }
                 // Some are asked for now and then only.
                 for id in ids.iter().skip(usize::try_from(replicas).unwrap() % 2) {
                     let class = classes.get(*id).unwrap();

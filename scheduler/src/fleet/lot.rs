@@ -14,8 +14,6 @@ pub(crate) struct Lot {
     pub(crate) flown: Vec<i64>,
     /// What came into flight, one after the other: the number of its size, and replicas.
     pub(crate) log: Vec<(usize, i64)>,
-    /// How often it was filled with nodes.
-    pub(crate) filled: u32,
     /// How often what is in flight was counted from the start: what was made of the log before does
     /// not count.
     pub(crate) version: u32,
@@ -84,10 +82,22 @@ impl Fleet {
         usize::try_from(prices).ok()
     }
 
+    /// The stamp of a lot when nothing is in flight to it: another one whenever its nodes are others.
+    pub(crate) fn idle_stamp(&self, lot: usize) -> u32 {
+        self.marks.get(lot).map_or(0, |mark| mark.idle)
+    }
+
     fn stamp_anew(&mut self, lot: usize) {
         if let (Some(of), Some(mark)) = (self.lots.get(lot), self.marks.get_mut(lot)) {
-            self.stamped = self.stamped.saturating_add(1);
-            mark.stamp = if of.nodes.is_empty() { 0 } else { self.stamped };
+            mark.stamp = if of.nodes.is_empty() {
+                0
+            } else if of.log.is_empty() {
+                // What was found out before a batch holds again when it is forgotten.
+                mark.idle
+            } else {
+                self.stamped = self.stamped.saturating_add(1);
+                self.stamped
+            };
         }
     }
 
@@ -108,10 +118,11 @@ impl Fleet {
             };
             if let Some(mark) = self.marks.get_mut(lot) {
                 mark.prices = prices.and_then(|prices| u32::try_from(prices).ok());
+                self.stamped = self.stamped.saturating_add(1);
+                mark.idle = self.stamped;
             }
             if let Some(lot) = self.lots.get_mut(lot) {
                 lot.nodes.clear();
-                lot.filled = lot.filled.saturating_add(1);
             }
         }
         for shape in member.sketch.iter().flat_map(|sketch| &sketch.shapes) {
