@@ -53,6 +53,8 @@ pub(crate) struct Part<'a> {
     pub(crate) charged: Vec<(&'a str, i64)>,
     /// Replicas to place; 0 for one per node.
     pub(crate) wanted: i64,
+    /// The bounds on every member; `None`: some have their own.
+    everywhere: Option<(i64, i64)>,
     /// The choices of all seats, one seat after the other, the preferred first.
     choices: Vec<Choice>,
     /// Where the choices of each seat end.
@@ -75,6 +77,12 @@ impl<'a> Part<'a> {
         let (first, end) = (first.copied().unwrap_or(0), self.ends.get(seat));
         end.and_then(|end| self.choices.get(first..*end))
             .unwrap_or_default()
+    }
+
+    /// The fewest replicas on a member if any, and the most.
+    fn bounds<'n>(&self, request: &Request, member: impl FnOnce() -> &'n str) -> (i64, i64) {
+        self.everywhere
+            .unwrap_or_else(|| bounds(request, self.component, member))
     }
 
     /// Whether it runs one replica per node.
@@ -153,6 +161,7 @@ struct Buffers {
     choices: Vec<Vec<Choice>>,
     ends: Vec<Vec<usize>>,
     seats: Vec<Seat>,
+    seat_of: Vec<u32>,
     rated: Rated,
 }
 
@@ -163,6 +172,7 @@ impl Drop for Case<'_, '_> {
             self.buffers.ends.push(std::mem::take(&mut part.ends));
         }
         self.buffers.seats = std::mem::take(&mut self.seats.all);
+        self.buffers.seat_of = std::mem::take(&mut self.seats.seat_of);
     }
 }
 
@@ -182,11 +192,8 @@ impl<'c, 'a> Case<'c, 'a> {
             topologies,
             buffers,
         } = memory;
-        let spread = request
-            .placement
-            .spread
-            .iter()
-            .map(|over| &over.topology_key);
+        let spread = request.placement.spread.iter();
+        let spread = spread.map(|over| &over.topology_key);
         let between = request.placement.components.iter();
         topologies.look(fleet, spread.chain(between.map(|rule| &rule.topology_key)));
         let policy = policies.of(fleet, request, &rules);
@@ -199,16 +206,19 @@ impl<'c, 'a> Case<'c, 'a> {
             .map(|(component, class)| part(fleet, classes, request, component, class))
             .collect();
         let all = std::mem::take(&mut buffers.seats);
-        let mut seats = Seats::new(policy, all);
+        let seat_of = std::mem::take(&mut buffers.seat_of);
+        let mut seats = Seats::new(policy, fleet.sites.len(), (all, seat_of));
         let around = Around::new(fleet, request, neighbours);
         seats.judge_around(fleet, &around);
         seats.mark_all(fleet, request, &parts);
         for part in &mut parts {
             part.choices = buffers.choices.pop().unwrap_or_default();
             part.ends = buffers.ends.pop().unwrap_or_default();
-            seat::choose(fleet, classes, &rules, &seats.all, part);
+            seat::choose(fleet, classes, &rules, &mut seats.all, part);
         }
-        for (index, seat) in seats.all.iter_mut().enumerate() {
+        // Most have room for something: the others are looked at again.
+        let others = seats.all.iter_mut().enumerate();
+        for (index, seat) in others.filter(|(_, seat)| !seat.finds_nodes) {
             let view = View {
                 fleet,
                 classes,
@@ -285,7 +295,7 @@ impl<'c, 'a> Case<'c, 'a> {
 
     /// The bounds of a component on a site: the fewest if any, and the most.
     pub(crate) fn bounds(&self, part: &Part<'a>, site: usize) -> (i64, i64) {
-        bounds(self.request, part.component, || self.fleet.name(site))
+        part.bounds(self.request, || self.fleet.name(site))
     }
 
     /// The most replicas of a component on a site, the others not counted.
@@ -341,7 +351,7 @@ impl<'c, 'a> Case<'c, 'a> {
 }
 
 /// The bounds of a component on a member: the fewest if any, and the most.
-pub(crate) fn bounds<'n>(
+fn bounds<'n>(
     request: &Request,
     component: &Component,
     member: impl FnOnce() -> &'n str,
@@ -397,6 +407,10 @@ fn part<'a>(
         each,
         charged: charged(&component.per_replica),
         wanted: if every { 0 } else { component.replicas.max(0) },
+        everywhere: component
+            .bounds
+            .is_empty()
+            .then(|| bounds(request, component, || "")),
         choices: Vec::new(),
         ends: Vec::new(),
         previous,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Choice, Part, Seat, bounds, no_larger};
+use super::{Choice, Part, Seat, no_larger};
 use crate::capacity::amount_of;
 use crate::filter::Sink;
 use crate::fleet::class::{ARCH, Class, Classes, Judgement};
@@ -26,11 +26,12 @@ pub(super) struct View<'v, 'a> {
 }
 
 /// Finds what a component may use on each seat: the flavor it has there first, then by preference.
+/// Marks the seats on which that is of use.
 pub(super) fn choose(
     fleet: &Fleet,
     classes: &Classes,
     rules: &Rules<'_>,
-    seats: &[Seat],
+    seats: &mut [Seat],
     part: &mut Part<'_>,
 ) {
     let mut choices = std::mem::take(&mut part.choices);
@@ -38,6 +39,7 @@ pub(super) fn choose(
     choices.clear();
     ends.clear();
     let class = classes.get(part.class);
+    let judged = part.component.runs_pods() && !part.on_every_node();
     for seat in seats {
         let first = choices.len();
         let known = class.is_some_and(|class| class.is_reported(fleet, seat.site));
@@ -74,6 +76,11 @@ pub(super) fn choose(
         }
         if let Some(here) = choices.get_mut(first..).filter(|_| !part.held.is_empty()) {
             here.sort_by_key(|choice| choice.credit == 0);
+        }
+        if judged && !seat.barred() {
+            let most = choices.iter().skip(first).map(Choice::most).max();
+            let (enough, hi) = useful(rules, part, || fleet.name(seat.site));
+            seat.finds_nodes |= most.unwrap_or(0).min(hi) >= enough;
         }
         ends.push(choices.len());
     }
@@ -144,6 +151,17 @@ pub(super) fn judge_nodes<S: Sink>(view: &View<'_, '_>, sink: &mut S) {
     }
 }
 
+/// The fewest replicas that are of use on a member, and the most it may have.
+fn useful<'n>(rules: &Rules<'_>, part: &Part<'_>, member: impl FnOnce() -> &'n str) -> (i64, i64) {
+    let (lo, hi) = part.bounds(rules.request, member);
+    let enough = if part.on_every_node() {
+        1
+    } else {
+        least(part, lo)
+    };
+    (enough, hi)
+}
+
 /// The fewest replicas that are of use on one member.
 fn least(part: &Part<'_>, lo: i64) -> i64 {
     match part.component.division {
@@ -155,14 +173,7 @@ fn least(part: &Part<'_>, lo: i64) -> i64 {
 impl View<'_, '_> {
     /// The fewest replicas that are of use on the member, and the most it may have.
     fn useful(&self, part: &Part<'_>) -> (i64, i64) {
-        let name = || self.fleet.name(self.site);
-        let (lo, hi) = bounds(self.rules.request, part.component, name);
-        let enough = if part.on_every_node() {
-            1
-        } else {
-            least(part, lo)
-        };
-        (enough, hi)
+        useful(self.rules, part, || self.fleet.name(self.site))
     }
 
     /// How many replicas a member could have; of a member that is refused by other rules, as if it
@@ -264,7 +275,7 @@ impl View<'_, '_> {
                 has: self.architectures(),
             },
             (Code::BelowMinimum, _) => {
-                let (min, hi) = bounds(self.rules.request, part.component, || &*site.name);
+                let (min, hi) = part.bounds(self.rules.request, || &*site.name);
                 let fits = self.fits(part).min(hi);
                 Reason::BelowMinimum {
                     component,
@@ -303,7 +314,7 @@ impl View<'_, '_> {
 
     /// The red line that leaves least.
     fn at_the_line(&self, site: &Site, part: &Part<'_>, class: &Class) -> Reason {
-        let (lo, _) = bounds(self.rules.request, part.component, || &*site.name);
+        let (lo, _) = part.bounds(self.rules.request, || &*site.name);
         let tightest = self.fleet.tightest_line(self.site, &class.each);
         let (resource, left) = tightest.map_or(("", 0), |(name, left)| (name, left.amount));
         let line = site.member.red_lines.get(resource).copied();
@@ -321,7 +332,7 @@ impl View<'_, '_> {
 
     /// The shortage, told by the node that comes nearest to holding a replica.
     fn no_room(&self, site: &Site, part: &Part<'_>, class: &Class) -> Reason {
-        let (lo, _) = bounds(self.rules.request, part.component, || &*site.name);
+        let (lo, _) = part.bounds(self.rules.request, || &*site.name);
         let short = |lot: usize| {
             class.nodes(self.fleet, lot).map(|nodes| {
                 let shares = class.each.iter().map(|(resource, needed)| {

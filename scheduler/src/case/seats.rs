@@ -19,6 +19,8 @@ pub(crate) struct Seat {
     pub(crate) tiers: u64,
     /// It has something of this workload.
     pub(crate) has_any: bool,
+    /// A component is known to find nodes there.
+    pub(super) finds_nodes: bool,
     /// Its scores.
     pub(crate) scores: Scores,
 }
@@ -40,31 +42,55 @@ impl Seat {
     }
 }
 
+/// No seat.
+const NONE: u32 = u32::MAX;
+
 /// Every member where the rules do not forbid the work, by name.
 pub(crate) struct Seats {
     pub(super) all: Vec<Seat>,
+    /// Of each member the number of its seat: in memory that decisions use one after the other, since
+    /// it is found sooner from the policy than in what is remembered of it.
+    pub(super) seat_of: Vec<u32>,
     /// What the rules say of every member.
     pub(crate) policy: Arc<Policy>,
 }
 
 impl Seats {
-    pub(super) fn new(policy: Arc<Policy>, mut all: Vec<Seat>) -> Self {
+    /// The seats of a fleet of so many members.
+    pub(super) fn new(
+        policy: Arc<Policy>,
+        members: usize,
+        (mut all, mut seat_of): (Vec<Seat>, Vec<u32>),
+    ) -> Self {
+        seat_of.clear();
+        seat_of.resize(members, NONE);
+        for (open, seat) in policy.open.iter().zip(0..) {
+            if let Some(place) = seat_of.get_mut(open.site()) {
+                *place = seat;
+            }
+        }
         let open = policy.open.iter();
         let seats = open.map(|open| Seat {
-            site: open.site,
+            site: open.site(),
             codes: open.codes,
             tiers: open.tiers,
             has_any: false,
+            finds_nodes: false,
             scores: Scores::default(),
         });
         all.clear();
         all.extend(seats);
-        Self { all, policy }
+        Self {
+            all,
+            seat_of,
+            policy,
+        }
     }
 
     /// The number of a site's seat.
     pub(crate) fn number(&self, site: usize) -> Option<usize> {
-        self.policy.seat_of(site)
+        let seat = self.seat_of.get(site).copied()?;
+        usize::try_from(seat).ok().filter(|_| seat != NONE)
     }
 
     /// All of them.

@@ -57,7 +57,7 @@ impl Engine {
         let policy = self.policy(request);
         fitting.any(|of| {
             let site = self.fleet.site(&of.member);
-            site.and_then(|site| policy.seat_of(site)).is_some()
+            site.is_some_and(|site| policy.is_open(site))
         })
     }
 

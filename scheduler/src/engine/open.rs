@@ -29,7 +29,9 @@ impl Engine {
     fn open_to(&mut self, request: &Request) -> Option<BTreeSet<String>> {
         let policy = self.policy(request);
         let open = policy.open.iter();
-        (policy.open.len() <= MEMBERS_MAX)
-            .then(|| open.map(|of| self.fleet.name(of.site).to_owned()).collect())
+        (policy.open.len() <= MEMBERS_MAX).then(|| {
+            open.map(|of| self.fleet.name(of.site()).to_owned())
+                .collect()
+        })
     }
 }

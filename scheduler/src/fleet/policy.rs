@@ -20,8 +20,6 @@ use crate::verdict::{Code, Codes, Counts, Reason};
 
 /// The most members that are remembered over all policies; beyond it all are forgotten.
 const REMEMBERED: usize = 12_000_000;
-/// No seat.
-const NONE: u32 = u32::MAX;
 
 /// What the rules depend on but for the placement's wishes.
 struct Ground {
@@ -101,12 +99,25 @@ impl Likeness {
 /// A member where the rules do not forbid the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
-    /// The member, as an index into [`Fleet::sites`].
-    pub(crate) site: usize,
+    /// The member, as an index into [`Fleet::sites`]: half as long as others, since very many of
+    /// these are remembered.
+    site: u32,
     /// The rules that keep new work away.
     pub(crate) codes: Codes,
     /// The affinity terms it belongs to, one bit each.
     pub(crate) tiers: u64,
+}
+
+impl Open {
+    fn new(site: usize, codes: Codes, tiers: u64) -> Self {
+        let site = u32::try_from(site).unwrap_or(u32::MAX);
+        Self { site, codes, tiers }
+    }
+
+    /// The member, as an index into [`Fleet::sites`].
+    pub(crate) fn site(&self) -> usize {
+        usize::try_from(self.site).unwrap_or(usize::MAX)
+    }
 }
 
 /// What the rules say of every member.
@@ -114,8 +125,6 @@ pub(crate) struct Open {
 pub(crate) struct Policy {
     /// Members where the rules do not forbid the work, by name.
     pub(crate) open: Vec<Open>,
-    /// Of each member the number of its entry there.
-    seat_of: Vec<u32>,
     /// What the rules say of each member.
     codes: Vec<Codes>,
     /// Of those that are not open, how many each code refuses.
@@ -200,24 +209,24 @@ impl Policy {
     fn wished(&self, fleet: &Fleet, rules: &Rules<'_>) -> Self {
         let mut policy = Self {
             open: Vec::with_capacity(self.open.len()),
-            seat_of: vec![NONE; self.seat_of.len()],
             codes: self.codes.clone(),
             closed: self.closed,
             read: fleet.changed.len(),
         };
         for open in &self.open {
-            let Some(site) = fleet.sites.get(open.site) else {
+            let Some(site) = fleet.sites.get(open.site()) else {
                 continue;
             };
             let (codes, tiers) = wishes(site, rules, open.codes);
-            policy.put(open.site, codes, tiers);
+            policy.put(open.site(), codes, tiers);
         }
+        // Wishes leave few of them open, and it is kept for long.
+        policy.open.shrink_to_fit();
         policy
     }
 
     fn of(fleet: &Fleet, judged: impl Iterator<Item = (Codes, u64)>) -> Self {
         let mut policy = Self {
-            seat_of: vec![NONE; fleet.sites.len()],
             codes: Vec::with_capacity(fleet.sites.len()),
             read: fleet.changed.len(),
             ..Self::default()
@@ -238,27 +247,22 @@ impl Policy {
             self.closed.add(codes);
             return;
         }
-        if let Some(seat) = self.seat_of.get_mut(site) {
-            *seat = u32::try_from(self.open.len()).unwrap_or(NONE);
-        }
-        self.open.push(Open { site, codes, tiers });
+        self.open.push(Open::new(site, codes, tiers));
     }
 
     fn size(&self) -> usize {
         self.codes.len().saturating_add(self.open.len())
     }
 
-    /// The number of a member's entry among those that are open.
-    pub(crate) fn seat_of(&self, site: usize) -> Option<usize> {
-        let seat = self.seat_of.get(site).copied()?;
-        usize::try_from(seat).ok().filter(|_| seat != NONE)
+    /// Whether a member is among those that are open.
+    pub(crate) fn is_open(&self, site: usize) -> bool {
+        self.codes.get(site).is_some_and(|codes| codes.keep())
     }
 
     /// Judges again what has changed since.
     fn catch_up(&mut self, fleet: &Fleet, judge: impl Fn(usize) -> (Codes, u64)) {
         let news = fleet.changed.get(self.read..).unwrap_or_default();
         self.read = fleet.changed.len();
-        let mut moved = false;
         let mut news = news.to_vec();
         news.sort_unstable();
         news.dedup();
@@ -276,27 +280,18 @@ impl Policy {
             if !codes.keep() {
                 self.closed.add(codes);
             }
-            moved |= !before.keep() || !codes.keep();
             match (
-                self.open.binary_search_by_key(&site, |open| open.site),
+                self.open.binary_search_by_key(&site, Open::site),
                 codes.keep(),
             ) {
                 (Ok(seat), true) => {
                     if let Some(open) = self.open.get_mut(seat) {
-                        *open = Open { site, codes, tiers };
+                        *open = Open::new(site, codes, tiers);
                     }
                 }
                 (Ok(seat), false) => drop(self.open.remove(seat)),
-                (Err(seat), true) => self.open.insert(seat, Open { site, codes, tiers }),
+                (Err(seat), true) => self.open.insert(seat, Open::new(site, codes, tiers)),
                 (Err(_), false) => {}
-            }
-        }
-        if moved {
-            self.seat_of.fill(NONE);
-            for (open, seat) in self.open.iter().zip(0..) {
-                if let Some(place) = self.seat_of.get_mut(open.site) {
-                    *place = seat;
-                }
             }
         }
     }
