@@ -22,19 +22,19 @@ use crate::verdict::{Verdict, WorkloadReason};
 /// The most steps by which a soft spread is loosened before it is given up.
 const MAX_LOOSENED: usize = 64;
 
-/// A decision with what it takes from the fleet and the quota.
+/// A decision with what it takes from the fleet.
 pub(crate) struct Decided {
     /// The verdict, without the hash of its inputs.
     pub(crate) verdict: Verdict,
     /// New replicas per lot.
     pub(crate) taken: Vec<(usize, Each, i64)>,
-    /// By how much the tenant's charge grows.
-    pub(crate) increase: Amounts,
 }
 
 /// A plan with the spread constraints that were loosened for it.
 struct Found {
     plan: Plan,
+    /// By how much the tenant's charge grows with it.
+    increase: Amounts,
     reach: Reach,
     relaxed: BTreeSet<String>,
 }
@@ -269,10 +269,11 @@ fn loosened(
     let mut steps = 0;
     loop {
         match covered(case, aim, sites, apart, &bounds) {
-            Ok(plan) => {
+            Ok((plan, increase)) => {
                 relaxed.extend(not_kept(case, &plan, &wished));
                 return Ok(Found {
                     plan,
+                    increase,
                     reach: aim.reach,
                     relaxed,
                 });
@@ -317,14 +318,14 @@ fn not_kept(case: &Case<'_, '_>, plan: &Plan, bounds: &[Bound]) -> BTreeSet<Stri
 }
 
 /// A plan that quota covers: first the best one, and if quota does not cover it, one within what
-/// quota leaves.
+/// quota leaves. With it by how much the tenant's charge grows.
 fn covered(
     case: &Case<'_, '_>,
     aim: &Aim<'_>,
     sites: &[usize],
     apart: Option<&[Option<usize>]>,
     bounds: &[Bound],
-) -> Result<Plan, Failure> {
+) -> Result<(Plan, Amounts), Failure> {
     let Aim { quotas, tenant, .. } = *aim;
     let mut terms = Terms {
         sites,
@@ -336,20 +337,17 @@ fn covered(
     };
     let best = attempt(case, &terms)?;
     let purpose = case.request.purpose;
-    let shortfalls = quotas.shortfalls(tenant, &increase(case, &best), purpose);
-    let Some(shortfall) = shortfalls.into_iter().next() else {
-        return Ok(best);
+    let grown = increase(case, &best);
+    let Err(shortfall) = quotas.fits(tenant, &grown, purpose) else {
+        return Ok((best, grown));
     };
     terms.purse = Some(Purse::new(case, quotas, tenant));
-    match attempt(case, &terms) {
-        Ok(plan)
-            if quotas
-                .shortfalls(tenant, &increase(case, &plan), purpose)
-                .is_empty() =>
-        {
-            Ok(plan)
-        }
-        _ => Err(Failure::Quota(shortfall)),
+    let within = attempt(case, &terms).ok();
+    let within = within.map(|plan| (increase(case, &plan), plan));
+    let within = within.filter(|(grown, _)| quotas.fits(tenant, grown, purpose).is_ok());
+    match within {
+        Some((grown, plan)) => Ok((plan, grown)),
+        None => Err(Failure::Quota(shortfall)),
     }
 }
 

@@ -259,11 +259,12 @@ impl Batch<'_> {
             fleet.assume(lot, each, replicas);
         }
         let quotas = &mut fleet.snapshot.quotas;
-        if let Some(node) = quotas.node(&request.tenant)
-            && !decided.increase.is_empty()
+        if let Outcome::Placed(placed) = &decided.verdict.outcome
+            && let Some(node) = quotas.node(&request.tenant)
+            && !placed.increase.is_empty()
         {
             // An overflow cannot be: the increase was within what is left.
-            let _ = quotas.charge(node, &decided.increase);
+            let _ = quotas.charge(node, &placed.increase);
         }
         decided.verdict
     }

@@ -1,8 +1,6 @@
 //! The hash of what a decision depended on: equal inputs give equal hashes, so that a replay can
 //! show that it was given the same.
 
-use std::io::Write;
-
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -27,10 +25,10 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// The inputs of a snapshot.
     pub(crate) fn new(snapshot: &Snapshot, config: &Config) -> Self {
-        let mut state = Sha256::new();
-        absorb(&mut state, &snapshot.flavors);
-        absorb(&mut state, &snapshot.tenants);
-        absorb(&mut state, config);
+        let (mut state, mut text) = (Sha256::new(), Vec::new());
+        absorb(&mut state, &mut text, &snapshot.flavors);
+        absorb(&mut state, &mut text, &snapshot.tenants);
+        absorb(&mut state, &mut text, config);
         let mut inputs = Self {
             rules: state.finalize().into(),
             members: [0; 4],
@@ -59,7 +57,10 @@ impl Inputs {
             state.update(lane.to_le_bytes());
         }
         state.update(now.to_le_bytes());
-        Running { state }
+        Running {
+            state,
+            text: Vec::new(),
+        }
     }
 }
 
@@ -69,9 +70,9 @@ fn numbers(name: &str, member: Option<&Member>) -> [u64; 4] {
     let Some(member) = member else {
         return numbers;
     };
-    let mut state = Sha256::new();
-    absorb(&mut state, &name);
-    absorb(&mut state, member);
+    let (mut state, mut text) = (Sha256::new(), Vec::new());
+    absorb(&mut state, &mut text, &name);
+    absorb(&mut state, &mut text, member);
     let hash = state.finalize();
     for (number, bytes) in numbers.iter_mut().zip(hash.chunks_exact(8)) {
         *number = bytes
@@ -85,22 +86,24 @@ fn numbers(name: &str, member: Option<&Member>) -> [u64; 4] {
 /// The inputs of a batch: a running hash that begins with the snapshot and takes in each placement.
 pub(crate) struct Running {
     state: Sha256,
+    /// Memory for what is hashed next.
+    text: Vec<u8>,
 }
 
 impl Running {
     /// The hash of the inputs of one request: what is shared, what the workload holds, the others
     /// that it looks at, and what its tenant's quota leaves of all that it asks for.
     pub(crate) fn hash(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
         request: &Request,
         around: &Neighbours<'_>,
     ) -> String {
-        let mut state = self.state.clone();
-        absorb(&mut state, request);
-        absorb(&mut state, &snapshot.held.get(&request.key));
+        let (mut state, text) = (self.state.clone(), &mut self.text);
+        absorb(&mut state, text, request);
+        absorb(&mut state, text, &snapshot.held.get(&request.key));
         if !around.is_empty() {
-            absorb(&mut state, around);
+            absorb(&mut state, text, around);
         }
         let quotas = &snapshot.quotas;
         if let Some(node) = quotas.node(&request.tenant) {
@@ -112,9 +115,14 @@ impl Running {
                 .map(|(name, _)| name)
                 .filter(|name| *name != PODS)
                 .collect();
+            // One key for all: a new one for each would be asked of the system each time.
+            let mut key = Key::new("", "");
             for flavor in snapshot.flavors.keys() {
+                key.flavor.clone_from(flavor);
                 for name in &names {
-                    let left = quotas.avail(node, &Key::new(flavor, *name), request.purpose);
+                    key.resource.clear();
+                    key.resource.push_str(name);
+                    let left = quotas.avail(node, &key, request.purpose);
                     state.update(left.to_le_bytes());
                 }
             }
@@ -124,37 +132,26 @@ impl Running {
 
     /// Takes in what is kept for a workload.
     pub(crate) fn keep(&mut self, key: &WorkloadKey, reserved: &Reservation) {
-        absorb(&mut self.state, key);
-        absorb(&mut self.state, reserved);
+        absorb(&mut self.state, &mut self.text, key);
+        absorb(&mut self.state, &mut self.text, reserved);
     }
 
     /// Takes in what a decision has taken: later requests of the batch depend on it.
     pub(crate) fn follow(&mut self, verdict: &Verdict) {
         if let Outcome::Placed(placed) = &verdict.outcome {
-            absorb(&mut self.state, &verdict.key);
-            absorb(&mut self.state, placed);
+            absorb(&mut self.state, &mut self.text, &verdict.key);
+            absorb(&mut self.state, &mut self.text, placed);
         }
     }
 }
 
 /// Feeds a value in as JSON, with a mark between values.
-fn absorb(state: &mut Sha256, value: &impl Serialize) {
-    struct Sink<'s>(&'s mut Sha256);
-    impl Write for Sink<'_> {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut buffered = std::io::BufWriter::new(Sink(state));
-    // Writing to a hash does not fail, and these types have no maps with keys that are no text.
-    let written = serde_json::to_writer(&mut buffered, value);
-    let flushed = buffered.flush();
-    drop(buffered);
-    state.update([u8::from(written.is_err()), u8::from(flushed.is_err()), 0xff]);
+fn absorb(state: &mut Sha256, text: &mut Vec<u8>, value: &impl Serialize) {
+    text.clear();
+    // Writing to memory does not fail, and these types have no maps with keys that are no text.
+    let written = serde_json::to_writer(&mut *text, value);
+    state.update(&*text);
+    state.update([u8::from(written.is_err()), 0, 0xff]);
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Decided, Found, table};
-use crate::attempt::{Failure, increase};
+use crate::attempt::Failure;
 use crate::capacity::Each;
-use crate::case::{Case, charged};
+use crate::case::Case;
 use crate::config::{Config, Explained, ScoreWeights};
 use crate::fleet::Fleet;
 use crate::quota::{Amounts, Key, Limit, QuotaTree, Shortfall};
@@ -31,10 +31,9 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
             continue;
         };
         let pods = part.component.surge.pods(pick.replicas);
-        let charge: Resources = charged(&part.component.per_replica)
-            .into_iter()
-            .collect::<Resources>();
-        let charge = charge.saturating_mul(pods);
+        let charge = part.charged.iter();
+        let charge = charge.map(|(resource, amount)| (*resource, amount.saturating_mul(pods)));
+        let charge: Resources = charge.collect();
         for (resource, amount) in charge.iter().filter(|(_, amount)| *amount > 0) {
             let sum = reserved.entry(Key::new(flavor, resource)).or_default();
             *sum = sum.saturating_add(amount);
@@ -53,12 +52,11 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
     }
     assignments.sort();
     let name = |site: &usize| case.fleet.sites.get(*site).map(|site| site.name.clone());
-    let increase = increase(case, plan);
     let placed = Placed {
         assignments,
         carried_to: plan.carried.iter().filter_map(name).collect(),
         reserved,
-        increase: increase.clone(),
+        increase: found.increase.clone(),
     };
     let term = found
         .tier()
@@ -72,11 +70,7 @@ pub(super) fn placed(case: &Case<'_, '_>, found: &Found, explained: Explained) -
         relaxed_neighbours: case.around.not_kept(used),
         ..table::told(case, Some(plan), explained, Outcome::Placed(placed))
     };
-    Decided {
-        verdict,
-        taken,
-        increase,
-    }
+    Decided { verdict, taken }
 }
 
 /// The verdict on a workload that is not placed.
@@ -132,7 +126,6 @@ pub(super) fn failed(
     Decided {
         verdict: table::told(case, None, explained, outcome),
         taken: Vec::new(),
-        increase: Amounts::new(),
     }
 }
 
@@ -180,7 +173,6 @@ pub(super) fn unjudged(
     Decided {
         verdict,
         taken: Vec::new(),
-        increase: Amounts::new(),
     }
 }
 
