@@ -416,11 +416,24 @@ fn judge(
 mod tests {
     use proptest::prelude::*;
 
-    use super::Classes;
+    use super::{Classes, Price, Prices};
     use crate::capacity;
     use crate::fixtures::{component, member, request, with, world};
     use crate::fleet::Fleet;
     use crate::resources::Resources;
+
+    #[test]
+    fn a_price_is_found_out_once_and_one_beyond_all_bounds_each_time() {
+        let mut prices = Prices::default();
+        let price = |sum: i128| Price { sum, of: 1 };
+        let mut of = |list, sum| prices.of(list, || price(sum));
+        assert_eq!(of(2, 7), price(7));
+        // One before it was not found out with it.
+        assert_eq!(of(0, 3), price(3));
+        assert_eq!((of(2, 8), of(0, 8)), (price(7), price(3)));
+        assert_eq!(of(1, 1 << 100), price(1 << 100));
+        assert_eq!(of(1, 5), price(5));
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
