@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::member_cluster::NetworkZone;
 
+/// Most levels of the tree, the roots counted: province, city, county, township, agencies and their
+/// systems.
+pub const TENANT_DEPTH_MAX: usize = 8;
+
 /// A region, an agency or a graded system (定级对象), in one tree: province, city, county, agency,
 /// system. Children only narrow what their parent allows.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,7 +64,7 @@ pub struct TenantSpec {
     /// `Region` (an administrative division or development zone: ground that members stand on),
     /// `Agency` (an organisation) or `System` (a graded information system, 定级对象). Example: `Agency`.
     pub kind: TenantKind,
-    /// Level of government. Example: `Prefectural`.
+    /// Level of government, not above that of an ancestor. Example: `Prefectural`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_level: Option<AdminLevel>,
     /// Administrative division code (GB/T 2260), for people; containment never uses it.
@@ -84,8 +88,8 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<String>,
-    /// What the tenant may create below itself; absent: nothing.
-    /// Example: `{children: 5, depth: 1, namePrefix: gz-civil-affairs-}`.
+    /// What may be made below this tenant within its own names; absent: nothing, where an ancestor
+    /// has one, else what the platform makes there. Example: `{children: 5, depth: 1, namePrefix: gz-civil-affairs-}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Delegation>,
     /// Hard rules for all work of this tenant and of those below it. Default: the parent's.
@@ -137,6 +141,19 @@ pub enum AdminLevel {
     Township,
 }
 
+impl AdminLevel {
+    /// The string that stands in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::National => "National",
+            Self::Provincial => "Provincial",
+            Self::Prefectural => "Prefectural",
+            Self::County => "County",
+            Self::Township => "Township",
+        }
+    }
+}
+
 /// Who owns a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -181,10 +198,11 @@ pub struct Delegation {
     /// Most children. Default: 0. Example: 5.
     #[serde(default)]
     pub children: u32,
-    /// Most levels below. Default: 0. Example: 1.
+    /// Most levels below; the tree has 8 in all. Default: 0. Example: 1.
     #[serde(default)]
     pub depth: u32,
-    /// How a delegated child's name starts; begins with the tenant's own name. Example: `gz-civil-affairs-`.
+    /// How a delegated child's name starts; begins with the tenant's own name and a dash, and ends in
+    /// one. Example: `gz-civil-affairs-`.
     #[serde(default)]
     pub name_prefix: String,
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod covers;
 mod guardrails;
+mod levels;
 mod namespaces;
 mod parents;
 #[cfg(test)]
@@ -193,6 +194,7 @@ fn attempt(
         guardrails::settle(&mut tree, &name, by_name, around);
     }
     parents::delegated(&mut tree, by_name);
+    levels::ordered(&mut tree, by_name);
     namespaces::settle(&mut tree, by_name, around);
     tree
 }

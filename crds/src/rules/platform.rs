@@ -295,7 +295,7 @@ pub(super) const TENANT_BOUNDS: &[Bound] = &[
     bound("spec.owners[].namespace", r#"{"maxLength": 63}"#),
     bound("spec.namespaces[]", r#"{"maxLength": 63}"#),
     bound("spec.delegation.children", r#"{"maximum": 10000}"#),
-    bound("spec.delegation.depth", r#"{"maximum": 16}"#),
+    bound("spec.delegation.depth", r#"{"maximum": 8}"#),
     bound("spec.delegation.namePrefix", r#"{"maxLength": 63}"#),
     bound("spec.guardrails.residency", r#"{"maxItems": 64}"#),
     bound("spec.guardrails.residency[]", r#"{"maxLength": 63}"#),
@@ -391,10 +391,16 @@ pub(super) const TENANT_RULES: &[Rule] = &[
         "",
     ),
     rule(
+        "spec.delegation",
+        "self.namePrefix == '' || self.namePrefix.endsWith('-')",
+        "delegation.namePrefix ends in a dash, so that no child takes a name beside the tenant's",
+        "\"delegation.namePrefix '%s' does not end in a dash: write it as '%s-'\".format([self.namePrefix, self.namePrefix])",
+    ),
+    rule(
         "",
-        "!has(self.spec.delegation) || self.spec.delegation.namePrefix == '' || self.spec.delegation.namePrefix.startsWith(self.metadata.name)",
-        "delegation.namePrefix begins with the tenant's name",
-        "\"delegation.namePrefix '%s' does not begin with the tenant's name: write it as '%s-'\".format([self.spec.delegation.namePrefix, self.metadata.name])",
+        "!has(self.spec.delegation) || self.spec.delegation.namePrefix == '' || self.spec.delegation.namePrefix.startsWith(self.metadata.name + '-')",
+        "delegation.namePrefix begins with the tenant's name and a dash",
+        "\"delegation.namePrefix '%s' does not begin with the tenant's name and a dash: write it as '%s-'\".format([self.spec.delegation.namePrefix, self.metadata.name])",
     )
     .on(".spec.delegation.namePrefix"),
 ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use heyun_crds::Tenant;
 use heyun_crds::conditions::Reason;
 
-use super::{Refusal, Surroundings, TenantTree, age, was_accepted};
+use super::{Refusal, Surroundings, TenantNode, TenantTree, age, was_accepted};
 
 /// Gives every placed tenant its namespaces and refuses claims that cannot stand.
 pub(super) fn settle(
@@ -20,7 +20,9 @@ pub(super) fn settle(
             continue;
         };
         for namespace in claimed(tenant, node.accepted()) {
-            match unfit(&node.name, &node.uid, namespace, around) {
+            let held = holds(by_name, &node.name, namespace);
+            let whose = name_owner(tree, namespace).filter(|_| !held);
+            match unfit(node, namespace, whose, around) {
                 Some(refusal) if node.accepted() => refusals.push((node.name.clone(), refusal)),
                 Some(_) => {}
                 None => claims
@@ -45,6 +47,8 @@ pub(super) fn settle(
             refusals.push(((*other).to_owned(), taken(other, namespace, owner)));
         }
     }
+    // What is wrong in itself is said before what another has.
+    refusals.sort_by_key(|(_, refusal)| refusal.reason == Reason::NamespaceTaken);
     for (name, refusal) in refusals {
         if let Some(node) = tree.nodes.get_mut(&name) {
             node.refusal.get_or_insert(refusal);
@@ -74,18 +78,38 @@ fn holds(by_name: &BTreeMap<&str, &Tenant>, name: &str, namespace: &str) -> bool
     })
 }
 
-/// Why a namespace cannot be this tenant's, other tenants aside.
-fn unfit(tenant: &str, uid: &str, namespace: &str, around: &Surroundings) -> Option<Refusal> {
+/// Whose a namespace is by its name alone: the tenant of exactly that name, else the longest whose
+/// name it begins with, up to a dash. So nobody takes a name from one whose name is longer.
+fn name_owner<'a>(tree: &'a TenantTree, namespace: &str) -> Option<&'a str> {
+    let dashes = namespace
+        .rmatch_indices('-')
+        .map(|(at, _)| &namespace[..at]);
+    std::iter::once(namespace)
+        .chain(dashes)
+        .find_map(|name| tree.get(name).filter(|node| node.placed))
+        .map(|node| node.name.as_str())
+}
+
+/// Why a namespace cannot be this tenant's, other claims aside; `by_name` is whose it is by its
+/// name, where that says anything.
+fn unfit(
+    node: &TenantNode,
+    namespace: &str,
+    by_name: Option<&str>,
+    around: &Surroundings,
+) -> Option<Refusal> {
+    let (tenant, uid) = (node.name.as_str(), &node.uid);
     if is_reserved(namespace) {
         return Some(Refusal::new(
             Reason::Invalid,
             format!(
-                "namespace {namespace} in spec.namespaces of {tenant} is reserved (kube-*, heyun*, default): choose one that starts with \"{tenant}\""
+                "namespace {namespace} in spec.namespaces of {tenant} is reserved (kube-*, heyun*, default): choose one that begins with \"{tenant}\""
             ),
         ));
     }
     let existing = around.namespaces.get(namespace);
     match existing {
+        // Its own, or approved by the platform, whatever its name.
         Some(Some(label)) if label == uid => return None,
         Some(Some(_)) => {
             return Some(Refusal::new(
@@ -97,11 +121,15 @@ fn unfit(tenant: &str, uid: &str, namespace: &str, around: &Surroundings) -> Opt
         }
         _ => {}
     }
-    if !namespace.starts_with(tenant) {
+    if let Some(owner) = by_name.filter(|owner| *owner != tenant) {
+        return Some(named(tenant, uid, namespace, owner));
+    }
+    let rest = namespace.strip_prefix(tenant);
+    if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
         return Some(Refusal::new(
             Reason::Invalid,
             format!(
-                "namespace {namespace} in spec.namespaces of {tenant} does not start with \"{tenant}\": rename it, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
+                "namespace {namespace} in spec.namespaces of {tenant} is neither {tenant} nor begins with \"{tenant}-\": rename it, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
             ),
         ));
     }
@@ -118,6 +146,15 @@ fn unfit(tenant: &str, uid: &str, namespace: &str, around: &Surroundings) -> Opt
 /// Names that are Kubernetes' or Heyun's own.
 pub(super) fn is_reserved(namespace: &str) -> bool {
     namespace == "default" || namespace.starts_with("kube-") || namespace.starts_with("heyun")
+}
+
+fn named(tenant: &str, uid: &str, namespace: &str, owner: &str) -> Refusal {
+    Refusal::new(
+        Reason::NamespaceTaken,
+        format!(
+            "namespace {namespace} in spec.namespaces of {tenant} belongs to tenant {owner} by its name: choose another, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
+        ),
+    )
 }
 
 fn taken(tenant: &str, namespace: &str, owner: &str) -> Refusal {

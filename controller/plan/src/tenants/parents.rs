@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use heyun_crds::Tenant;
 use heyun_crds::conditions::Reason;
-use heyun_crds::tenant::TenantKind;
+use heyun_crds::tenant::{Delegation, TENANT_DEPTH_MAX, TenantKind};
 
-use super::{Refusal, TenantTree, age, was_accepted};
+use super::{Refusal, TenantNode, TenantTree, age, was_accepted};
 
 /// Where a tenant hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,43 +161,32 @@ pub(super) fn missing(name: &str, parent: &str, by_name: &BTreeMap<&str, &Tenant
     Refusal::new(Reason::ParentMissing, message)
 }
 
-/// Refuses what goes beyond what ancestors delegated: name, number and depth.
+/// Refuses what stands too deep, and what goes beyond what ancestors delegated: name, number and
+/// depth.
+///
+/// Who wrote a Tenant is not known here. Where nobody delegated, only the platform may write
+/// Tenants, and it may go as deep as the tree does; below one that delegates each tenant says what
+/// may be made below itself, and one that says nothing is the last.
 pub(super) fn delegated(tree: &mut TenantTree, by_name: &BTreeMap<&str, &Tenant>) {
     let mut refusals: Vec<(String, Refusal)> = Vec::new();
     for node in tree.nodes.values().filter(|node| node.placed) {
-        if let Some(refusal) = kind_below(tree, &node.name) {
-            refusals.push((node.name.clone(), refusal));
+        refusals.extend(kind_below(tree, &node.name).map(|refusal| (node.name.clone(), refusal)));
+        let levels = tree.lineage(&node.name).count();
+        if levels > TENANT_DEPTH_MAX {
+            let guilty = mover(tree, by_name, &node.name, None);
+            refusals.push((
+                guilty.to_owned(),
+                below_the_last(guilty, &node.name, levels),
+            ));
         }
-        let Some(given) = by_name
-            .get(node.name.as_str())
-            .and_then(|t| t.spec.delegation.as_ref())
-        else {
+        if let Some(given) = delegation(by_name, &node.name) {
+            beyond(tree, by_name, &node.name, given, &mut refusals);
             continue;
-        };
-        let mut children: Vec<&str> = node.children.iter().map(String::as_str).collect();
-        children.sort_by_key(|child| age(by_name, child));
-        for (number, child) in (1_u32..).zip(children) {
-            if !child.starts_with(&given.name_prefix) {
-                refusals.push((
-                    child.to_owned(),
-                    prefix(&node.name, child, &given.name_prefix),
-                ));
-            } else if number > given.children {
-                refusals.push((
-                    child.to_owned(),
-                    too_many(&node.name, child, given.children),
-                ));
-            }
         }
-        for deep in below(tree, &node.name) {
-            let depth = tree
-                .lineage(&deep)
-                .take_while(|n| n.name != node.name)
-                .count();
-            if u32::try_from(depth).unwrap_or(u32::MAX) > given.depth {
-                let refusal = too_deep(&node.name, &deep, depth, given.depth);
-                refusals.push((deep, refusal));
-            }
+        let mut above = tree.lineage(&node.name).skip(1);
+        if let Some(giver) = above.find(|above| delegation(by_name, &above.name).is_some()) {
+            let nothing = |child: &String| (child.clone(), nothing_below(node, child, giver));
+            refusals.extend(node.children.iter().map(nothing));
         }
     }
     for (name, refusal) in refusals {
@@ -205,6 +194,61 @@ pub(super) fn delegated(tree: &mut TenantTree, by_name: &BTreeMap<&str, &Tenant>
             node.refusal.get_or_insert(refusal);
         }
     }
+}
+
+fn delegation<'a>(by_name: &BTreeMap<&str, &'a Tenant>, name: &str) -> Option<&'a Delegation> {
+    by_name.get(name)?.spec.delegation.as_ref()
+}
+
+/// What stands below a tenant beyond what it may have there.
+fn beyond(
+    tree: &TenantTree,
+    by_name: &BTreeMap<&str, &Tenant>,
+    name: &str,
+    given: &Delegation,
+    refusals: &mut Vec<(String, Refusal)>,
+) {
+    let Some(node) = tree.get(name) else { return };
+    let begins = format!("{name}-");
+    let fits = given.name_prefix.starts_with(&begins) && given.name_prefix.ends_with('-');
+    if !fits && !given.name_prefix.is_empty() {
+        refusals.push((name.to_owned(), wrong_prefix(name, &given.name_prefix)));
+    }
+    // Without the dash a child could take a name, and with it namespaces, beside its parent.
+    let wanted = if fits { &given.name_prefix } else { &begins };
+    let mut children: Vec<&str> = node.children.iter().map(String::as_str).collect();
+    children.sort_by_key(|child| age(by_name, child));
+    for (number, child) in (1_u32..).zip(children) {
+        if !child.starts_with(wanted) {
+            refusals.push((child.to_owned(), prefix(name, child, wanted)));
+        } else if number > given.children {
+            refusals.push((child.to_owned(), too_many(name, child, given.children)));
+        }
+    }
+    for deep in below(tree, name) {
+        let depth = tree.lineage(&deep).take_while(|n| n.name != name).count();
+        if u32::try_from(depth).unwrap_or(u32::MAX) > given.depth {
+            let guilty = mover(tree, by_name, &deep, Some(name)).to_owned();
+            let refusal = too_deep(name, &guilty, &deep, depth, given.depth);
+            refusals.push((guilty, refusal));
+        }
+    }
+}
+
+/// Who brought a tenant to where it stands: the nearest of it and its ancestors, below `top`,
+/// whose written parent is new. What stood below one that moves is not at fault, and would not
+/// leave by being refused.
+fn mover<'a>(
+    tree: &'a TenantTree,
+    by_name: &BTreeMap<&str, &Tenant>,
+    name: &'a str,
+    top: Option<&str>,
+) -> &'a str {
+    tree.lineage(name)
+        .take_while(|node| Some(node.name.as_str()) != top)
+        .filter(|node| node.accepted())
+        .find(|node| by_name.get(node.name.as_str()).is_some_and(|t| moves(t)))
+        .map_or(name, |node| node.name.as_str())
 }
 
 /// A Region stands below Regions alone: residency is containment among them.
@@ -251,11 +295,48 @@ fn too_many(parent: &str, child: &str, most: u32) -> Refusal {
     )
 }
 
-fn too_deep(ancestor: &str, name: &str, depth: usize, most: u32) -> Refusal {
+fn too_deep(ancestor: &str, guilty: &str, deep: &str, depth: usize, most: u32) -> Refusal {
+    let with = with(guilty, deep);
     Refusal::new(
         Reason::Invalid,
         format!(
-            "{name} stands {depth} levels below {ancestor}, which may have {most}: move it up, or raise spec.delegation.depth of {ancestor}"
+            "{with}{deep} stands {depth} levels below {ancestor}, which may have {most}: move it up, or raise spec.delegation.depth of {ancestor}"
+        ),
+    )
+}
+
+fn below_the_last(guilty: &str, deep: &str, levels: usize) -> Refusal {
+    let with = with(guilty, deep);
+    Refusal::new(
+        Reason::Invalid,
+        format!(
+            "{with}{deep} stands at level {levels} of the tree, which has {TENANT_DEPTH_MAX}: name a tenant further up in spec.parent of {guilty}"
+        ),
+    )
+}
+
+fn with(guilty: &str, deep: &str) -> String {
+    if guilty == deep {
+        return String::new();
+    }
+    format!("with this parent of {guilty}, ")
+}
+
+fn nothing_below(node: &TenantNode, child: &str, giver: &TenantNode) -> Refusal {
+    let (parent, giver) = (&node.name, &giver.name);
+    Refusal::new(
+        Reason::Invalid,
+        format!(
+            "{child} stands below {parent}, which was made within what {giver} may have and has no spec.delegation, so nothing may be made below it: name another parent, or set spec.delegation of {parent}"
+        ),
+    )
+}
+
+fn wrong_prefix(name: &str, given: &str) -> Refusal {
+    Refusal::new(
+        Reason::Invalid,
+        format!(
+            "spec.delegation.namePrefix \"{given}\" of {name} does not begin with \"{name}-\" and end in a dash: write it as {name}-"
         ),
     )
 }

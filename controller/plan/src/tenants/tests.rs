@@ -1,3 +1,5 @@
+mod bounds;
+
 use super::*;
 use heyun_crds::tenant::{Delegation, TenantSpec, TenantStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -282,6 +284,7 @@ fn namespaces_have_one_owner_and_reserved_ones_none() {
         (vec!["default"], "Invalid"),
         (vec!["heyun-system"], "Invalid"),
         (vec!["finance"], "Invalid"),
+        (vec!["civilian"], "Invalid"),
         (vec!["approved"], "Accepted"),
         (vec!["civil-old"], "NamespaceTaken"),
         (vec!["civil-theirs"], "NamespaceTaken"),
