@@ -78,11 +78,26 @@ pub struct TenantSpec {
     /// the check character last. Example: `11440100007482911M`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub org_code: String,
-    /// Who administers the tenant: they may deploy in its namespaces. Default: nobody.
-    /// Example: `[{kind: Group, name: "gz-civil-affairs:admins"}]`.
+    /// Who administers the tenant, deploys in its namespaces, and does so in all below it. Default:
+    /// nobody. Example: `[{kind: Group, name: "gz-civil-affairs:admins"}]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    pub owners: Vec<Owner>,
+    pub owners: Vec<Subject>,
+    /// Who deploys in the namespaces of the tenant and of all below it. Default: nobody.
+    /// Example: `[{kind: ServiceAccount, name: ci, namespace: tools}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub editors: Vec<Subject>,
+    /// Who reads what stands in the namespaces of the tenant and of all below it, but no Secret.
+    /// Default: nobody. Example: `[{kind: Group, name: "gz-civil-affairs:staff"}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub viewers: Vec<Subject>,
+    /// Who reads the same, and who may what there, but no Secret. Default: nobody.
+    /// Example: `[{kind: Group, name: "gd-audit"}]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub auditors: Vec<Subject>,
     /// Namespaces of the tenant on the hub and on members; each is the tenant's
     /// name or begins with it and a dash. Default: none. Example: `[gz-civil-affairs, gz-civil-affairs-test]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -154,12 +169,12 @@ impl AdminLevel {
     }
 }
 
-/// Who owns a tenant.
+/// Who has a role in a tenant: chosen people, so no name that begins with `system:`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Owner {
+pub struct Subject {
     /// `User`, `Group` or `ServiceAccount`. Example: `Group`.
-    pub kind: OwnerKind,
+    pub kind: SubjectKind,
     /// Name as the API server authenticates it. Example: `gz-civil-affairs:admins`.
     pub name: String,
     /// Namespace of a ServiceAccount; absent for others. Example: `ci`.
@@ -167,11 +182,11 @@ pub struct Owner {
     pub namespace: Option<String>,
 }
 
-/// Kinds of owners.
+/// Kinds of subjects.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
-pub enum OwnerKind {
+pub enum SubjectKind {
     /// One person.
     User,
     /// A group.
@@ -180,7 +195,7 @@ pub enum OwnerKind {
     ServiceAccount,
 }
 
-impl OwnerKind {
+impl SubjectKind {
     /// The string that stands in the API.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,22 +2,23 @@
 //!
 //! `plan` is pure: what a tenant should have, from the tree. `apply` brings it about.
 
+mod apply;
+
 use std::collections::BTreeMap;
 
 use heyun_crds::Tenant;
 use heyun_crds::conditions::{ConditionType, Reason, set_condition};
 use heyun_crds::labels::{HUB_ACCOUNT, MANAGED_BY, MANAGER, SYSTEM_NAMESPACE, TENANT, TENANT_UID};
-use heyun_crds::tenant::{Owner, OwnerKind, TenantStatus};
-use heyun_member::apply::{self, Force, Guard};
-use heyun_plan::tenants::TenantNode;
+use heyun_crds::tenant::{Subject as Person, SubjectKind, TenantStatus};
+use heyun_plan::tenants::access::{self, Role};
+use heyun_plan::tenants::{TenantNode, TenantTree};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
-use kube::{Api, Client, ResourceExt};
 
-/// ClusterRole that owners of a tenant are bound to in its namespaces.
-pub const OWNER_ROLE: &str = "heyun-tenant-owner";
+pub use self::apply::{ApplyError, apply};
+
 /// ClusterRole that the hub binds itself to in a member's namespace, where it keeps Secrets.
 pub const SECRETS_ROLE: &str = "heyun-secrets";
 /// ClusterRole that the hub binds itself to in a tenant's namespace, where it reads Secrets.
@@ -32,28 +33,30 @@ pub struct Plan {
     pub namespaces: Vec<Namespace>,
     /// Bindings to assert.
     pub bindings: Vec<RoleBinding>,
-    /// Namespaces that it had by its status and has no longer: its owners are bound there no more.
+    /// Namespaces that it had by its status and has no longer: nobody is bound there any more.
     pub left: Vec<String>,
     /// Status it should have, once the above is there.
     pub status: TenantStatus,
 }
 
-/// What a tenant should have, by the tree.
-pub fn plan(tenant: &Tenant, node: &TenantNode, now: &Time) -> Plan {
+/// What a tenant should have, by the tree that `node` is of.
+pub fn plan(tree: &TenantTree, tenant: &Tenant, node: &TenantNode, now: &Time) -> Plan {
     let namespaces = node
         .namespaces
         .iter()
         .map(|name| namespace(name, node))
         .collect();
+    let people = access::bindings(tree, &node.name);
+    let bound = |name: &str| {
+        let roles = people.iter().map(|(one, people)| role(name, *one, people));
+        let mut bindings: Vec<RoleBinding> = roles.collect();
+        bindings.push(secrets(name, SECRETS_READER_ROLE));
+        bindings
+    };
     let bindings = node
         .namespaces
         .iter()
-        .flat_map(|name| {
-            [
-                owners(name, &tenant.spec.owners),
-                secrets(name, SECRETS_READER_ROLE),
-            ]
-        })
+        .flat_map(|name| bound(name))
         .collect();
     let had = tenant.status.iter().flat_map(|status| &status.namespaces);
     let left = had.filter(|name| !node.namespaces.contains(name));
@@ -137,18 +140,23 @@ fn binding(namespace: &str, name: &str, role: &str, subjects: Vec<Subject>) -> R
     }
 }
 
-/// Binds the owners of a tenant. Where it has none it is bound to nobody, which is written too: a
-/// binding that is not applied keeps the owners of before.
-fn owners(namespace: &str, owners: &[Owner]) -> RoleBinding {
-    let subject = |owner: &Owner| Subject {
-        api_group: (owner.kind != OwnerKind::ServiceAccount)
+/// Binds those who have a role. Where nobody has, nobody is bound, which is written too: a binding
+/// that is not applied keeps the people of before.
+fn role<'a>(
+    namespace: &str,
+    role: Role,
+    people: impl IntoIterator<Item = &'a Person>,
+) -> RoleBinding {
+    let subject = |person: &Person| Subject {
+        api_group: (person.kind != SubjectKind::ServiceAccount)
             .then(|| "rbac.authorization.k8s.io".to_owned()),
-        kind: owner.kind.as_str().to_owned(),
-        name: owner.name.clone(),
-        namespace: owner.namespace.clone(),
+        kind: person.kind.as_str().to_owned(),
+        name: person.name.clone(),
+        namespace: person.namespace.clone(),
     };
-    let subjects = owners.iter().map(subject).collect();
-    binding(namespace, OWNER_ROLE, OWNER_ROLE, subjects)
+    let subjects = people.into_iter().map(subject).collect();
+    let name = role.cluster_role();
+    binding(namespace, name, name, subjects)
 }
 
 /// Lets the hub at the Secrets of this namespace, as far as the role goes.
@@ -162,109 +170,96 @@ pub fn secrets(namespace: &str, role: &str) -> RoleBinding {
     binding(namespace, role, role, vec![hub])
 }
 
-/// Binds nobody in a namespace that a tenant has no longer. One that carries another label by now
-/// is another's, whose owners are bound there; one without a label is the platform's to settle.
-async fn revoke(client: &Client, namespace: &str, uid: &str) -> Result<(), kube::Error> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let held = namespaces.get_opt(namespace).await?;
-    let still_its = held.is_some_and(|held| is_labelled(&held, uid));
-    if !still_its {
-        return Ok(());
-    }
-    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
-    if bindings.get_opt(OWNER_ROLE).await?.is_some() {
-        apply::apply(&bindings, &owners(namespace, &[]), None, Force::Yes).await?;
-    }
-    Ok(())
-}
-
-fn is_labelled(namespace: &Namespace, uid: &str) -> bool {
-    let label = namespace.labels().get(TENANT_UID);
-    label.is_some_and(|label| label == uid)
-}
-
-/// Brings a plan about: namespaces, then bindings, then what its owners lose, then the status
-/// where it differs: until it is written, the next attempt knows what they lose.
-///
-/// A namespace that exists without this tenant's label is left alone: the tree has refused it
-/// already, and here the apply is made only for those it gave to the tenant.
-pub async fn apply(
-    client: &Client,
-    tenant: &Tenant,
-    plan: &Plan,
-) -> Result<Option<Tenant>, kube::Error> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    for namespace in &plan.namespaces {
-        apply::apply(&namespaces, namespace, None, Force::Yes).await?;
-    }
-    for wanted in &plan.bindings {
-        let namespace = wanted.metadata.namespace.as_deref().unwrap_or_default();
-        let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
-        apply::apply(&bindings, wanted, None, Force::Yes).await?;
-    }
-    let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
-    for namespace in &plan.left {
-        revoke(client, namespace, uid).await?;
-    }
-    let api: Api<Tenant> = Api::all(client.clone());
-    apply::patch_status(
-        &api,
-        tenant,
-        tenant.status.as_ref(),
-        &plan.status,
-        Guard::Uid,
-    )
-    .await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use heyun_crds::tenant::TenantSpec;
+    use heyun_plan::tenants;
     use serde_json::json;
 
-    #[test]
-    fn owners_are_bound_and_the_last_one_is_revoked() {
-        let owner = Owner {
-            kind: OwnerKind::Group,
-            name: "admins".to_owned(),
+    const NOW: Time = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+
+    fn group(name: &str) -> Person {
+        Person {
+            kind: SubjectKind::Group,
+            name: name.to_owned(),
             namespace: None,
+        }
+    }
+
+    fn tenant(name: &str, parent: Option<&str>) -> Tenant {
+        let spec = TenantSpec {
+            parent: parent.map(str::to_owned),
+            owners: vec![group(&format!("{name}:admins"))],
+            namespaces: vec![name.to_owned()],
+            ..TenantSpec::default()
         };
-        let applied = |list: &[Owner]| serde_json::to_value(owners("a", list)).unwrap();
-        let group = "rbac.authorization.k8s.io";
-        assert_eq!(
-            applied(&[owner])["subjects"],
-            json!([{"apiGroup": group, "kind": "Group", "name": "admins"}])
-        );
-        let none = applied(&[]);
-        assert_eq!(none["metadata"]["name"], OWNER_ROLE);
-        // Sent, and empty: what is left out of an apply might stay.
-        assert_eq!(none["subjects"], json!([]));
+        Tenant::new(name, spec)
+    }
+
+    /// The plan for the last of these tenants.
+    fn planned(tenants: &[Tenant]) -> Plan {
+        let tree = tenants::tree(tenants);
+        let last = tenants.last().unwrap();
+        let node = tree.get(last.metadata.name.as_deref().unwrap()).unwrap();
+        plan(&tree, last, node, &NOW)
+    }
+
+    fn subjects(plan: &Plan, role: Role) -> serde_json::Value {
+        let named = |binding: &&RoleBinding| {
+            binding.metadata.name.as_deref() == Some(role.cluster_role())
+                && binding.role_ref.name == role.cluster_role()
+        };
+        let binding = plan.bindings.iter().find(named).unwrap();
+        serde_json::to_value(&binding.subjects).unwrap()
     }
 
     #[test]
-    fn owners_leave_a_namespace_with_their_tenant_while_it_is_nobody_elses() {
-        let mut tenant = Tenant::new("civil", TenantSpec::default());
-        tenant.status = Some(TenantStatus {
+    fn people_are_bound_and_the_last_one_is_revoked() {
+        let mut civil = tenant("civil", None);
+        let group = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "civil:admins"});
+        let with = planned(std::slice::from_ref(&civil));
+        assert_eq!(subjects(&with, Role::Owner), json!([group]));
+        civil.spec.owners.clear();
+        let without = planned(&[civil]);
+        for role in Role::ALL {
+            // Sent, and empty: what is left out of an apply might stay.
+            assert_eq!(subjects(&without, role), json!([]), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn the_people_of_ancestors_are_bound_below_and_go_when_they_are_taken_out() {
+        let mut above = tenant("city", None);
+        above.spec.auditors = vec![group("audit")];
+        let below = tenant("civil", Some("city"));
+        let names = |plan: &Plan, role| -> Vec<String> {
+            let list = subjects(plan, role);
+            let names = list.as_array().unwrap().iter();
+            names
+                .map(|s| s["name"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let with = planned(&[above.clone(), below.clone()]);
+        assert_eq!(names(&with, Role::Owner), ["city:admins", "civil:admins"]);
+        assert_eq!(names(&with, Role::Auditor), ["audit"]);
+        above.spec.auditors.clear();
+        let without = planned(&[above.clone(), below.clone()]);
+        assert!(names(&without, Role::Auditor).is_empty());
+        let up = planned(&[below, above]);
+        assert_eq!(names(&up, Role::Owner), ["city:admins"], "nothing goes up");
+    }
+
+    #[test]
+    fn people_leave_a_namespace_with_their_tenant() {
+        let mut civil = tenant("civil", None);
+        civil.status = Some(TenantStatus {
             namespaces: vec!["civil".to_owned(), "civil-old".to_owned()],
             ..TenantStatus::default()
         });
-        let node = TenantNode {
-            name: "civil".to_owned(),
-            namespaces: vec!["civil".to_owned()],
-            ..TenantNode::default()
-        };
-        let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
-        let wanted = plan(&tenant, &node, &now);
+        let wanted = planned(std::slice::from_ref(&civil));
         assert_eq!(wanted.left, ["civil-old"]);
-        tenant.status = Some(wanted.status);
-        assert!(plan(&tenant, &node, &now).left.is_empty(), "once");
-
-        let mut namespace = Namespace::default();
-        assert!(!is_labelled(&namespace, "uid-civil"));
-        let labels = BTreeMap::from([(TENANT_UID.to_owned(), "uid-civil".to_owned())]);
-        namespace.metadata.labels = Some(labels);
-        assert!(is_labelled(&namespace, "uid-civil"));
-        assert!(!is_labelled(&namespace, "uid-other"));
+        civil.status = Some(wanted.status);
+        assert!(planned(&[civil]).left.is_empty(), "once");
     }
 }

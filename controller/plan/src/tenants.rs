@@ -5,6 +5,7 @@
 //! keeps what was last accepted of it (`status.acceptedParent`, `status.guardrails`,
 //! `status.namespaces`). Admission refuses earlier; nothing here relies on it.
 
+pub mod access;
 pub(crate) mod covers;
 mod guardrails;
 mod levels;
@@ -18,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::Tenant;
 use heyun_crds::conditions::Reason;
 use heyun_crds::tenant::{AdminLevel, Guardrails, TenantKind};
+
+use self::access::Access;
 
 /// What the tree depends on besides the Tenants.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +78,8 @@ pub struct TenantNode {
     pub guardrails: Guardrails,
     /// Namespaces that are this tenant's.
     pub namespaces: Vec<String>,
+    /// The people it names itself.
+    pub access: Access,
 }
 
 impl TenantNode {
@@ -213,6 +218,7 @@ fn bare(name: &str, tenant: &Tenant) -> TenantNode {
         kind: spec.kind,
         admin_level: spec.admin_level,
         display_name: display_name.to_owned(),
+        access: Access::of(spec),
         ..TenantNode::default()
     }
 }

@@ -293,6 +293,21 @@ pub(super) const TENANT_BOUNDS: &[Bound] = &[
         r#"{"maxLength": 253, "minLength": 1}"#,
     ),
     bound("spec.owners[].namespace", r#"{"maxLength": 63}"#),
+    bound(
+        "spec.editors[].name",
+        r#"{"maxLength": 253, "minLength": 1}"#,
+    ),
+    bound("spec.editors[].namespace", r#"{"maxLength": 63}"#),
+    bound(
+        "spec.viewers[].name",
+        r#"{"maxLength": 253, "minLength": 1}"#,
+    ),
+    bound("spec.viewers[].namespace", r#"{"maxLength": 63}"#),
+    bound(
+        "spec.auditors[].name",
+        r#"{"maxLength": 253, "minLength": 1}"#,
+    ),
+    bound("spec.auditors[].namespace", r#"{"maxLength": 63}"#),
     bound("spec.namespaces[]", r#"{"maxLength": 63}"#),
     bound("spec.delegation.children", r#"{"maximum": 10000}"#),
     bound("spec.delegation.depth", r#"{"maximum": 8}"#),
@@ -316,6 +331,30 @@ pub(super) const TENANT_BOUNDS: &[Bound] = &[
     bound("spec.guardrails.allowedKinds", r#"{"maxItems": 128}"#),
     bound("spec.guardrails.allowedKinds[]", r#"{"maxLength": 253}"#),
 ];
+
+/// A ServiceAccount has a namespace, and nobody else.
+macro_rules! namespace_rule {
+    ($list:literal) => {
+        rule(
+            concat!("spec.", $list, "[]"),
+            "(self.kind == 'ServiceAccount') == has(self.namespace)",
+            "namespace is given for a ServiceAccount and for nothing else",
+            "\"%s '%s' %s\".format([self.kind, self.name, self.kind == 'ServiceAccount' ? 'needs its namespace' : 'has no namespace: leave it out'])",
+        )
+    };
+}
+
+/// Nobody gives a role to everybody, or to a component of Kubernetes, by a slip.
+macro_rules! chosen_rule {
+    ($list:literal) => {
+        rule(
+            concat!("spec.", $list, "[]"),
+            "self.kind == 'ServiceAccount' || !self.name.startsWith('system:')",
+            "a user or group whose name begins with system: is everybody or a component of Kubernetes",
+            "\"%s '%s' is everybody or a component of Kubernetes: name a group of your own, or a ServiceAccount with its namespace\".format([self.kind, self.name])",
+        )
+    };
+}
 
 pub(super) const TENANT_RULES: &[Rule] = &[
     rule(
@@ -378,12 +417,14 @@ pub(super) const TENANT_RULES: &[Rule] = &[
         "orgCode ends with its check character (GB 32100)",
         "\"orgCode '%s' does not match its last (check) character: a character is wrong or two are swapped\".format([self])",
     ),
-    rule(
-        "spec.owners[]",
-        "(self.kind == 'ServiceAccount') == has(self.namespace)",
-        "namespace is given for a ServiceAccount and for nothing else",
-        "\"%s '%s' %s\".format([self.kind, self.name, self.kind == 'ServiceAccount' ? 'needs its namespace' : 'has no namespace: leave it out'])",
-    ),
+    namespace_rule!("owners"),
+    chosen_rule!("owners"),
+    namespace_rule!("editors"),
+    chosen_rule!("editors"),
+    namespace_rule!("viewers"),
+    chosen_rule!("viewers"),
+    namespace_rule!("auditors"),
+    chosen_rule!("auditors"),
     rule(
         "spec.delegation",
         "self.children == 0 || self.namePrefix != ''",

@@ -10,6 +10,7 @@
     reason = "test code: a failure is a panic with its reason, against the wall clock"
 )]
 
+mod access;
 mod admission;
 mod admission_cases;
 mod agreement;

@@ -216,7 +216,7 @@ impl Operator {
             .values()
             .filter_map(|tenant| {
                 let node = self.world.tree.get(&tenant.name_any())?;
-                let plan = tenancy::plan(tenant, node, &now);
+                let plan = tenancy::plan(&self.world.tree, tenant, node, &now);
                 let at = version(&tenant.metadata);
                 let waits = self.platform.tenants_later.waits(&plan.tenant, at);
                 (!waits && self.platform.tenants.get(&plan.tenant) != Some(&plan))

@@ -1,3 +1,4 @@
+mod access;
 mod bounds;
 
 use super::*;
