@@ -3,7 +3,7 @@
 use heyun_crds::query::{DecisionHistory, QUERY_GROUP, QUERY_VERSION, UsageReport, Why};
 use http::Request;
 use kube::api::ListParams;
-use kube::core::NamespaceResourceScope;
+use kube::core::{NamespaceResourceScope, ObjectList};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
@@ -87,6 +87,26 @@ impl Hub {
     /// What the API server says.
     pub async fn all<K: Object>(&self, selector: Option<&str>) -> Result<Vec<K>> {
         list(&Api::all(self.client.clone()), selector).await
+    }
+
+    /// All objects of a kind that the caller may see: of the hub, or without that right those of the
+    /// tenants that it has a role in, and of all below them. Of Tenants and Quotas alone.
+    ///
+    /// # Errors
+    /// As [`Hub::all`]; of its own, nothing is selected.
+    pub async fn seen<K: Object>(&self, selector: Option<&str>) -> Result<Vec<K>> {
+        let denied = match self.all(selector).await {
+            Err(error) if error.exit == Exit::Denied => error,
+            other => return other,
+        };
+        if selector.is_some() {
+            return Err(denied.hint("leave the selector out: what is your own is listed whole"));
+        }
+        let plural = K::plural(&());
+        let list: ObjectList<K> = self.query(&format!("list your {plural}"), &plural).await?;
+        let mut all = list.items;
+        all.sort_by_key(|object| object.meta().name.clone());
+        Ok(all)
     }
 
     /// Why a Workload is where it is, or was: `at` and `decision` name an earlier decision.
@@ -198,6 +218,25 @@ async fn found<K: Object>(api: &Api<K>, name: &str, place: &str) -> Result<K> {
         .filter_map(|o| o.meta().name.as_deref())
         .collect();
     Err(missing.hint(suggestion(name, &names)))
+}
+
+/// That an object of that name is among those seen.
+///
+/// # Errors
+/// [`Exit::NotFound`] with the names that come near.
+pub fn among<K: Object>(all: &[K], name: &str) -> Result<()> {
+    let names: Vec<&str> = all
+        .iter()
+        .filter_map(|o| o.meta().name.as_deref())
+        .collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} \"{name}\" is not in the hub",
+        K::kind(&()).to_lowercase()
+    );
+    Err(Error::new(Exit::NotFound, message).hint(suggestion(name, &names)))
 }
 
 /// What was meant instead of a wrong name: the nearest, or some that there are.

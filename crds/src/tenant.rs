@@ -98,8 +98,8 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub auditors: Vec<Subject>,
-    /// Namespaces of the tenant on the hub and on members; each is the tenant's
-    /// name or begins with it and a dash. Default: none. Example: `[gz-civil-affairs, gz-civil-affairs-test]`.
+    /// Namespaces of the tenant on the hub and on members besides its home, which has the tenant's
+    /// name; each is that or begins with it and a dash. Default: none. Example: `[gz-civil-affairs-test]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<String>,

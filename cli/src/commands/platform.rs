@@ -10,7 +10,7 @@ use crate::args::platform::{
     Completion, Quota as QuotaCommand, QuotaTree, Report, Tenant as TenantCommand, TenantList,
     TenantTree, Usage,
 };
-use crate::ask::Hub;
+use crate::ask::{Hub, among};
 use crate::error::Result;
 use crate::output::Output;
 use crate::view::quotas::{Wanted, rows};
@@ -25,7 +25,7 @@ pub(super) async fn tenant(command: TenantCommand, global: &Global, output: &Out
 }
 
 async fn tenant_list(hub: &Hub, args: TenantList, output: &Output) -> Result<()> {
-    let all: Vec<Tenant> = hub.all(args.selector.as_deref()).await?;
+    let all: Vec<Tenant> = hub.seen(args.selector.as_deref()).await?;
     if all.is_empty() {
         output.say("no tenant");
     }
@@ -37,9 +37,9 @@ async fn tenant_list(hub: &Hub, args: TenantList, output: &Output) -> Result<()>
 }
 
 async fn tenant_tree(hub: &Hub, args: TenantTree, output: &Output) -> Result<()> {
-    let all: Vec<Tenant> = hub.all(None).await?;
+    let all: Vec<Tenant> = hub.seen(None).await?;
     if let Some(name) = &args.tenant {
-        hub.get_cluster::<Tenant>(name).await?;
+        among(&all, name)?;
     }
     let root = args.tenant.as_deref();
     let headers = args.format.headers();
@@ -78,9 +78,10 @@ pub(super) async fn quota(command: QuotaCommand, global: &Global, output: &Outpu
 }
 
 async fn quota_tree(hub: &Hub, args: QuotaTree, output: &Output) -> Result<()> {
-    let (all, family): (Vec<Quota>, Vec<Tenant>) = tokio::try_join!(hub.all(None), hub.all(None))?;
+    let (all, family): (Vec<Quota>, Vec<Tenant>) =
+        tokio::try_join!(hub.seen(None), hub.seen(None))?;
     if let Some(name) = &args.tenant {
-        hub.get_cluster::<Tenant>(name).await?;
+        among(&family, name)?;
     }
     let wanted = Wanted {
         root: args.tenant,

@@ -1,6 +1,7 @@
 //! Questions to the loop that holds the world.
 
 use heyun_crds::query::Why;
+use heyun_crds::{Quota, Tenant};
 use heyun_scheduler::request::WorkloadKey;
 use tokio::sync::oneshot;
 
@@ -28,6 +29,31 @@ pub enum Question {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Vec<String>, AskError>>,
     },
+    /// The topmost tenants that name a caller in any role.
+    Named {
+        /// Name of the user.
+        user: String,
+        /// Groups of the user.
+        groups: Vec<String>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Vec<String>, AskError>>,
+    },
+    /// These tenants and all below them, of those that have their home; without any, all there are.
+    Below {
+        /// Roots of the subtrees.
+        roots: Option<Vec<String>>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Below, AskError>>,
+    },
+}
+
+/// Tenants, and the Quotas of them.
+#[derive(Clone, Debug, Default)]
+pub struct Below {
+    /// The Tenants, by name.
+    pub tenants: Vec<Tenant>,
+    /// Their Quotas, by name.
+    pub quotas: Vec<Quota>,
 }
 
 /// Why there is no answer.

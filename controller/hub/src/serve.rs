@@ -10,4 +10,5 @@ pub mod admin;
 pub mod caller;
 pub mod listener;
 pub mod routes;
+mod subtree;
 pub mod tls;

@@ -29,3 +29,4 @@ mod quiet;
 mod replay;
 mod reported;
 mod secrets;
+mod subtree;

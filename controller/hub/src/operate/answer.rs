@@ -3,11 +3,13 @@
 use heyun_crds::conditions::Reason;
 use heyun_crds::query::Why;
 use heyun_plan::finished;
+use heyun_plan::tenants::access;
 use heyun_scheduler::request::WorkloadKey;
+use kube::ResourceExt;
 
 use super::Operator;
 use super::look::Refusal;
-use crate::ask::{AskError, Question};
+use crate::ask::{AskError, Below, Question};
 use crate::world::Entry;
 
 impl Operator {
@@ -24,6 +26,18 @@ impl Operator {
             }
             Question::Subtree { tenant, reply } => {
                 let answer = self.subtree(tenant.as_deref());
+                let _ = reply.send(answer);
+            }
+            Question::Named {
+                user,
+                groups,
+                reply,
+            } => {
+                let answer = self.named(&user, &groups);
+                let _ = reply.send(answer);
+            }
+            Question::Below { roots, reply } => {
+                let answer = self.below(roots.as_deref());
                 let _ = reply.send(answer);
             }
         }
@@ -55,6 +69,39 @@ impl Operator {
             .map(|n| n.name.clone())
             .filter(|name| inside(name))
             .collect())
+    }
+
+    fn named(&self, user: &str, groups: &[String]) -> Result<Vec<String>, AskError> {
+        if !self.world.is_complete() {
+            return Err(AskError::NotReady);
+        }
+        let named = access::named(&self.world.tree, user, groups);
+        Ok(named.into_iter().map(str::to_owned).collect())
+    }
+
+    fn below(&self, roots: Option<&[String]>) -> Result<Below, AskError> {
+        if !self.world.is_complete() {
+            return Err(AskError::NotReady);
+        }
+        let tree = &self.world.tree;
+        let inside = |name: &str| {
+            roots.is_none_or(|roots| {
+                let mut homes = roots.iter().filter(|root| access::has_home(tree, root));
+                homes.any(|root| tree.within(root, name))
+            })
+        };
+        let tenants = self.world.tenants.values();
+        let quotas = self.world.quotas.values();
+        Ok(Below {
+            tenants: tenants
+                .filter(|one| inside(&one.name_any()))
+                .cloned()
+                .collect(),
+            quotas: quotas
+                .filter(|one| inside(&one.spec.tenant))
+                .cloned()
+                .collect(),
+        })
     }
 
     /// Why a Workload is where it is, and whether it made room for another.

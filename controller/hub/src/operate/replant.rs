@@ -184,7 +184,7 @@ mod tests {
     fn a_tenant_that_comes_touches_its_own_namespaces_alone() {
         let mut more = fleet();
         more.push(tenant("gz-c", Some("gz"), &["gz-c-web"]));
-        let own = vec!["gz-c-web".to_owned()];
+        let own = ["gz-c", "gz-c-web"].map(str::to_owned).to_vec();
         assert_eq!(between(&fleet(), &more), (own.clone(), own.clone()));
         assert_eq!(between(&more, &fleet()), (own.clone(), own));
         assert_eq!(between(&more, &more), (vec![], vec![]));
@@ -209,7 +209,7 @@ mod tests {
             mlps_level: Some(3),
             ..Guardrails::default()
         };
-        let below = ["gz-a-web", "gz-b-web", "gz-own"].map(str::to_owned);
+        let below = ["gz", "gz-a", "gz-a-web", "gz-b", "gz-b-web", "gz-own"].map(str::to_owned);
         assert_eq!(between(&fleet(), &narrower), (vec![], below.to_vec()));
     }
 

@@ -7,14 +7,15 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use super::caller::Caller;
-use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION};
 
 /// What a caller wants to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
+    /// API group of the resource.
+    pub group: &'static str,
     /// Verb: `get` or `list`.
     pub verb: &'static str,
-    /// Resource of the aggregated API.
+    /// Resource.
     pub resource: &'static str,
     /// Subresource, if any.
     pub subresource: Option<&'static str>,
@@ -38,8 +39,7 @@ pub async fn review(
             user: Some(caller.user().to_owned()),
             groups: Some(caller.groups().to_vec()),
             resource_attributes: Some(ResourceAttributes {
-                group: Some(QUERY_GROUP.into()),
-                version: Some(QUERY_VERSION.into()),
+                group: Some(wanted.group.into()),
                 resource: Some(wanted.resource.into()),
                 subresource: wanted.subresource.map(Into::into),
                 verb: Some(wanted.verb.into()),

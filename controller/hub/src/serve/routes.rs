@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::access::{self, Wanted};
 use super::caller::{Caller, CallerError, FrontProxy};
+use super::subtree;
 use crate::ask::{AskError, Question};
 use crate::history::{self, HistoryError, Which};
 use crate::usage;
@@ -57,6 +58,10 @@ pub fn router(api: Api) -> Router {
             get(decisions),
         )
         .route(&format!("{base}/usagereports"), get(usage_report))
+        .route(&format!("{base}/tenants"), get(subtree::tenants))
+        .route(&format!("{base}/tenants/{{name}}"), get(subtree::tenant))
+        .route(&format!("{base}/quotas"), get(subtree::quotas))
+        .route(&format!("{base}/quotas/{{name}}"), get(subtree::quota))
         .with_state(api)
 }
 
@@ -80,13 +85,19 @@ fn resources() -> Value {
         "resources": [
             {"name": "workloads/why", "singularName": "", "namespaced": true, "kind": "Why", "verbs": ["get"]},
             {"name": "workloads/decisions", "singularName": "", "namespaced": true, "kind": "DecisionHistory", "verbs": ["get"]},
+            {"name": "tenants", "singularName": "tenant", "namespaced": false, "kind": "Tenant", "verbs": ["get", "list"]},
+            {"name": "quotas", "singularName": "quota", "namespaced": false, "kind": "Quota", "verbs": ["get", "list"]},
             {"name": "usagereports", "singularName": "usagereport", "namespaced": false, "kind": "UsageReport", "verbs": ["list"]},
         ],
     })
 }
 
 /// An answer that is not the wanted one, as Kubernetes writes it.
-struct Refused(StatusCode, &'static str, String);
+pub(super) struct Refused(
+    pub(super) StatusCode,
+    pub(super) &'static str,
+    pub(super) String,
+);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -144,16 +155,22 @@ async fn admit(api: &Api, caller: &Caller, wanted: Wanted) -> Result<(), Refused
                 ),
             ))
         }
-        Err(error) => Err(Refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            format!("access could not be reviewed: {error}"),
-        )),
+        Err(error) => Err(unreviewed(&error)),
     }
+}
+
+/// Nobody is let in, or out, unasked.
+pub(super) fn unreviewed(error: &kube::Error) -> Refused {
+    Refused(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ServiceUnavailable",
+        format!("access could not be reviewed: {error}"),
+    )
 }
 
 fn of_workload(subresource: &'static str, key: &WorkloadKey) -> Wanted {
     Wanted {
+        group: QUERY_GROUP,
         verb: "get",
         resource: "workloads",
         subresource: Some(subresource),
@@ -229,6 +246,7 @@ async fn usage_report(
 ) -> Result<Json<UsageReport>, Refused> {
     let caller = api.proxy.caller(&peer.0, &headers)?;
     let wanted = Wanted {
+        group: QUERY_GROUP,
         verb: "list",
         resource: "usagereports",
         subresource: None,

@@ -325,7 +325,11 @@ fn what_others_see_of_a_workload_is_told_where_there_are_rules() {
     // A rule begins: all of the tenant are told of.
     assert_eq!(tell(&mut world, &apart), (true, true));
     assert_eq!(has(&world), [true, true, false]);
-    assert_eq!(world.told(), ["ns".to_owned(), "ns2".to_owned()].into());
+    // Its home too, which has its name.
+    assert_eq!(
+        world.told(),
+        ["health", "ns", "ns2"].map(str::to_owned).into()
+    );
     let key = WorkloadKey::new("ns", "web");
     let of = |world: &World| world.neighbour(&key, None, &Held::default());
     assert_eq!(of(&world).on, ["gz".to_owned()].into());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::tenant::{Subject, SubjectKind, TenantSpec};
 
-use super::TenantTree;
+use super::{TenantNode, TenantTree};
 
 /// A role of people in a tenant; each is a `ClusterRole` that comes with the installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,4 +96,41 @@ pub fn bindings(tree: &TenantTree, tenant: &str) -> BTreeMap<Role, BTreeSet<Subj
         }
     }
     bindings
+}
+
+/// Whether a subject is this caller, as the API server authenticated it.
+fn is(subject: &Subject, user: &str, groups: &[String]) -> bool {
+    match subject.kind {
+        SubjectKind::User => subject.name == user,
+        SubjectKind::Group => groups.contains(&subject.name),
+        SubjectKind::ServiceAccount => {
+            let namespace = subject.namespace.as_deref().unwrap_or_default();
+            let account = user.strip_prefix("system:serviceaccount:");
+            account.and_then(|rest| rest.split_once(':')) == Some((namespace, &subject.name))
+        }
+    }
+}
+
+/// The topmost tenants that name this caller in any role, by name; of those alone whose home is
+/// theirs: rights in a tenant are asked about there.
+pub fn named<'a>(tree: &'a TenantTree, user: &str, groups: &[String]) -> Vec<&'a str> {
+    let names = |node: &TenantNode| {
+        has_home(tree, &node.name) && node.access.everybody().any(|one| is(one, user, groups))
+    };
+    let here: BTreeSet<&str> = tree
+        .iter()
+        .filter(|node| node.placed && names(node))
+        .map(|node| node.name.as_str())
+        .collect();
+    let topmost = |name: &&str| {
+        let mut above = tree.lineage(name).skip(1);
+        !above.any(|above| here.contains(above.name.as_str()))
+    };
+    here.iter().copied().filter(topmost).collect()
+}
+
+/// Whether the namespace of a tenant's name is the tenant's.
+pub fn has_home(tree: &TenantTree, tenant: &str) -> bool {
+    tree.tenant_of(tenant)
+        .is_some_and(|owner| owner.name == tenant)
 }

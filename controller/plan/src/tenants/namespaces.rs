@@ -60,11 +60,17 @@ fn tenant_name(tenant: &Tenant) -> &str {
     tenant.metadata.name.as_deref().unwrap_or_default()
 }
 
-fn claimed(tenant: &Tenant, accepted: bool) -> &[String] {
+/// What a tenant claims: its home, which has its name, and what it names besides.
+fn claimed<'a>(tenant: &'a Tenant, accepted: bool) -> Vec<&'a str> {
+    let names = |list: &'a [String]| list.iter().map(String::as_str);
     match &tenant.status {
-        Some(status) if !accepted => &status.namespaces,
-        _ if !accepted => &[],
-        _ => &tenant.spec.namespaces,
+        Some(status) if !accepted => names(&status.namespaces).collect(),
+        _ if !accepted => Vec::new(),
+        _ => {
+            let home = tenant_name(tenant);
+            let more = names(&tenant.spec.namespaces).filter(|name| *name != home);
+            std::iter::once(home).chain(more).collect()
+        }
     }
 }
 
@@ -103,7 +109,7 @@ fn unfit(
         return Some(Refusal::new(
             Reason::Invalid,
             format!(
-                "namespace {namespace} in spec.namespaces of {tenant} is reserved (kube-*, heyun*, default): choose one that begins with \"{tenant}\""
+                "namespace {namespace} of {tenant} is reserved (kube-*, heyun*, default): choose one that begins with \"{tenant}\""
             ),
         ));
     }
@@ -115,7 +121,7 @@ fn unfit(
             return Some(Refusal::new(
                 Reason::NamespaceTaken,
                 format!(
-                    "namespace {namespace} in spec.namespaces of {tenant} carries the label heyun.dev/tenant-uid of another tenant, or of an earlier one of this name: choose another, or have a platform administrator label it with {uid}"
+                    "namespace {namespace} of {tenant} carries the label heyun.dev/tenant-uid of another tenant, or of an earlier one of this name: choose another, or have a platform administrator label it with {uid}"
                 ),
             ));
         }
@@ -129,7 +135,7 @@ fn unfit(
         return Some(Refusal::new(
             Reason::Invalid,
             format!(
-                "namespace {namespace} in spec.namespaces of {tenant} is neither {tenant} nor begins with \"{tenant}-\": rename it, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
+                "namespace {namespace} of {tenant} is neither {tenant} nor begins with \"{tenant}-\": rename it, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
             ),
         ));
     }
@@ -137,7 +143,7 @@ fn unfit(
         Refusal::new(
             Reason::NamespaceTaken,
             format!(
-                "namespace {namespace} in spec.namespaces of {tenant} existed before and belongs to no tenant: choose another, or have a platform administrator adopt it by the label heyun.dev/tenant-uid={uid}"
+                "namespace {namespace} of {tenant} existed before and belongs to no tenant: choose another, or have a platform administrator adopt it by the label heyun.dev/tenant-uid={uid}"
             ),
         )
     })
@@ -152,7 +158,7 @@ fn named(tenant: &str, uid: &str, namespace: &str, owner: &str) -> Refusal {
     Refusal::new(
         Reason::NamespaceTaken,
         format!(
-            "namespace {namespace} in spec.namespaces of {tenant} belongs to tenant {owner} by its name: choose another, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
+            "namespace {namespace} of {tenant} belongs to tenant {owner} by its name: choose another, or have a platform administrator approve it by the label heyun.dev/tenant-uid={uid} on the namespace"
         ),
     )
 }
@@ -161,7 +167,7 @@ fn taken(tenant: &str, namespace: &str, owner: &str) -> Refusal {
     Refusal::new(
         Reason::NamespaceTaken,
         format!(
-            "namespace {namespace} in spec.namespaces of {tenant} belongs to tenant {owner}: remove it here, or have {owner} give it up first"
+            "namespace {namespace} of {tenant} belongs to tenant {owner}: remove it here, or have {owner} give it up first"
         ),
     )
 }

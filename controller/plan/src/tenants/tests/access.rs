@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use heyun_crds::tenant::{Subject, SubjectKind};
 use proptest::prelude::*;
 
-use super::super::access::{Role, bindings};
+use super::super::access::{Role, bindings, has_home, named};
 use super::*;
 
 fn group(name: &str) -> Subject {
@@ -96,6 +96,63 @@ fn a_refused_spec_gives_no_access_by_the_parent_that_it_wants() {
         names(&tree, "civil", Role::Viewer),
         ["civil:Viewer", "gd:Viewer"]
     );
+}
+
+#[test]
+fn a_caller_is_named_where_its_user_group_or_account_is() {
+    let mut gz = tenant("gz", "gd");
+    gz.spec.viewers = vec![group("staff")];
+    let mut civil = agency("gz-civil", "gz");
+    civil.spec.owners = vec![group("staff"), group("civil")];
+    let mut sz = tenant("sz", "gd");
+    sz.spec.editors = vec![
+        Subject {
+            kind: SubjectKind::ServiceAccount,
+            name: "ci".to_owned(),
+            namespace: Some("tools".to_owned()),
+        },
+        Subject {
+            kind: SubjectKind::User,
+            name: "chen".to_owned(),
+            namespace: None,
+        },
+    ];
+    let tree = tree(&[tenant("gd", ""), gz, civil, sz]);
+    let cases: [(&str, &[&str], &[&str]); 7] = [
+        ("li", &["staff"], &["gz"]),
+        ("li", &["civil"], &["gz-civil"]),
+        ("chen", &["civil"], &["gz-civil", "sz"]),
+        ("system:serviceaccount:tools:ci", &[], &["sz"]),
+        ("system:serviceaccount:other:ci", &[], &[]),
+        ("staff", &["chen"], &[]),
+        ("ci", &[], &[]),
+    ];
+    for (user, groups, wanted) in cases {
+        assert_eq!(
+            named(&tree, user, &strings(groups)),
+            wanted,
+            "{user} {groups:?}"
+        );
+    }
+}
+
+/// Rights are asked about in the namespace of the tenant's name: if it is another's, the bindings
+/// there are another's too.
+#[test]
+fn a_tenant_without_its_home_shows_nothing_by_it() {
+    let mut civil = agency("civil", "");
+    civil.spec.owners = vec![group("staff")];
+    let taken = Surroundings {
+        namespaces: [("civil".to_owned(), Some("uid-other".to_owned()))].into(),
+        ..Surroundings::default()
+    };
+    let whole = tree(std::slice::from_ref(&civil));
+    assert!(has_home(&whole, "civil"));
+    assert_eq!(whole.get("civil").unwrap().namespaces, ["civil"]);
+    let without = tree_in(&[civil], &taken);
+    assert_eq!(reason(&without, "civil"), "NamespaceTaken");
+    assert!(!has_home(&without, "civil"));
+    assert!(named(&without, "li", &strings(&["staff"])).is_empty());
 }
 
 /// The oracle: follows written parents by itself.
