@@ -20,6 +20,7 @@ mod dry_run;
 mod images;
 mod joining;
 mod lifecycle;
+mod matrix;
 mod placement;
 mod placement_cases;
 mod placement_jobs;
