@@ -293,6 +293,27 @@ fn placement(version: u64, apart: bool) -> Seen {
     Seen::Placement(Change::Apply(Box::new(object)))
 }
 
+/// A Workload that is being deleted.
+fn going(at: u64) -> Seen {
+    let mut object = placed("web", at, "c", "sz");
+    let when = "2027-01-01T00:00:00Z".parse().unwrap();
+    object.metadata.deletion_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(when));
+    Seen::Workload(Change::Apply(Box::new(object)))
+}
+
+/// A Workload with a placement of its own that has a rule for others.
+fn own(at: u64) -> Box<Workload> {
+    let mut object = placed("own", at, "a", "gz");
+    object.spec.placement_ref = None;
+    let terms = vec![heyun_crds::placement::WorkloadTerm::default()];
+    object.spec.placement = Some(heyun_crds::placement::PlacementSpec {
+        workloads: terms,
+        ..heyun_crds::placement::PlacementSpec::default()
+    });
+    Box::new(object)
+}
+
 /// What happens to a Workload is told to those that wait where its tenant has rules for others, and
 /// nowhere else.
 #[test]
@@ -348,28 +369,11 @@ fn what_others_see_of_a_workload_is_told_where_there_are_rules() {
     let next = world.neighbour(&key, Some(&["fs".to_owned()].into()), &Held::default());
     assert_eq!(next.on, ["fs".to_owned()].into());
     // One that goes is nowhere any more.
-    let going = |at| {
-        let mut object = placed("web", at, "c", "sz");
-        let when = "2027-01-01T00:00:00Z".parse().unwrap();
-        object.metadata.deletion_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(when));
-        Seen::Workload(Change::Apply(Box::new(object)))
-    };
     assert_eq!(tell(&mut world, &going), (true, true));
     assert!(of(&world).on.is_empty());
     assert_eq!(tell(&mut world, &free), (true, true), "a rule ends");
     assert_eq!(has(&world), [false; 3]);
     // One in a Workload's own placement counts as well, and ends with it.
-    let own = |at| {
-        let mut object = placed("own", at, "a", "gz");
-        object.spec.placement_ref = None;
-        let terms = vec![heyun_crds::placement::WorkloadTerm::default()];
-        object.spec.placement = Some(heyun_crds::placement::PlacementSpec {
-            workloads: terms,
-            ..heyun_crds::placement::PlacementSpec::default()
-        });
-        Box::new(object)
-    };
     let (unblocks, told) = tell(&mut world, &|at| Seen::Workload(Change::Apply(own(at))));
     assert!(!unblocks && told, "the others are told of from now on");
     assert_eq!(has(&world), [true, true, false]);
