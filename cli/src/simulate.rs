@@ -245,6 +245,7 @@ fn as_written(quota: &Quota, tenants: &[Tenant]) -> QuotaStatus {
             epoch: 0,
             parent: tenant.and_then(|tenant| tenant.spec.parent.clone()),
             resources: quota.spec.resources.clone(),
+            grants: Vec::new(),
         }),
         ..QuotaStatus::default()
     }

@@ -48,6 +48,12 @@ closed_enum! {
         Schedulable,
         /// An observed object differs from what was applied.
         Drifted,
+        /// The chain of a ResourceRequest is complete.
+        Approved,
+        /// A grant counts now.
+        Active,
+        /// Nothing more will come of a ResourceRequest; the reason says why.
+        Ended,
     }
 }
 
@@ -124,6 +130,32 @@ closed_enum! {
         Complete,
         /// A part of it ended without that.
         Failed,
+        /// The parent does not have what a ResourceRequest asks for, at some time of it.
+        NoRoom,
+        /// No ApprovalPolicy says who decides on a ResourceRequest.
+        NoPolicy,
+        /// A stage of the chain has not decided.
+        AwaitingApproval,
+        /// Each stage of the chain agreed.
+        Approved,
+        /// A rule of the ApprovalPolicy granted it at once.
+        Automatic,
+        /// A stage refused.
+        Rejected,
+        /// A stage wants it otherwise.
+        ReturnedForCorrection,
+        /// The tenant does not want it any more.
+        Withdrawn,
+        /// What was granted has not begun.
+        NotBegun,
+        /// What was granted counts.
+        Granted,
+        /// Its time is over.
+        Expired,
+        /// The tenant gave it back early.
+        Released,
+        /// The grant was taken back; the message says why.
+        Revoked,
     }
 }
 

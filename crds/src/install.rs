@@ -7,6 +7,8 @@ pub const NAMESPACE: &str = include_str!("../../charts/heyun/files/namespace.yam
 pub const RBAC: &str = include_str!("../../charts/heyun/files/rbac.yaml");
 /// Hub: the fence and the checks that a schema cannot make, as ValidatingAdmissionPolicies.
 pub const POLICIES: &str = include_str!("../../charts/heyun/files/policies.yaml");
+/// Hub: who files and decides on requests is who they say, as ValidatingAdmissionPolicies.
+pub const REQUEST_POLICIES: &str = include_str!("../../charts/heyun/files/policies-requests.yaml");
 /// Hub: the registration of `query.heyun.dev`.
 pub const APISERVICE: &str = include_str!("../../charts/heyun/files/apiservice.yaml");
 /// Push member: account, roles and fence.

@@ -8,6 +8,8 @@
     reason = "each printer column of kube-derive repeats the same keys"
 )]
 
+pub mod approval;
+pub mod approval_policy;
 pub mod common;
 pub mod conditions;
 pub mod flavor;
@@ -20,6 +22,7 @@ pub mod price_book;
 pub mod quantity;
 pub mod query;
 pub mod quota;
+pub mod resource_request;
 pub mod rules;
 pub mod sketch;
 pub mod tenant;
@@ -27,11 +30,14 @@ pub mod told;
 pub mod work;
 pub mod workload;
 
+pub use approval::Approval;
+pub use approval_policy::ApprovalPolicy;
 pub use flavor::Flavor;
 pub use member_cluster::MemberCluster;
 pub use placement::Placement;
 pub use price_book::PriceBook;
 pub use quota::Quota;
+pub use resource_request::ResourceRequest;
 pub use sketch::Sketch;
 pub use tenant::Tenant;
 pub use work::Work;
@@ -52,11 +58,14 @@ pub const API_VERSION: &str = "heyun.dev/v1alpha1";
 /// Install these and not `Kind::crd()`, which knows the shape but no rule.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
     [
+        Approval::crd(),
+        ApprovalPolicy::crd(),
         Flavor::crd(),
         MemberCluster::crd(),
         Placement::crd(),
         PriceBook::crd(),
         Quota::crd(),
+        ResourceRequest::crd(),
         Sketch::crd(),
         Tenant::crd(),
         Work::crd(),

@@ -5,6 +5,7 @@ use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::common::FlavorAmount;
 use crate::quantity::Quantity;
 
 /// What a tenant may use, per flavor and resource; a share of its parent's, not an addition to it.
@@ -120,6 +121,42 @@ pub struct EffectiveQuota {
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["flavor", "resource"]))]
     pub resources: Vec<QuotaLine>,
+    /// Approved ResourceRequests whose time is not over: those that are active are in the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uid"]))]
+    pub grants: Vec<Grant>,
+}
+
+/// Most grants of one Quota at a time.
+pub const GRANTS_MAX: usize = 64;
+
+/// An approved ResourceRequest: a share of the parent's for a time, with where it comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Uid of the ResourceRequest.
+    pub uid: String,
+    /// Namespace of the ResourceRequest.
+    pub namespace: String,
+    /// Name of the ResourceRequest.
+    pub request: String,
+    /// Hash of its spec, as it was approved.
+    pub hash: String,
+    /// When it begins, RFC 3339.
+    pub from: String,
+    /// When it ends, RFC 3339.
+    pub until: String,
+    /// Whether it counts now: then it is in the lines.
+    #[serde(default)]
+    pub active: bool,
+    /// What it adds to the nominal, and to the ceiling where that would be lower.
+    pub resources: Vec<FlavorAmount>,
+    /// Who approved it, stage by stage; empty: a rule did at once. Example: `[bureau: wang, city: chen]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<String>,
+    /// Number of the document that it rests on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub document: String,
 }
 
 /// Use of one line.

@@ -7,6 +7,7 @@
 mod agency;
 mod platform;
 mod prices;
+mod requests;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Map, Value, json};
@@ -76,6 +77,18 @@ const fn bound(at: &'static str, schema: &'static str) -> Bound {
 
 const KINDS: &[KindRules] = &[
     KindRules {
+        kind: "Approval",
+        bounds: requests::APPROVAL_BOUNDS,
+        rules: requests::APPROVAL_RULES,
+        placement: "",
+    },
+    KindRules {
+        kind: "ApprovalPolicy",
+        bounds: requests::POLICY_BOUNDS,
+        rules: requests::POLICY_RULES,
+        placement: "",
+    },
+    KindRules {
         kind: "Flavor",
         bounds: platform::FLAVOR_BOUNDS,
         rules: platform::FLAVOR_RULES,
@@ -103,6 +116,12 @@ const KINDS: &[KindRules] = &[
         kind: "Quota",
         bounds: platform::QUOTA_BOUNDS,
         rules: platform::QUOTA_RULES,
+        placement: "",
+    },
+    KindRules {
+        kind: "ResourceRequest",
+        bounds: requests::REQUEST_BOUNDS,
+        rules: requests::REQUEST_RULES,
         placement: "",
     },
     KindRules {

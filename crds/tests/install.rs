@@ -128,7 +128,11 @@ fn the_fence_covers_all_that_the_deployer_writes() {
 
 #[test]
 fn every_policy_is_bound_and_fails_closed() {
-    for yaml in [install::POLICIES, install::MEMBER] {
+    for yaml in [
+        install::POLICIES,
+        install::REQUEST_POLICIES,
+        install::MEMBER,
+    ] {
         let docs = documents(yaml);
         for policy in docs
             .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heyun_crds::install::{NAMESPACE, POLICIES, RBAC};
+use heyun_crds::install::{NAMESPACE, POLICIES, RBAC, REQUEST_POLICIES};
 use heyun_crds::labels::{LEADER_LEASE, SYSTEM_NAMESPACE};
 use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION};
 use http::Request;
@@ -29,7 +29,7 @@ pub async fn gather(hub: &Hub, now: Timestamp) -> Facts {
     let applier = Applier::new(hub.client.clone());
     let (missing, missing_policies) = tokio::join!(
         missing(&applier, &[NAMESPACE, RBAC]),
-        missing(&applier, &[POLICIES])
+        missing(&applier, &[POLICIES, REQUEST_POLICIES])
     );
     let (crds, lease, api_service, query, secrets) = tokio::join!(
         crds(hub),

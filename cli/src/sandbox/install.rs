@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use heyun_crds::install::{APISERVICE, NAMESPACE, POLICIES, RBAC};
+use heyun_crds::install::{APISERVICE, NAMESPACE, POLICIES, RBAC, REQUEST_POLICIES};
 use heyun_crds::labels::{HUB_ACCOUNT, SYSTEM_NAMESPACE};
 use heyun_sandbox::Cluster;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -56,6 +56,7 @@ pub async fn install(hub: &Client, address: &str) -> Result<()> {
         ("namespace", NAMESPACE),
         ("rbac", RBAC),
         ("policies", POLICIES),
+        ("policies of requests", REQUEST_POLICIES),
     ] {
         applier.install(place, text).await?;
     }

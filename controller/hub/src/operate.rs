@@ -445,6 +445,7 @@ impl Operator {
         let writing = [
             self.has_more().then_some(Duration::ZERO),
             self.platform.next_due(),
+            self.next_turn_of_calendar(),
             self.next_sync(),
             self.next_return(),
             self.fleet.next_due(),

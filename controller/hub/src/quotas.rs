@@ -9,20 +9,23 @@ use heyun_crds::Quota;
 use heyun_crds::conditions::Reason;
 use heyun_crds::quota::QuotaStatus;
 use heyun_plan::aggregate;
+use heyun_plan::grants::Calendar;
 use heyun_plan::observe::quota::{self as observe, Settlement};
+use heyun_plan::requests::Booking;
 use heyun_plan::tenants::{Refusal, TenantTree};
-use heyun_scheduler::quota::{Amounts, QuotaTree};
+use heyun_scheduler::quota::Amounts;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// The status that each Quota should have.
 ///
 /// A spec that is not sound, or new numbers for which the parent has no room, keep the last
 /// numbers that counted; a lowering counts at once, a raised guarantee as far as its parent
-/// covers it.
+/// covers it. A nominal is not raised over what is promised to others by the calendar.
 pub fn statuses(
     tenants: &TenantTree,
     quotas: &BTreeMap<String, Quota>,
     charges: &BTreeMap<String, Amounts>,
+    mut booking: Booking,
     epoch: i64,
     now: &Time,
 ) -> BTreeMap<String, QuotaStatus> {
@@ -31,12 +34,17 @@ pub fn statuses(
     let told = observe::contradictions(&all, tenants);
     let mut settled: BTreeMap<&str, Settlement> = BTreeMap::new();
     for name in parents_first(tenants, quotas) {
-        if let Some(quota) = quotas.get(name) {
-            settled.insert(
-                name,
-                settle(quota, tenants, &mut tree, told.get(name), epoch),
-            );
+        let Some(quota) = quotas.get(name) else {
+            continue;
+        };
+        let grants = booking.grants.remove(name).unwrap_or_default();
+        let refusal = refusal(quota, told.get(name), &booking.calendar, now);
+        let parent = tenants.get(name).and_then(|node| node.parent.as_deref());
+        let settlement = observe::settle(quota, parent, &mut tree, epoch, grants, refusal);
+        if let Some(effective) = &settlement.effective {
+            booking.calendar.settled(name, effective);
         }
+        settled.insert(name, settlement);
     }
     let status = |(name, quota): (&String, &Quota)| {
         let settlement = settled.remove(name.as_str())?;
@@ -57,30 +65,28 @@ fn parents_first<'a>(tenants: &TenantTree, quotas: &'a BTreeMap<String, Quota>) 
     names.into_iter().map(|(_, name)| name).collect()
 }
 
-fn settle(
+/// Why a spec that does not count yet is not to. A parent may be lowered below its children; what is
+/// new below it may not come.
+fn refusal(
     quota: &Quota,
-    tenants: &TenantTree,
-    tree: &mut QuotaTree,
     told: Option<&Vec<String>>,
-    epoch: i64,
-) -> Settlement {
-    // A parent may be lowered below its children; what is new below it may not come.
-    if let Some(told) = told
-        && !in_force(quota)
-    {
-        return Settlement {
-            effective: quota.status.as_ref().and_then(|s| s.effective.clone()),
-            refusal: Some(Refusal {
-                reason: Reason::QuotaInvalid,
-                message: told.join("; "),
-            }),
-            ..Settlement::default()
-        };
+    calendar: &Calendar,
+    now: &Time,
+) -> Option<Refusal> {
+    if in_force(quota) {
+        return None;
     }
-    let parent = tenants
-        .get(&quota.spec.tenant)
-        .and_then(|node| node.parent.as_deref());
-    observe::settle(quota, parent, tree, epoch)
+    let wish = observe::nominals(&quota.spec);
+    let promised = calendar.raise(&quota.spec.tenant, &wish, now.0);
+    let message = match (told, promised) {
+        (Some(told), _) => told.join("; "),
+        (None, Err(short)) => format!("what is granted to others is promised to them: {short}"),
+        (None, Ok(())) => return None,
+    };
+    Some(Refusal {
+        reason: Reason::QuotaInvalid,
+        message,
+    })
 }
 
 /// Whether the numbers of the spec are those that count.
@@ -89,3 +95,6 @@ fn in_force(quota: &Quota) -> bool {
         .effective()
         .is_some_and(|e| Some(e.generation) == quota.metadata.generation)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use heyun_crds::{
-    Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload,
+    Approval, ApprovalPolicy, Flavor, MemberCluster, Placement, PriceBook, Quota, ResourceRequest,
+    Sketch, Tenant, Work, Workload,
 };
 use heyun_member::error::{Attempts, Class};
 use heyun_member::guard::Guarded;
@@ -63,6 +64,12 @@ pub enum Seen {
     Tenant(Change<Tenant>),
     /// A Quota.
     Quota(Change<Quota>),
+    /// A ResourceRequest.
+    ResourceRequest(Change<ResourceRequest>),
+    /// An Approval.
+    Approval(Change<Approval>),
+    /// An ApprovalPolicy.
+    ApprovalPolicy(Change<ApprovalPolicy>),
     /// A Placement.
     Placement(Change<Placement>),
     /// A PriceBook.
@@ -109,7 +116,7 @@ pub enum Noticed {
 
 /// Number of kinds in [`Seen`] that are watched from the start: as many lists must be complete
 /// before anything is decided. Secrets are not among them.
-pub const KINDS: usize = 11;
+pub const KINDS: usize = 14;
 
 /// Starts every watch; they end when the set is dropped.
 ///
@@ -122,6 +129,9 @@ pub fn start(client: &Client, out: &mpsc::Sender<Seen>) -> JoinSet<()> {
     spawn(&mut set, client, out, Seen::Flavor);
     spawn(&mut set, client, out, Seen::Tenant);
     spawn(&mut set, client, out, Seen::Quota);
+    spawn(&mut set, client, out, Seen::ResourceRequest);
+    spawn(&mut set, client, out, Seen::Approval);
+    spawn(&mut set, client, out, Seen::ApprovalPolicy);
     spawn(&mut set, client, out, Seen::Placement);
     spawn(&mut set, client, out, Seen::PriceBook);
     spawn(&mut set, client, out, Seen::Workload);

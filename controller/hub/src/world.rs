@@ -10,6 +10,7 @@ mod kinds;
 mod listing;
 mod neighbours;
 mod packed;
+mod requests;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use heyun_crds::flavor::FlavorSpec;
 use heyun_crds::labels::{ARCH, TENANT_UID};
 use heyun_crds::{
-    Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant, Work, Workload,
+    Approval, ApprovalPolicy, Flavor, MemberCluster, Placement, PriceBook, Quota, ResourceRequest,
+    Sketch, Tenant, Work, Workload,
 };
 use heyun_plan::member_names::work_name;
 use heyun_plan::preempt::Class;
@@ -58,8 +60,10 @@ pub struct Dirty {
     pub workloads: BTreeSet<WorkloadKey>,
     /// Tenants, or namespaces of theirs, changed.
     pub tenants: bool,
-    /// Quotas changed.
+    /// Quotas changed, or what is granted to them.
     pub quotas: bool,
+    /// What is shown of ResourceRequests may have changed.
+    pub requests: bool,
     /// Members that changed in spec or status.
     pub members: BTreeSet<String>,
     /// Flavors changed.
@@ -83,6 +87,12 @@ pub struct World {
     pub tenants: Table<Tenant>,
     /// Quotas by name, which is the tenant's.
     pub quotas: Table<Quota>,
+    /// ResourceRequests by namespace/name.
+    pub requests: Table<ResourceRequest>,
+    /// Approvals by namespace/name.
+    pub approvals: Table<Approval>,
+    /// ApprovalPolicies by name.
+    pub policies: Table<ApprovalPolicy>,
     /// Placements by namespace/name.
     pub placements: Table<Placement>,
     /// Workloads by namespace/name.
@@ -157,6 +167,19 @@ impl World {
                     self.note_quota(name, moved, dirty);
                 }
                 dirty.quotas |= effect.changed() && !same;
+                dirty.requests |= effect.changed() && !same;
+            }
+            Seen::ResourceRequest(change) => {
+                let effect = self.requests.take(change);
+                self.see_requests(effect, dirty);
+            }
+            Seen::Approval(change) => {
+                let effect = self.approvals.take(change);
+                self.see_requests(effect, dirty);
+            }
+            Seen::ApprovalPolicy(change) => {
+                let effect = self.policies.take(change);
+                self.see_requests(effect, dirty);
             }
             Seen::Placement(change) => self.see_placement(change, dirty),
             Seen::Namespace(change) => {

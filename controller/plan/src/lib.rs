@@ -1,10 +1,12 @@
 //! Pure plans: manifests to requests, hub objects to snapshots, decisions to Works.
 
 pub mod aggregate;
+pub mod approve;
 pub mod decide;
 pub mod diff;
 pub mod explain;
 pub mod finished;
+pub mod grants;
 pub mod guard;
 pub mod health;
 pub mod images;
@@ -16,6 +18,7 @@ pub mod preempt;
 pub mod queue;
 pub mod render;
 pub mod replay;
+pub mod requests;
 pub mod returns;
 pub mod secrets;
 pub mod sketch;

@@ -129,7 +129,7 @@ fn settle(province: &mut Province) {
     let tenants = &province.tenants;
     for quota in &mut province.quotas {
         let parent = tenants.get(&quota.spec.tenant).unwrap().parent.clone();
-        let settled = quota::settle(quota, parent.as_deref(), &mut tree, 1);
+        let settled = quota::settle(quota, parent.as_deref(), &mut tree, 1, Vec::new(), None);
         assert_eq!(
             (&settled.refusal, settled.pending),
             (&None, false),

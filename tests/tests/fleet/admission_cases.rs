@@ -30,8 +30,12 @@ enum Wall {
     /// The definition: its schema and rules.
     #[default]
     Schema,
-    /// A ValidatingAdmissionPolicy.
+    /// The ValidatingAdmissionPolicy of Workloads.
     Policy,
+    /// That of ResourceRequests.
+    Requests,
+    /// That of Approvals.
+    Approvals,
 }
 
 impl Wall {
@@ -40,6 +44,8 @@ impl Wall {
         match self {
             Self::Schema => "is invalid",
             Self::Policy => "ValidatingAdmissionPolicy 'heyun-workloads'",
+            Self::Requests => "ValidatingAdmissionPolicy 'heyun-requests'",
+            Self::Approvals => "ValidatingAdmissionPolicy 'heyun-approvals'",
         }
     }
 }
@@ -93,7 +99,11 @@ fn every_case_is_judged_as_it_says() {
 /// An object as it is sent, and the path that it is created at.
 fn placed(object: &Value) -> (String, Value) {
     let kind = object["kind"].as_str().unwrap();
-    let plural = format!("{}s", kind.to_lowercase());
+    let one = kind.to_lowercase();
+    let plural = match one.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{one}s"),
+    };
     let path = match object["metadata"]["namespace"].as_str() {
         Some(namespace) => format!("/apis/{API_VERSION}/namespaces/{namespace}/{plural}"),
         None => format!("/apis/{API_VERSION}/{plural}"),

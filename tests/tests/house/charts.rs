@@ -83,7 +83,7 @@ fn the_chart_installs_the_roles_and_policies_that_the_tests_run_with() {
         .map(|o| (key(&o), o))
         .collect();
     let mut compared = 0;
-    for file in ["rbac.yaml", "policies.yaml"] {
+    for file in ["rbac.yaml", "policies.yaml", "policies-requests.yaml"] {
         let text =
             std::fs::read_to_string(charts().join("heyun/files").join(file)).expect("a file");
         for object in objects(&text) {

@@ -3,6 +3,7 @@
 //! Each kind has at most one task under way. What was brought about is remembered, so that a
 //! tenant that did not change costs no request.
 
+mod requests;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use heyun_member::apply::{self, Guard};
 use heyun_member::error::{Class, Classify};
 use heyun_plan::preempt::Class as PriorityClass;
 use heyun_scheduler::quota::Amounts;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, ResourceExt};
 use tracing::warn;
@@ -46,11 +48,16 @@ pub(super) struct Applied {
     /// What counts is to be written once the chains under way have reserved by what counted before.
     waits: bool,
     shown_running: bool,
+    requests_running: bool,
+    /// When a grant begins or ends next.
+    change_at: Option<Timestamp>,
     /// When what is only shown is looked at next.
     show_at: Option<Duration>,
     /// Tenants and quotas that could not be written.
     tenants_later: Later,
     quotas_later: Later,
+    /// ResourceRequests whose status could not be written, as namespace/name.
+    requests_later: Later,
     /// Quotas of which it is not known whether what counts was written, with the version that the
     /// write was made from: once another is seen, it is known.
     unsure: BTreeMap<String, u64>,
@@ -79,6 +86,7 @@ impl Applied {
     pub(super) fn forget_failures(&mut self) {
         self.tenants_later = Later::default();
         self.quotas_later = Later::default();
+        self.requests_later = Later::default();
         self.unsure.clear();
         self.waits = false;
     }
@@ -96,7 +104,10 @@ impl Applied {
             .filter(|_| !self.shown_running && !self.quotas_running);
         let tenants = self.tenants_later.next().filter(|_| !self.tenants_running);
         let quotas = self.quotas_later.next().filter(|_| !self.quotas_running);
-        [show, tenants, quotas].into_iter().flatten().min()
+        let requests = self.requests_later.next();
+        let requests = requests.filter(|_| !self.requests_running);
+        let all = [show, tenants, quotas, requests];
+        all.into_iter().flatten().min()
     }
 }
 
@@ -110,6 +121,8 @@ pub(super) enum Outcome {
     },
     /// What became of Quotas.
     Quotas(Vec<Written>),
+    /// What became of the status of ResourceRequests.
+    Requests(Vec<requests::Written>),
     /// Flavors and Placements as they are now.
     Shown {
         flavors: Vec<Flavor>,
@@ -126,6 +139,7 @@ impl Operator {
             let changed = std::mem::take(&mut self.dirty.tenants);
             if changed {
                 self.dirty.quotas = true;
+                self.dirty.requests = true;
                 self.replant();
             }
             if changed || due {
@@ -146,6 +160,7 @@ impl Operator {
         let showing = self.platform.show_at.is_some_and(|at| at <= now) && !self.shows_later(now);
         // Kept until no write of quotas is under way: what changed meanwhile is not lost.
         self.dirty.quotas |= showing;
+        self.turn_calendar();
         self.settle_unsure();
         let waits = self.platform.waits && self.reserves();
         if !self.platform.quotas_running && !waits {
@@ -154,6 +169,7 @@ impl Operator {
                 self.start_quotas(term);
             }
         }
+        self.advance_requests();
         if showing && !self.platform.shown_running {
             self.platform.show_at = None;
             self.start_shown();
@@ -346,6 +362,7 @@ impl Operator {
                     self.finish_quota(written, now);
                 }
             }
+            Outcome::Requests(written) => self.finish_requests(written, now),
             Outcome::Shown {
                 flavors,
                 placements,

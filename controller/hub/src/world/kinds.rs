@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use heyun_crds::{Flavor, MemberCluster, Placement, PriceBook, Quota, Sketch, Tenant};
+use heyun_crds::{
+    Approval, ApprovalPolicy, Flavor, MemberCluster, Placement, PriceBook, Quota, ResourceRequest,
+    Sketch, Tenant,
+};
 use heyun_plan::member_names::member_of_namespace;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -32,9 +35,20 @@ impl Named for Quota {}
 impl Named for Namespace {}
 impl Named for PriorityClass {}
 impl Named for PriceBook {}
+impl Named for ApprovalPolicy {}
 impl Named for Placement {
     fn name_of(namespace: &str, name: &str) -> String {
-        format!("{namespace}/{name}")
+        in_namespace(namespace, name)
+    }
+}
+impl Named for ResourceRequest {
+    fn name_of(namespace: &str, name: &str) -> String {
+        in_namespace(namespace, name)
+    }
+}
+impl Named for Approval {
+    fn name_of(namespace: &str, name: &str) -> String {
+        in_namespace(namespace, name)
     }
 }
 impl Named for Sketch {
@@ -43,6 +57,10 @@ impl Named for Sketch {
             .unwrap_or(namespace)
             .to_owned()
     }
+}
+
+fn in_namespace(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
 }
 
 /// Objects of one kind, by name.

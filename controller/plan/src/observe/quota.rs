@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heyun_crds::Quota;
 use heyun_crds::conditions::Reason;
-use heyun_crds::quota::{EffectiveQuota, QuotaLine, QuotaSpec};
+use heyun_crds::quota::{EffectiveQuota, Grant, QuotaLine, QuotaSpec};
 use heyun_scheduler::quantity::amount;
 use heyun_scheduler::quota::{
     Amounts, Key, Line, Problem, QuotaNode, QuotaTree, Violation, ViolationKind, violations,
@@ -12,6 +12,7 @@ use heyun_scheduler::quota::{
 
 use super::HeldBy;
 use super::amounts::quantity;
+use crate::grants;
 use crate::tenants::{Refusal, TenantTree};
 
 /// What is charged to each tenant itself: the sum over what its Workloads hold.
@@ -54,6 +55,12 @@ pub fn lines(spec: &QuotaSpec) -> Result<BTreeMap<Key, Line>, Vec<String>> {
     } else {
         Err(faults)
     }
+}
+
+/// The nominals of a Quota's spec; none where it cannot be read.
+pub fn nominals(spec: &QuotaSpec) -> Amounts {
+    let lines = lines(spec).unwrap_or_default().into_iter();
+    lines.map(|(key, line)| (key, line.nominal)).collect()
 }
 
 fn key(line: &QuotaLine) -> Key {
@@ -107,7 +114,7 @@ pub fn tree(
 }
 
 /// The same as [`tree`] where no `status.effective` is to be believed or there is none: charges
-/// first, then the specs as far as parents cover them. For `simulate`, and to rebuild.
+/// first, then the specs as far as parents cover them, with the grants that are known. For `simulate`, and to rebuild.
 pub fn tree_of_specs(
     quotas: &[&Quota],
     tenants: &TenantTree,
@@ -117,7 +124,9 @@ pub fn tree_of_specs(
     for node in &mut nodes {
         let quota = quotas.iter().find(|quota| quota.spec.tenant == node.name);
         if let Some(quota) = quota {
-            node.lines = lines(&quota.spec).unwrap_or_default();
+            let grants = quota.effective().map(|e| e.grants.as_slice());
+            let own = lines(&quota.spec).unwrap_or_default();
+            node.lines = with_grants(own, grants.unwrap_or_default());
             node.failover_reserve_permille = reserve(&quota.spec);
         }
     }
@@ -208,47 +217,62 @@ pub struct Settlement {
     pub pending: bool,
 }
 
-/// Makes a Quota's spec count as far as it may now, in the tree and for `status.effective`.
-/// `parent` is the tenant's parent that counts.
+/// Makes a Quota's spec count as far as it may now, in the tree and for `status.effective`, with the
+/// grants it should have. `parent` is the tenant's parent that counts; `told` is why the spec, if it
+/// does not count yet, is not to.
 ///
 /// Called for one Quota after the other, in one order with commits; calling it again tries again
-/// what was pending.
-pub fn settle(quota: &Quota, parent: Option<&str>, tree: &mut QuotaTree, epoch: i64) -> Settlement {
+/// what was pending. A spec that does not count holds up no grant: one begins, and ends, on the
+/// numbers that do count.
+pub fn settle(
+    quota: &Quota,
+    parent: Option<&str>,
+    tree: &mut QuotaTree,
+    epoch: i64,
+    grants: Vec<Grant>,
+    told: Option<Refusal>,
+) -> Settlement {
     let before = quota.effective();
-    let kept = |refusal| Settlement {
-        effective: before.cloned(),
-        refusal: Some(refusal),
-        ..Settlement::default()
-    };
     let name = quota.spec.tenant.as_str();
-    let wish = match sound(&quota.spec) {
-        Ok(wish) => wish,
-        Err(message) => return kept(Refusal::new(Reason::QuotaInvalid, message)),
-    };
     let Some(node) = tree.node(name) else {
         let message = format!(
             "tenant {name} does not exist or has no place in the tree: create or correct the Tenant {name} first"
         );
-        return kept(Refusal::new(Reason::NotFound, message));
+        return Settlement {
+            effective: before.cloned(),
+            refusal: Some(Refusal::new(Reason::NotFound, message)),
+            ..Settlement::default()
+        };
     };
-    let moved = match parent.map(|parent| (parent, tree.node(parent))) {
-        Some((parent, None)) => {
-            let problem = format!(
-                "parent {parent} of {name} has no place in the quota tree: correct {parent} first"
-            );
-            Err(problem)
+    let invalid = |message| Refusal::new(Reason::QuotaInvalid, message);
+    let wish = match told {
+        Some(refusal) => Err(refusal),
+        None => sound(&quota.spec).map_err(invalid),
+    };
+    let (wish, refusal) = match (wish, before) {
+        (Ok(wish), _) => (wish, None),
+        (Err(refusal), Some(before)) if before.grants != grants => (base(before), Some(refusal)),
+        (Err(refusal), _) => {
+            return Settlement {
+                effective: before.cloned(),
+                refusal: Some(refusal),
+                ..Settlement::default()
+            };
         }
-        Some((_, above)) => tree
-            .move_under(node, above)
-            .map_err(|error| error.to_string()),
-        None => tree
-            .move_under(node, None)
-            .map_err(|error| error.to_string()),
     };
+    let generation = match (&refusal, before) {
+        (Some(_), Some(before)) => before.generation,
+        _ => quota.metadata.generation.unwrap_or_default(),
+    };
+    let moved = match &refusal {
+        Some(_) => Ok(()),
+        None => move_under(name, parent, tree),
+    };
+    let wish = with_grants(wish, &grants);
     let settled = tree.settle(node, &wish);
     let pending = settled.iter().any(|line| line.pending > 0);
     let effective = EffectiveQuota {
-        generation: quota.metadata.generation.unwrap_or_default(),
+        generation,
         epoch: before.map_or(epoch, |before| before.epoch),
         parent: tree.parent(node).map(|parent| tree.name(parent).to_owned()),
         resources: settled
@@ -256,6 +280,7 @@ pub fn settle(quota: &Quota, parent: Option<&str>, tree: &mut QuotaTree, epoch: 
             .filter(|line| line.effective != Line::default() || wish.contains_key(&line.key))
             .map(|line| written(&line.key, line.effective))
             .collect(),
+        grants,
     };
     let changed = before != Some(&effective);
     Settlement {
@@ -264,11 +289,54 @@ pub fn settle(quota: &Quota, parent: Option<&str>, tree: &mut QuotaTree, epoch: 
             ..effective
         }),
         changed,
-        refusal: moved
-            .err()
-            .map(|message| Refusal::new(Reason::QuotaInvalid, message)),
+        refusal: refusal.or_else(|| moved.err().map(invalid)),
         pending,
     }
+}
+
+/// Moves a tenant under the parent that counts; why it stays where it is.
+fn move_under(name: &str, parent: Option<&str>, tree: &mut QuotaTree) -> Result<(), String> {
+    let Some(node) = tree.node(name) else {
+        return Ok(());
+    };
+    let above = match parent {
+        None => None,
+        Some(parent) => Some(tree.node(parent).ok_or_else(|| {
+            format!(
+                "parent {parent} of {name} has no place in the quota tree: correct {parent} first"
+            )
+        })?),
+    };
+    tree.move_under(node, above)
+        .map_err(|error| error.to_string())
+}
+
+/// The lines that count, without the grants that are in them. What a grant alone raised the ceiling
+/// to is not known any more: it is the nominal's.
+fn base(effective: &EffectiveQuota) -> BTreeMap<Key, Line> {
+    let granted = grants::active(&effective.grants);
+    let mut unread = Vec::new();
+    let lines = effective.resources.iter().map(|line| {
+        let (key, mut line) = (key(line), read(line, &mut unread));
+        let granted = granted.get(&key).copied().unwrap_or(0);
+        if granted > 0 && line.ceiling == line.nominal {
+            line.ceiling = line.ceiling.saturating_sub(granted);
+        }
+        line.nominal = line.nominal.saturating_sub(granted);
+        (key, line)
+    });
+    lines.collect()
+}
+
+/// Lines with the grants that are active: they add to the nominal, and to the ceiling where that
+/// would be lower.
+fn with_grants(mut lines: BTreeMap<Key, Line>, grants: &[Grant]) -> BTreeMap<Key, Line> {
+    for (key, amount) in grants::active(grants) {
+        let line = lines.entry(key).or_default();
+        line.nominal = line.nominal.saturating_add(amount);
+        line.ceiling = line.ceiling.max(line.nominal);
+    }
+    lines
 }
 
 fn written(key: &Key, line: Line) -> QuotaLine {

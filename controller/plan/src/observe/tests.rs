@@ -418,9 +418,9 @@ fn a_quota_counts_when_it_is_settled_and_a_raise_as_far_as_it_is_covered() {
         "nothing counts before it is settled"
     );
 
-    let one = quota::settle(&root, None, &mut tree, 3);
-    let two = quota::settle(&health, Some("guangzhou"), &mut tree, 3);
-    let three = quota::settle(&civil, Some("guangzhou"), &mut tree, 3);
+    let one = quota::settle(&root, None, &mut tree, 3, Vec::new(), None);
+    let two = quota::settle(&health, Some("guangzhou"), &mut tree, 3, Vec::new(), None);
+    let three = quota::settle(&civil, Some("guangzhou"), &mut tree, 3, Vec::new(), None);
     assert!(one.changed && two.changed && three.changed);
     let effective = three.effective.clone().unwrap();
     assert_eq!(
@@ -445,7 +445,7 @@ fn a_quota_counts_when_it_is_settled_and_a_raise_as_far_as_it_is_covered() {
     assert_eq!(again.figures(node, &cpu()).pending, 30_000);
     for quota in all {
         let parent = tenants.get(&quota.spec.tenant).unwrap().parent.clone();
-        let settled = quota::settle(quota, parent.as_deref(), &mut again, 9);
+        let settled = quota::settle(quota, parent.as_deref(), &mut again, 9, Vec::new(), None);
         assert!(!settled.changed, "{settled:?}");
     }
     let (of_specs, _) = quota::tree_of_specs(&all, &tenants, &charges);
@@ -458,7 +458,7 @@ fn what_contradicts_itself_keeps_what_counted() {
     let tenants = tenants();
     let sound = quota("civil", &[("0", "10", "")]);
     let (mut tree, _) = quota::tree(&[&sound], &tenants, &BTreeMap::new());
-    let before = quota::settle(&sound, Some("guangzhou"), &mut tree, 3);
+    let before = quota::settle(&sound, Some("guangzhou"), &mut tree, 3, Vec::new(), None);
     let cases = [
         ("20", "10", "", "guaranteed"),
         ("0", "10", "5", "ceiling"),
@@ -469,7 +469,7 @@ fn what_contradicts_itself_keeps_what_counted() {
     for (guaranteed, nominal, ceiling, part) in cases {
         let mut broken = quota("civil", &[(guaranteed, nominal, ceiling)]);
         broken.status = effective_of(sound.clone(), &before).status;
-        let settled = quota::settle(&broken, Some("guangzhou"), &mut tree, 3);
+        let settled = quota::settle(&broken, Some("guangzhou"), &mut tree, 3, Vec::new(), None);
         assert_eq!(settled.effective, before.effective);
         assert!(!settled.changed);
         let refusal = settled.refusal.unwrap();
@@ -477,7 +477,9 @@ fn what_contradicts_itself_keeps_what_counted() {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
     let stray = quota("nobody", &[("0", "10", "")]);
-    let refusal = quota::settle(&stray, None, &mut tree, 3).refusal.unwrap();
+    let refusal = quota::settle(&stray, None, &mut tree, 3, Vec::new(), None)
+        .refusal
+        .unwrap();
     assert_eq!(refusal.reason, Reason::NotFound);
 }
 

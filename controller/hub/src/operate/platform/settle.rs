@@ -8,6 +8,7 @@ use heyun_crds::Quota;
 use heyun_crds::quota::QuotaStatus;
 use heyun_member::apply::{self, Guard};
 use heyun_member::error::{Class, Classify};
+use heyun_plan::requests::{book, judge};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Client, ResourceExt};
 use tracing::warn;
@@ -75,7 +76,11 @@ impl Operator {
         let charges = self.charges();
         let now = Time(self.around.clock.now());
         let all = self.world.quotas.map();
-        let wanted = quotas::statuses(&self.world.tree, all, &charges, term.epoch, &now);
+        let scene = self.world.requested(now.0);
+        let booking = book(&scene, &judge(&scene));
+        self.platform.change_at = booking.next_change;
+        let tree = &self.world.tree;
+        let wanted = quotas::statuses(tree, all, &charges, booking, term.epoch, &now);
         self.platform.charges = charges;
         let later = &mut self.platform.quotas_later;
         later.retain(|name| all.contains_key(name));
@@ -152,6 +157,9 @@ impl Operator {
         if before.as_ref() != quota.effective() {
             let moved = self.world.is_moved(&quota);
             self.world.note_quota(name, moved, &mut self.dirty);
+            self.dirty.requests = true;
+            // There may be room now for what is asked for below it, or beside it.
+            self.dirty.quotas |= self.world.requests.values().next().is_some();
         }
         let newer = self.world.quotas.put(quota).is_some();
         // What another wrote meanwhile is settled at once: the watch will show nothing new.
