@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub mod cluster;
 pub mod common;
 pub mod platform;
+pub mod request;
 pub mod sandbox;
 pub mod workload;
 
@@ -122,6 +123,9 @@ pub enum Command {
     /// Show quotas and what is used of them.
     #[command(subcommand, visible_aliases = ["quotas", "qt"])]
     Quota(platform::Quota),
+    /// Ask for quota for a time, decide on what is asked, give it back.
+    #[command(subcommand, visible_aliases = ["requests", "rr"])]
+    Request(request::Request),
     /// Report from the ledger.
     #[command(subcommand)]
     Report(platform::Report),

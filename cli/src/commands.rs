@@ -4,6 +4,7 @@ mod cluster;
 mod deploy;
 mod doctor;
 mod platform;
+mod request;
 mod sandbox;
 mod simulate;
 mod snapshot;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<()> {
         Command::Cluster(command) => cluster::run(command, global, output).await,
         Command::Tenant(command) => platform::tenant(command, global, output).await,
         Command::Quota(command) => platform::quota(command, global, output).await,
+        Command::Request(command) => request::run(command, global, output).await,
         Command::Report(command) => platform::report(command, global, output).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, global, output)).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod places;
 pub mod quotas;
 pub mod replay;
+pub mod requests;
 pub mod table;
 pub mod tenants;
 pub mod tree;

@@ -33,6 +33,11 @@ fn help_of_why() {
 }
 
 #[test]
+fn help_of_request_create() {
+    assert_snapshot!(help(&["request", "create"]));
+}
+
+#[test]
 fn help_of_exit_codes() {
     assert_snapshot!(help(&["exit-codes"]));
 }
@@ -63,6 +68,11 @@ fn kubectls_habits_are_understood() {
         "heyun cluster ls -o name",
         "heyun clusters describe a",
         "heyun simulate -f a --against b --at 2026-11-23T09:00:00Z",
+        "heyun request create flood -n gz --resource general-amd64/cpu=40 --until 2027-10-01T00:00:00+08:00 --reason flood --wait=Approved",
+        "heyun request create -f - --dry-run=server -o json",
+        "heyun rr ls -A -o wide",
+        "heyun request approve flood --stage city --comment ok -o name",
+        "heyun request release flood",
         "heyun completion fish",
         "heyun sandbox up --members 5 --dir d --hub-bin h",
     ] {
@@ -81,6 +91,17 @@ fn what_is_not_understood_is_refused_with_the_value() {
         ("heyun cluster join a", "--member-kubeconfig"),
         ("heyun sandbox up --members 400", "400"),
         ("heyun whi booking", "'whi'"),
+        ("heyun request create", "--resource"),
+        (
+            "heyun request create -r amd=4 --until x --reason r",
+            "`amd=4` is not FLAVOR/RESOURCE=AMOUNT",
+        ),
+        ("heyun request create -r amd/cpu=4 --reason r", "--until"),
+        (
+            "heyun request create -f a -r amd/cpu=4 --until x --reason r",
+            "cannot be used with",
+        ),
+        ("heyun request create -f a --wait=Soon", "'Soon'"),
         ("heyun where booking -l a=b", "cannot be used with"),
         ("heyun tree a --member-kubeconfig x", "`x` is not NAME=FILE"),
     ] {
