@@ -217,7 +217,7 @@ fn answers(shared: &Shared, questions: Vec<Asked>) -> String {
     text
 }
 
-const ROLES: [&str; 9] = [
+const ROLES: [&str; 10] = [
     "owner",
     "editor",
     "viewer",
@@ -225,6 +225,7 @@ const ROLES: [&str; 9] = [
     "owner-below",
     "platform-admin",
     "platform-viewer",
+    "approver",
     "credentials-writer",
     "nobody",
 ];
@@ -274,6 +275,7 @@ fn setting(shared: &Shared) {
             "platform-admin",
         ),
         bound("ClusterRole", None, "heyun-viewer", "platform-viewer"),
+        bound("ClusterRole", None, "heyun-approver", "approver"),
         bound(
             "Role",
             Some("heyun-system"),
@@ -284,7 +286,7 @@ fn setting(shared: &Shared) {
     shared.hub().apply(&all.join("\n---\n")).unwrap();
     shared.condition("tenant", "", BELOW, ["Ready", "True", ""]);
     // In force: what the golden file says is denied is no delay.
-    let seen: [(&str, &str, &str); 10] = [
+    let seen: [(&str, &str, &str); 11] = [
         ("owner", "workloads.heyun.dev", BELOW),
         ("editor", "workloads.heyun.dev", BELOW),
         ("viewer", "workloads.heyun.dev", BELOW),
@@ -295,6 +297,7 @@ fn setting(shared: &Shared) {
         ("auditor", "workloads.heyun.dev", OWN),
         ("owner-below", "workloads.heyun.dev", BELOW),
         ("platform-viewer", "workloads.heyun.dev", OTHER),
+        ("approver", "approvals.heyun.dev", OTHER),
     ];
     for (who, what, namespace) in seen {
         shared.eventually(&format!("{who} to be bound in {namespace}"), || {
