@@ -29,5 +29,6 @@ mod query;
 mod quiet;
 mod replay;
 mod reported;
+mod requests;
 mod secrets;
 mod subtree;
