@@ -221,8 +221,8 @@ pub fn confirm_released(decision: &Decision, works: &[Work], epoch: i64) -> Opti
 
 /// The decision as far as it came about: without what it assigns where no Work is, and with what runs
 /// where the Work is of an earlier decision that its member applied in full. Where nothing of it came
-/// about nothing was given up either. `None` where all of it was begun. For a decision that is no longer rendered; `works` and `epoch` as for
-/// [`confirm_released`].
+/// about nothing was given up either. `None` where all of it was begun. For a decision that is no longer
+/// rendered; `works` and `epoch` as for [`confirm_released`].
 pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision> {
     let members: BTreeSet<&str> = decision
         .assignments
@@ -236,7 +236,10 @@ pub fn begun(decision: &Decision, works: &[Work], epoch: i64) -> Option<Decision
     for member in members {
         let mut here = on(works, member);
         let Some(work) = here.next() else {
-            begun.assignments.retain(|of| of.member != member);
+            // What has finished came about, and holds nothing: that it did is kept.
+            begun
+                .assignments
+                .retain(|of| of.member != member || of.finished.is_some());
             continue;
         };
         let earlier = &work.spec.decision;

@@ -376,6 +376,17 @@ fn what_was_never_begun_is_not_held() {
     assert!(nothing.assignments.is_empty() && nothing.reserved.is_empty());
 }
 
+/// It made room for another, finished, and its Work went before the next generation was decided.
+#[test]
+fn what_has_finished_came_about_though_its_work_is_gone() {
+    let mut decision = decide(&[("a", "x", 8), ("b", "x", 4)], None);
+    decision.assignments[0].finished = Some(heyun_crds::common::Finished::default());
+    let less = begun(&decision, &[], 9).unwrap();
+    assert_eq!(less.assignments, decision.assignments[..1]);
+    assert!(less.reserved.is_empty(), "it holds nothing");
+    assert_eq!(begun(&less, &[], 9), None);
+}
+
 #[test]
 fn what_never_came_about_is_what_runs() {
     let first = decide(&[("a", "x", 8), ("b", "x", 4)], None);
