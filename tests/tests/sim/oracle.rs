@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::member::Member;
 use super::sim::Who;
-use super::store::{Intent, Store, meta};
+use super::store::{Intent, Key, Store, meta};
 
 /// Namespace and name of a Workload.
 type Name = (String, String);
@@ -50,6 +50,8 @@ pub(crate) struct Oracle {
     /// Parts of Jobs that their members reported as finished: uid and generation of the Workload, then
     /// member and component.
     ended: BTreeSet<(String, i64, String, String)>,
+    /// When each was last short of what it asks for.
+    short: BTreeMap<Key, Instant>,
     /// How many made room for another, by what right.
     pub(crate) rooms: BTreeMap<String, u64>,
     pub(crate) violations: Vec<String>,
@@ -182,6 +184,7 @@ impl Oracle {
             self.held.insert(name.clone(), held);
         }
         self.ends(intent, &mut said);
+        self.note_short(intent);
         if let Some((charged, assigned)) = before {
             self.excess(&charged, &assigned, members, &mut said);
             match key.res.as_str() {

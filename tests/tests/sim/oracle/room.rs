@@ -1,8 +1,11 @@
 //! Who makes room for another: by right, and down to what it keeps.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use super::super::store::{Key, Store};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::super::store::{Intent, Key, Store};
 use super::{Oracle, list, milli, running, text};
 
 /// The value of the class that a Workload names.
@@ -12,6 +15,10 @@ fn priority(workload: &Value, store: &Store) -> i64 {
     class.map_or(0, |class| class["value"].as_i64().unwrap_or(0))
 }
 
+/// How much later a write may come than what was decided on: who was asked for may have asked for less
+/// meanwhile, and be placed.
+const LATE: Duration = Duration::from_secs(5);
+
 /// Whether a Workload has less than it asks for. That it is being deleted the hub may not have seen.
 fn waits(workload: &Value) -> bool {
     let decision = &workload["status"]["decision"];
@@ -19,6 +26,19 @@ fn waits(workload: &Value) -> bool {
 }
 
 impl Oracle {
+    /// Notes until when a Workload was short of what it asks for.
+    pub(super) fn note_short(&mut self, intent: &Intent) {
+        let was_short = intent.old.as_deref().is_some_and(waits);
+        if intent.key.res == "workloads" && was_short {
+            self.short.insert(intent.key.clone(), Instant::now());
+        }
+    }
+
+    fn was_short(&self, key: &Key) -> bool {
+        let until = self.short.get(key);
+        until.is_some_and(|until| until.elapsed() <= LATE)
+    }
+
     /// What is wrong with that a Workload makes room.
     pub(super) fn makes_room(&self, key: &Key, new: &Value, store: &Store, said: &mut Vec<String>) {
         let decision = &new["status"]["decision"];
@@ -26,7 +46,7 @@ impl Oracle {
         let claim = text(&decision["preempted"], "claim");
         let others = || {
             let all = store.list("workloads", "");
-            all.filter(|(other, of)| *other != key && waits(of))
+            all.filter(|(other, of)| *other != key && (waits(of) || self.was_short(other)))
         };
         let by_right = match claim {
             "Lower" => others().any(|(other, of)| {
