@@ -27,7 +27,7 @@ const BUGS: [(&str, Bug, Kind, u64); 21] = [
     ("Finished", Bug::Finished, Kind::Jobs, 0),
     ("Anew", Bug::Anew, Kind::Jobs, 47),
     ("Above", Bug::Above, Kind::Preempt, 47),
-    ("Unkept", Bug::Unkept, Kind::Preempt, 1290),
+    ("Unkept", Bug::Unkept, Kind::Preempt, 4809),
 ];
 /// Most seeds that are looked at for one bug.
 const SEEDS: u64 = 200;
