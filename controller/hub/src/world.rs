@@ -33,7 +33,7 @@ use kube::ResourceExt;
 
 pub use entry::{Entry, WorkEntry, digest, version};
 pub use happened::{Happened, parted};
-pub use kinds::Table;
+pub use kinds::{Named, Table};
 pub use listing::Listing;
 pub use packed::Packed;
 
@@ -302,9 +302,8 @@ impl World {
 
     /// Whether a Placement says what the one held says: then only its status changed.
     fn placement_is(&self, new: &Placement) -> bool {
-        let name = format!("{}/{}", new.namespace().unwrap_or_default(), new.name_any());
         self.placements
-            .get(&name)
+            .get(&new.table_name())
             .is_some_and(|held| held.spec == new.spec)
     }
 

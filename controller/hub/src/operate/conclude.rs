@@ -96,7 +96,7 @@ impl Operator {
         };
         let decision = forgetful(decision);
         after.decision = Some(decision.clone());
-        let after = sight.aggregate(&facts, Some(&decision), after);
+        let after = sight.aggregate(&facts, Some(&decision), after, &sight.works(&key));
         let mut chain = written(&entry, after, steps);
         traced(&mut chain, &entry, &decision);
         info!(workload = %key, decision = decision.id, "placed");

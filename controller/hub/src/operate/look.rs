@@ -238,7 +238,7 @@ impl Sight<'_> {
             Ok(steps) => steps,
             Err(refusal) => return self.refuse(entry, &refusal),
         };
-        let after = self.aggregate(facts, Some(&decision), after);
+        let after = self.aggregate(facts, Some(&decision), after, &works);
         Self::chain(entry, after, steps)
     }
 
@@ -248,16 +248,8 @@ impl Sight<'_> {
         facts: &Facts,
         decision: Option<&Decision>,
         status: WorkloadStatus,
+        works: &[Work],
     ) -> WorkloadStatus {
-        let key = WorkloadKey::new(
-            facts
-                .workload
-                .metadata
-                .namespace
-                .clone()
-                .unwrap_or_default(),
-            facts.workload.metadata.name.clone().unwrap_or_default(),
-        );
         let bare = Workload {
             metadata: facts.workload.metadata.clone(),
             spec: facts.workload.spec.clone(),
@@ -267,7 +259,7 @@ impl Sight<'_> {
             workload: &bare,
             interpreted: Some(&facts.interpreted),
             decision,
-            works: &self.works(&key),
+            works,
             unreachable: self.unreachable,
             now: &self.now,
         });

@@ -39,8 +39,8 @@ pub struct Entry {
     pub version: u64,
     /// The spec without its manifests.
     pub spec: WorkloadSpec,
-    /// `spec.manifests` as JSON.
-    pub manifests: Box<[u8]>,
+    /// `spec.manifests`.
+    pub manifests: Packed<Vec<Manifest>>,
     /// The status.
     pub status: WorkloadStatus,
     /// Node labels that its manifests name.
@@ -74,10 +74,7 @@ impl Entry {
                 same.secrets.clone(),
             ),
             None => (
-                // Values that came as JSON always go back to JSON.
-                serde_json::to_vec(&manifests)
-                    .unwrap_or_default()
-                    .into_boxed_slice(),
+                Packed::new(&manifests),
                 label_keys(&manifests),
                 secrets(&manifests, &object.spec.secrets),
             ),
@@ -156,15 +153,10 @@ impl Entry {
             .map(String::as_str)
     }
 
-    /// The manifests, parsed anew.
-    pub fn manifests(&self) -> Vec<Manifest> {
-        serde_json::from_slice(&self.manifests).unwrap_or_default()
-    }
-
     /// The Workload as an object again, for pure functions that take one.
     pub fn object(&self) -> Workload {
         let mut spec = self.spec.clone();
-        spec.manifests = self.manifests();
+        spec.manifests = self.manifests.get();
         Workload {
             metadata: self.meta.clone(),
             spec,

@@ -10,7 +10,7 @@ use heyun_scheduler::snapshot::Held;
 use heyun_scheduler::wake::Event;
 use kube::ResourceExt as _;
 
-use super::kinds::Named as _;
+use super::Named as _;
 use super::{Dirty, World};
 use crate::seeded::{self, Bug};
 use crate::watch::Change;

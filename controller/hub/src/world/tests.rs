@@ -135,7 +135,7 @@ fn what_follows_from_a_spec_is_kept_for_its_generation_alone() {
             world.see(seen, &mut Dirty::default());
         }
         let entry = &world.workloads[&WorkloadKey::new("ns", "w")];
-        let selector = &entry.manifests()[0].0["spec"]["nodeSelector"];
+        let selector = &entry.manifests.get()[0].0["spec"]["nodeSelector"];
         assert!(selector[key].is_string(), "{selector}, not {key}");
         assert!(entry.label_keys.contains(key), "{:?}", entry.label_keys);
         let work = world.works.values().next().unwrap();

@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::super::{Ended, Operator};
 use super::{AT_ONCE, Outcome};
-use crate::world::version;
+use crate::world::{Named as _, version};
 
 /// What became of one write.
 pub(in crate::operate) struct Written {
@@ -82,7 +82,7 @@ impl Operator {
         let judged = judge(&scene);
         let booking = book(&scene, &judged);
         let wanted = judged.iter().filter_map(|one| {
-            let waits = later.waits(&name(one.request), version(&one.request.metadata));
+            let waits = later.waits(&one.request.table_name(), version(&one.request.metadata));
             let status = status(one, &booking, &scene, &Time(now));
             let same = one.request.status.as_ref() == Some(&status);
             (!waits && !same).then(|| (one.request.clone(), status))
@@ -124,7 +124,7 @@ async fn write(
     let api: Api<ResourceRequest> = Api::namespaced(client.clone(), &namespace);
     let before = request.status.as_ref();
     let result = apply::patch_status(&api, &request, before, &status, Guard::Version).await;
-    let name = name(&request);
+    let name = request.table_name();
     if let Err(error) = &result {
         warn!(request = name, %error, "status not written");
     }
@@ -133,10 +133,4 @@ async fn write(
         version: version(&request.metadata),
         result: result.map_err(|error| error.class()),
     }
-}
-
-/// As namespace/name.
-fn name(request: &ResourceRequest) -> String {
-    let namespace = request.namespace().unwrap_or_default();
-    format!("{namespace}/{}", request.name_any())
 }
