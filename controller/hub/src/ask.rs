@@ -38,22 +38,36 @@ pub enum Question {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Vec<String>, AskError>>,
     },
-    /// These tenants and all below them, of those that have their home; without any, all there are.
+    /// What is of these tenants and all below them, of those that have their home; without any, all
+    /// there is.
     Below {
+        /// Which of the two.
+        what: Listed,
         /// Roots of the subtrees.
         roots: Option<Vec<String>>,
+        /// The one of this name alone.
+        only: Option<String>,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Below, AskError>>,
     },
 }
 
-/// Tenants, and the Quotas of them.
-#[derive(Clone, Debug, Default)]
-pub struct Below {
-    /// The Tenants, by name.
-    pub tenants: Vec<Tenant>,
-    /// Their Quotas, by name.
-    pub quotas: Vec<Quota>,
+/// What is listed of a subtree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// Its Tenants.
+    Tenants,
+    /// Their Quotas.
+    Quotas,
+}
+
+/// What there is of a subtree, by name.
+#[derive(Clone, Debug)]
+pub enum Below {
+    /// Its Tenants.
+    Tenants(Vec<Tenant>),
+    /// Their Quotas.
+    Quotas(Vec<Quota>),
 }
 
 /// Why there is no answer.

@@ -120,6 +120,15 @@ impl TenantTree {
             .take(self.nodes.len())
     }
 
+    /// Refuses these; who is refused already stays so for what was found first.
+    fn refuse(&mut self, found: Vec<(String, Refusal)>) {
+        for (name, refusal) in found {
+            if let Some(node) = self.nodes.get_mut(&name) {
+                node.refusal.get_or_insert(refusal);
+            }
+        }
+    }
+
     /// Whether `inner` is `outer` or below it.
     pub fn within(&self, outer: &str, inner: &str) -> bool {
         self.lineage(inner).any(|node| node.name == outer)

@@ -1,15 +1,16 @@
 //! Answers to the questions of the aggregated API.
 
+use std::collections::BTreeSet;
+
 use heyun_crds::conditions::Reason;
 use heyun_crds::query::Why;
 use heyun_plan::finished;
 use heyun_plan::tenants::access;
 use heyun_scheduler::request::WorkloadKey;
-use kube::ResourceExt;
 
 use super::Operator;
 use super::look::Refusal;
-use crate::ask::{AskError, Below, Question};
+use crate::ask::{AskError, Below, Listed, Question};
 use crate::world::Entry;
 
 impl Operator {
@@ -36,17 +37,20 @@ impl Operator {
                 let answer = self.named(&user, &groups);
                 let _ = reply.send(answer);
             }
-            Question::Below { roots, reply } => {
-                let answer = self.below(roots.as_deref());
+            Question::Below {
+                what,
+                roots,
+                only,
+                reply,
+            } => {
+                let answer = self.below(what, roots.as_deref(), only.as_deref());
                 let _ = reply.send(answer);
             }
         }
     }
 
     fn owner_of(&self, namespace: &str) -> Result<String, AskError> {
-        if !self.world.is_complete() {
-            return Err(AskError::NotReady);
-        }
+        self.ready()?;
         let owner = self.world.tree.tenant_of(namespace);
         owner
             .map(|tenant| tenant.name.clone())
@@ -54,9 +58,7 @@ impl Operator {
     }
 
     fn subtree(&self, tenant: Option<&str>) -> Result<Vec<String>, AskError> {
-        if !self.world.is_complete() {
-            return Err(AskError::NotReady);
-        }
+        self.ready()?;
         let tree = &self.world.tree;
         if let Some(root) = tenant
             && tree.get(root).is_none()
@@ -72,36 +74,48 @@ impl Operator {
     }
 
     fn named(&self, user: &str, groups: &[String]) -> Result<Vec<String>, AskError> {
-        if !self.world.is_complete() {
-            return Err(AskError::NotReady);
-        }
+        self.ready()?;
         let named = access::named(&self.world.tree, user, groups);
         Ok(named.into_iter().map(str::to_owned).collect())
     }
 
-    fn below(&self, roots: Option<&[String]>) -> Result<Below, AskError> {
-        if !self.world.is_complete() {
-            return Err(AskError::NotReady);
-        }
+    fn below(
+        &self,
+        what: Listed,
+        roots: Option<&[String]>,
+        only: Option<&str>,
+    ) -> Result<Below, AskError> {
+        self.ready()?;
         let tree = &self.world.tree;
-        let inside = |name: &str| {
-            roots.is_none_or(|roots| {
-                let mut homes = roots.iter().filter(|root| access::has_home(tree, root));
-                homes.any(|root| tree.within(root, name))
+        let homes: Option<BTreeSet<&str>> = roots.map(|roots| {
+            let roots = roots.iter().map(String::as_str);
+            roots.filter(|root| access::has_home(tree, root)).collect()
+        });
+        let inside = |tenant: &str| {
+            homes.as_ref().is_none_or(|homes| {
+                let mut lineage = tree.lineage(tenant);
+                lineage.any(|node| homes.contains(node.name.as_str()))
             })
         };
-        let tenants = self.world.tenants.values();
-        let quotas = self.world.quotas.values();
-        Ok(Below {
-            tenants: tenants
-                .filter(|one| inside(&one.name_any()))
-                .cloned()
-                .collect(),
-            quotas: quotas
-                .filter(|one| inside(&one.spec.tenant))
-                .cloned()
-                .collect(),
+        let asked = |name: &str| only.is_none_or(|only| only == name);
+        Ok(match what {
+            Listed::Tenants => {
+                let all = self.world.tenants.iter();
+                let found = all.filter(|(name, _)| asked(name) && inside(name));
+                Below::Tenants(found.map(|(_, tenant)| tenant.clone()).collect())
+            }
+            Listed::Quotas => {
+                let all = self.world.quotas.iter();
+                let found = all.filter(|(name, quota)| asked(name) && inside(&quota.spec.tenant));
+                Below::Quotas(found.map(|(_, quota)| quota.clone()).collect())
+            }
         })
+    }
+
+    /// Nothing is answered before all has been read once.
+    fn ready(&self) -> Result<(), AskError> {
+        let read = self.world.is_complete();
+        read.then_some(()).ok_or(AskError::NotReady)
     }
 
     /// Why a Workload is where it is, and whether it made room for another.
@@ -118,9 +132,7 @@ impl Operator {
     /// The verdict that was made, where it is still known; else what would be decided now. What a
     /// verdict over a large fleet did not tell of a member is what would be said of it now.
     fn verdict_on(&mut self, key: &WorkloadKey) -> Result<Why, AskError> {
-        if !self.world.is_complete() {
-            return Err(AskError::NotReady);
-        }
+        self.ready()?;
         let Some(entry) = self.world.workloads.get(key) else {
             return Err(AskError::NotFound(format!("workload {key}")));
         };

@@ -199,10 +199,7 @@ async fn why(
         let rows = earlier(&api, &key).await?;
         return Ok(Json(history::why(&rows, &key, &which)?).into_response());
     }
-    let (reply, answer) = oneshot::channel();
-    let question = Question::Why { key, reply };
-    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
-    let why = answer.await.map_err(|_| AskError::Gone)??;
+    let why = asked(&api, |reply| Question::Why { key, reply }).await?;
     Ok(Json(why).into_response())
 }
 
@@ -219,15 +216,21 @@ async fn decisions(
     Ok(Json(history::history(&rows, &key)))
 }
 
+/// Asks the loop that holds the world.
+pub(super) async fn asked<T>(
+    api: &Api,
+    question: impl FnOnce(oneshot::Sender<Result<T, AskError>>) -> Question,
+) -> Result<T, Refused> {
+    let (reply, answer) = oneshot::channel();
+    let question = question(reply);
+    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
+    Ok(answer.await.map_err(|_| AskError::Gone)??)
+}
+
 /// The decisions on a Workload of the tenant that its namespace belongs to now.
 async fn earlier(api: &Api, key: &WorkloadKey) -> Result<Vec<DecisionRow>, Refused> {
-    let (reply, answer) = oneshot::channel();
-    let question = Question::Tenant {
-        namespace: key.namespace.clone(),
-        reply,
-    };
-    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
-    let tenant = answer.await.map_err(|_| AskError::Gone)??;
+    let namespace = key.namespace.clone();
+    let tenant = asked(api, |reply| Question::Tenant { namespace, reply }).await?;
     Ok(history::rows(&api.ledger.ledger, key, &tenant).await?)
 }
 
@@ -254,13 +257,8 @@ async fn usage_report(
         name: None,
     };
     admit(&api, &caller, wanted).await?;
-    let (reply, answer) = oneshot::channel();
-    let question = Question::Subtree {
-        tenant: params.tenant,
-        reply,
-    };
-    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
-    let tenants = answer.await.map_err(|_| AskError::Gone)??;
+    let tenant = params.tenant;
+    let tenants = asked(&api, |reply| Question::Subtree { tenant, reply }).await?;
     api.ledger
         .report(params.from.as_deref(), params.until.as_deref(), &tenants)
         .await

@@ -9,30 +9,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use heyun_crds::query::{QUERY_GROUP, QUERY_VERSION};
-use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::access::{self, Wanted};
 use super::caller::Caller;
-use super::routes::{Api, PeerName, Refused};
-use crate::ask::{AskError, Below, Question};
+use super::routes::{Api, PeerName, Refused, asked};
+use crate::ask::{Below, Listed, Question};
 
 /// Most topmost tenants of one caller that are listed at once.
 const ROOTS_MAX: usize = 256;
 /// Reviews of one request under way at once.
 const AT_ONCE: usize = 16;
-/// Group of what is stored; who may read it is asked about, not about what is served here: that
-/// everybody may ask.
-const STORED_GROUP: &str = "heyun.dev";
-
-/// What is listed.
-#[derive(Clone, Copy)]
-enum Listed {
-    Tenants,
-    Quotas,
-}
 
 impl Listed {
     const fn resource(self) -> &'static str {
@@ -49,22 +37,14 @@ impl Listed {
         }
     }
 
-    /// The objects as they are served here, by name.
-    fn served(self, below: &Below) -> Result<Vec<(String, Value)>, Refused> {
-        match self {
-            Self::Tenants => below.tenants.iter().map(|one| self.one(one)).collect(),
-            Self::Quotas => below.quotas.iter().map(|one| self.one(one)).collect(),
-        }
-    }
-
-    fn one<K: ResourceExt + Serialize>(self, object: &K) -> Result<(String, Value), Refused> {
+    fn one(self, object: &impl Serialize) -> Result<Value, Refused> {
         let mut value = serde_json::to_value(object).map_err(|error| {
             let message = format!("{} cannot be written: {error}", self.kind());
             Refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
         })?;
         value["apiVersion"] = json!(format!("{QUERY_GROUP}/{QUERY_VERSION}"));
         value["kind"] = json!(self.kind());
-        Ok((object.name_any(), value))
+        Ok(value)
     }
 }
 
@@ -147,8 +127,7 @@ async fn list(
     let caller = api.proxy.caller(&peer.0, headers)?;
     params.refuse_more()?;
     let roots = roots(what, api, &caller).await?;
-    let found = what.served(&below(api, roots).await?)?;
-    let items: Vec<Value> = found.into_iter().map(|(_, value)| value).collect();
+    let items = below(what, api, roots, None).await?;
     Ok(Json(json!({
         "apiVersion": format!("{QUERY_GROUP}/{QUERY_VERSION}"),
         "kind": format!("{}List", what.kind()),
@@ -170,12 +149,11 @@ async fn get(
     let seen = everywhere || may(what, api, &caller, "get", Some(name)).await?;
     let found = if seen {
         let roots = (!everywhere).then(|| vec![name.to_owned()]);
-        what.served(&below(api, roots).await?)?
+        below(what, api, roots, Some(name.to_owned())).await?
     } else {
         Vec::new()
     };
-    let one = found.into_iter().find(|(found, _)| found == name);
-    one.map(|(_, value)| Json(value)).ok_or_else(|| {
+    found.into_iter().next().map(Json).ok_or_else(|| {
         let message = format!("{}.{QUERY_GROUP} \"{name}\" not found", what.resource());
         Refused(StatusCode::NOT_FOUND, "NotFound", message)
     })
@@ -186,14 +164,12 @@ async fn roots(what: Listed, api: &Api, caller: &Caller) -> Result<Option<Vec<St
     if may(what, api, caller, "list", None).await? {
         return Ok(None);
     }
-    let (reply, answer) = oneshot::channel();
-    let question = Question::Named {
+    let named = asked(api, |reply| Question::Named {
         user: caller.user().to_owned(),
         groups: caller.groups().to_vec(),
         reply,
-    };
-    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
-    let named = answer.await.map_err(|_| AskError::Gone)??;
+    });
+    let named = named.await?;
     if named.len() > ROOTS_MAX {
         let message = format!(
             "{} tenants name \"{}\", more than {ROOTS_MAX}: ask for each by its name",
@@ -211,11 +187,23 @@ async fn roots(what: Listed, api: &Api, caller: &Caller) -> Result<Option<Vec<St
     Ok(Some(seen.into_iter().flatten().collect()))
 }
 
-async fn below(api: &Api, roots: Option<Vec<String>>) -> Result<Below, Refused> {
-    let (reply, answer) = oneshot::channel();
-    let question = Question::Below { roots, reply };
-    api.ask.send(question).await.map_err(|_| AskError::Gone)?;
-    Ok(answer.await.map_err(|_| AskError::Gone)??)
+/// What there is below these tenants, as it is served here, by name.
+async fn below(
+    what: Listed,
+    api: &Api,
+    roots: Option<Vec<String>>,
+    only: Option<String>,
+) -> Result<Vec<Value>, Refused> {
+    let below = asked(api, |reply| Question::Below {
+        what,
+        roots,
+        only,
+        reply,
+    });
+    match below.await? {
+        Below::Tenants(all) => all.iter().map(|one| what.one(one)).collect(),
+        Below::Quotas(all) => all.iter().map(|one| what.one(one)).collect(),
+    }
 }
 
 async fn may(
@@ -226,7 +214,8 @@ async fn may(
     home: Option<&str>,
 ) -> Result<bool, Refused> {
     let wanted = Wanted {
-        group: STORED_GROUP,
+        // Who may read what is stored is asked about, not what is served here: that everybody may ask.
+        group: heyun_crds::GROUP,
         verb,
         resource: what.resource(),
         subresource: None,

@@ -60,11 +60,6 @@ impl Access {
         }
     }
 
-    /// Who has that role.
-    pub fn of_role(&self, role: Role) -> impl Iterator<Item = &Subject> {
-        self.named.get(&role).into_iter().flatten()
-    }
-
     /// Everybody who has any role.
     pub fn everybody(&self) -> impl Iterator<Item = &Subject> {
         self.named.values().flatten()

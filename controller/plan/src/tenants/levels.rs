@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use heyun_crds::Tenant;
 use heyun_crds::conditions::{ConditionType, Reason, is_true};
 
+use super::parents::nearest;
 use super::{Refusal, TenantNode, TenantTree};
 
 /// Refuses tenants whose level is above that of an ancestor: a township is not above a province.
@@ -20,11 +21,7 @@ pub(super) fn ordered(tree: &mut TenantTree, by_name: &BTreeMap<&str, &Tenant>) 
             Some((guilty.to_owned(), not_below(node, above)?))
         })
         .collect();
-    for (name, refusal) in found {
-        if let Some(node) = tree.nodes.get_mut(&name) {
-            node.refusal.get_or_insert(refusal);
-        }
-    }
+    tree.refuse(found);
 }
 
 /// The nearest ancestor of a lower level of government. What is not accepted is not compared.
@@ -44,21 +41,14 @@ fn changed<'a>(
     node: &'a TenantNode,
     above: &'a TenantNode,
 ) -> &'a str {
-    let settled = |name: &str| {
-        let tenant = by_name.get(name).copied();
-        let status = tenant.and_then(|tenant| tenant.status.as_ref());
-        let generation = tenant.and_then(|tenant| tenant.metadata.generation);
-        status.is_some_and(|status| {
-            generation.unwrap_or_default() == status.observed_generation
+    let changed = |tenant: &Tenant| {
+        let generation = tenant.metadata.generation.unwrap_or_default();
+        !tenant.status.as_ref().is_some_and(|status| {
+            generation == status.observed_generation
                 && is_true(&status.conditions, ConditionType::Accepted)
         })
     };
-    let parent = above.parent.as_deref();
-    tree.lineage(&node.name)
-        .take_while(|one| Some(one.name.as_str()) != parent)
-        .filter(|one| one.accepted())
-        .find(|one| !settled(&one.name))
-        .map_or(&node.name, |one| &one.name)
+    nearest(tree, by_name, &node.name, above.parent.as_deref(), changed)
 }
 
 fn not_below(node: &TenantNode, above: &TenantNode) -> Option<Refusal> {

@@ -49,11 +49,7 @@ pub(super) fn settle(
     }
     // What is wrong in itself is said before what another has.
     refusals.sort_by_key(|(_, refusal)| refusal.reason == Reason::NamespaceTaken);
-    for (name, refusal) in refusals {
-        if let Some(node) = tree.nodes.get_mut(&name) {
-            node.refusal.get_or_insert(refusal);
-        }
-    }
+    tree.refuse(refusals);
 }
 
 fn tenant_name(tenant: &Tenant) -> &str {

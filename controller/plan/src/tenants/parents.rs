@@ -180,7 +180,7 @@ pub(super) fn delegated(tree: &mut TenantTree, by_name: &BTreeMap<&str, &Tenant>
             ));
         }
         if let Some(given) = delegation(by_name, &node.name) {
-            beyond(tree, by_name, &node.name, given, &mut refusals);
+            beyond(tree, by_name, node, given, &mut refusals);
             continue;
         }
         let mut above = tree.lineage(&node.name).skip(1);
@@ -189,11 +189,7 @@ pub(super) fn delegated(tree: &mut TenantTree, by_name: &BTreeMap<&str, &Tenant>
             refusals.extend(node.children.iter().map(nothing));
         }
     }
-    for (name, refusal) in refusals {
-        if let Some(node) = tree.nodes.get_mut(&name) {
-            node.refusal.get_or_insert(refusal);
-        }
-    }
+    tree.refuse(refusals);
 }
 
 fn delegation<'a>(by_name: &BTreeMap<&str, &'a Tenant>, name: &str) -> Option<&'a Delegation> {
@@ -204,11 +200,11 @@ fn delegation<'a>(by_name: &BTreeMap<&str, &'a Tenant>, name: &str) -> Option<&'
 fn beyond(
     tree: &TenantTree,
     by_name: &BTreeMap<&str, &Tenant>,
-    name: &str,
+    node: &TenantNode,
     given: &Delegation,
     refusals: &mut Vec<(String, Refusal)>,
 ) {
-    let Some(node) = tree.get(name) else { return };
+    let name = node.name.as_str();
     let begins = format!("{name}-");
     let fits = given.name_prefix.starts_with(&begins) && given.name_prefix.ends_with('-');
     if !fits && !given.name_prefix.is_empty() {
@@ -244,10 +240,22 @@ fn mover<'a>(
     name: &'a str,
     top: Option<&str>,
 ) -> &'a str {
+    nearest(tree, by_name, name, top, moves)
+}
+
+/// The nearest of a tenant and its ancestors, below `top`, of which that is so; itself where it is of
+/// none.
+pub(super) fn nearest<'a>(
+    tree: &'a TenantTree,
+    by_name: &BTreeMap<&str, &Tenant>,
+    name: &'a str,
+    top: Option<&str>,
+    is_so: impl Fn(&Tenant) -> bool,
+) -> &'a str {
     tree.lineage(name)
         .take_while(|node| Some(node.name.as_str()) != top)
         .filter(|node| node.accepted())
-        .find(|node| by_name.get(node.name.as_str()).is_some_and(|t| moves(t)))
+        .find(|node| by_name.get(node.name.as_str()).is_some_and(|t| is_so(t)))
         .map_or(name, |node| node.name.as_str())
 }
 
